@@ -1,0 +1,222 @@
+import { type Link, readRecord, reasonOf, writeAll } from "../link/link.ts";
+import { ResumableStream } from "../link/resumable.ts";
+import { type Dialect, parseResumeAnswer, request, resumeRecord, ScpError, type Session } from "../scp/mod.ts";
+import { backoff } from "./backoff.ts";
+
+/** What became of a link that was lost: how often it was tried, and how many bytes were sent again. */
+export interface Resumption {
+  attempts: number;
+  /** Milliseconds from the loss. */
+  gap: number;
+  resent: number;
+}
+
+export interface ConnectionOptions {
+  /** Opens a link to the proxy; gives up when the signal says so. */
+  dial: (signal: AbortSignal) => Promise<Link>;
+  /** The backend to prefer: `[a-zA-Z_0-9]*`. Default: none. */
+  target?: string;
+  /** See `FLAG_FORBID_ANNOUNCE`. Default 0. */
+  flag?: number;
+  /** Default `goscon`. */
+  dialect?: Dialect;
+  /**
+   * The most bytes sent that are kept to be sent again. What the network may hold of them on its way must fit, or a cut
+   * can cost the session. Default 1 MiB; it is used as it fills.
+   */
+  cacheSize?: number;
+  /** Milliseconds for one attempt, from dialling to the answer. Default 10 s. */
+  handshakeTimeout?: number;
+  /** Milliseconds without a link after which the session is given up. Default 60 s. */
+  giveUpAfter?: number;
+  /** Gives the opening up. */
+  signal?: AbortSignal;
+  /** Called when the link is lost, and why. */
+  onLost?: (reason: string) => void;
+  /** Called when another link has taken its place. */
+  onResumed?: (resumption: Resumption) => void;
+  /** Called once, at the end: without an error when the session came to its end in order. */
+  onClosed?: (error?: Error) => void;
+  /** A number of [0, 1). */
+  random?: () => number;
+}
+
+/** The answers after which no further attempt can succeed. */
+const FINAL = new Set([400, 401, 404, 406]);
+
+/**
+ * The client's end of a session. It is a link that does not break: when the one below does, it dials and resumes by
+ * itself, and reads and writes wait meanwhile.
+ */
+export class Connection implements Link {
+  readonly #options: ConnectionOptions;
+  readonly #stream: ResumableStream;
+  readonly #gaveUp = new AbortController();
+  #closed = false;
+
+  private constructor(session: Session, options: ConnectionOptions) {
+    this.#options = options;
+    this.#stream = new ResumableStream(session, (reason, endOfStream) => this.#lost(reason, endOfStream));
+  }
+
+  /** Opens a session. Rejects with an `ScpError` when the proxy refuses, or with why it could not be reached. */
+  static async open(options: ConnectionOptions): Promise<Connection> {
+    const { target = "", flag = 0, dialect = "goscon", cacheSize = 2 ** 20 } = options;
+    const hello = request({ privateKey: randomKey(), target, flag, dialect, cacheSize });
+    const { link, content, rest } = await exchange(hello.record, options, options.signal);
+    try {
+      const connection = new Connection(hello.finish(content), options);
+      void connection.#stream.attach(link, { first: [], rest });
+      return connection;
+    } catch (error) {
+      link.close();
+      throw refusalIn(content) ?? error;
+    }
+  }
+
+  /** The session's id. */
+  get id(): number {
+    return this.#stream.session.id;
+  }
+
+  /** Bytes received and sent in this session. */
+  get bytes(): { received: number; sent: number } {
+    const { received, sent } = this.#stream.session;
+    return { received, sent };
+  }
+
+  /** As a link's. Rejects with why the session was lost for good; `null` when it came to its end in order. */
+  read(buffer: Uint8Array): Promise<number | null> {
+    return this.#stream.read(buffer);
+  }
+
+  /** Writes all of `bytes`, and ciphers them in place: their content is lost. At most as many as the cache holds. */
+  write(bytes: Uint8Array): Promise<number> {
+    return this.#stream.write(bytes);
+  }
+
+  /**
+   * Nothing more will be written. SCP has no way to say so but to end the link's direction, which the proxy takes for
+   * a lost client: so this ends the session, once the proxy has closed the link too.
+   */
+  closeWrite(): Promise<void> {
+    return this.#stream.closeWrite();
+  }
+
+  /** Ends the session at this end, at once. */
+  close(): void {
+    this.#end();
+  }
+
+  /** Drops the link below as a broken network would; for tests of what is built on it. */
+  cut(): Promise<void> {
+    return this.#stream.detach("cut");
+  }
+
+  #end(error?: Error): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#gaveUp.abort();
+    this.#stream.end(error);
+    this.#options.onClosed?.(error);
+  }
+
+  #lost(reason: string, endOfStream: boolean): void {
+    this.#options.onLost?.(reason);
+    if (endOfStream && this.#stream.finished) return this.#end();
+    void this.#resume(endOfStream);
+  }
+
+  async #resume(endOfStream: boolean): Promise<void> {
+    const { giveUpAfter = 60_000, random = Math.random } = this.#options;
+    const lostAt = performance.now();
+    const gap = () => performance.now() - lostAt;
+    for (let attempt = 0; !this.#closed; attempt++) {
+      try {
+        await pause(backoff(attempt, random), this.#gaveUp.signal);
+        const resent = await this.#tryResume();
+        return this.#options.onResumed?.({ attempts: attempt + 1, gap: gap(), resent });
+      } catch (error) {
+        const final = error instanceof ScpError && FINAL.has(error.code);
+        // The proxy closed the link, and then at once knows no such session: that is how it says that it is over.
+        if (final && error.code === 404 && endOfStream && attempt === 0) return this.#end();
+        if (final) return this.#end(error);
+        if (gap() > giveUpAfter) return this.#end(new Error(`gave up after ${giveUpAfter} ms: ${reasonOf(error)}`));
+      }
+    }
+  }
+
+  /** How many bytes are sent again. Does not wait until they are. */
+  async #tryResume(): Promise<number> {
+    const { session } = this.#stream;
+    await this.#stream.detach("");
+    const exchanged = await exchange(resumeRecord(session.nextResume()), this.#options, this.#gaveUp.signal);
+    const { link, content, rest } = exchanged;
+    try {
+      const answer = parseResumeAnswer(content);
+      if (answer.code !== 200) throw new ScpError(answer.code, "the proxy refused to resume the session");
+      const first = session.missing(answer.received);
+      if (this.#closed) throw new Error("the session was closed");
+      void this.#stream.attach(link, { first, rest });
+      return first.reduce((sum, { length }) => sum + length, 0);
+    } catch (error) {
+      link.close();
+      throw error;
+    }
+  }
+}
+
+/** Dials, sends a handshake's record and reads the one that answers. The caller owns the link. */
+async function exchange(
+  record: Uint8Array,
+  { dial, handshakeTimeout = 10_000 }: ConnectionOptions,
+  signal: AbortSignal | undefined,
+): Promise<{ link: Link; content: string; rest: Uint8Array }> {
+  const abort = new AbortController();
+  const giveUp = () => abort.abort();
+  const deadline = setTimeout(giveUp, handshakeTimeout);
+  signal?.addEventListener("abort", giveUp);
+  let link: Link | undefined;
+  try {
+    link = await dial(abort.signal);
+    const opened = link;
+    abort.signal.addEventListener("abort", () => opened.close());
+    if (abort.signal.aborted) opened.close();
+    await writeAll(opened, record);
+    const answer = await readRecord(opened);
+    if (!answer) throw new Error("the connection was closed in the handshake");
+    return { link: opened, ...answer };
+  } catch (error) {
+    link?.close();
+    throw abort.signal.aborted ? new Error("the handshake was given up, or took too long") : error;
+  } finally {
+    clearTimeout(deadline);
+    signal?.removeEventListener("abort", giveUp);
+  }
+}
+
+/** A proxy that refuses a new session answers in the form of a resume's answer. */
+function refusalIn(content: string): ScpError | undefined {
+  try {
+    return new ScpError(parseResumeAnswer(content).code, "the proxy refused a new session");
+  } catch {
+    return undefined;
+  }
+}
+
+function randomKey(): bigint {
+  const [key] = crypto.getRandomValues(new BigUint64Array(1));
+  return key || 1n;
+}
+
+/** Rejects when the signal says so. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const stop = () => reject(new Error("the session was closed"));
+  const timer = setTimeout(resolve, ms);
+  signal.addEventListener("abort", stop);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+  });
+}

@@ -1,0 +1,145 @@
+import type * as v from "valibot";
+import { type Document, isMap, isNode, isScalar, isSeq } from "yaml";
+import { schema } from "./schema.ts";
+
+/** Where in a file a value stands: keys and indexes, from the top. */
+export type Path = readonly (string | number)[];
+
+/** Something to say of a place in a file. */
+export interface Fault {
+  path: Path;
+  /** The offset in the text. */
+  at: number;
+  text: string;
+}
+
+/** `hosts[1].addr`. */
+export function formatPath(path: Path): string {
+  return path.map((key, i) => typeof key === "number" ? `[${key}]` : (i > 0 ? "." : "") + key).join("");
+}
+
+/** A fault at the value of `path`, or at what is next above it. */
+export function faultAt(document: Document, path: Path, text: string): Fault {
+  for (let depth = path.length; depth >= 0; depth--) {
+    const node = depth === 0 ? document.contents : document.getIn(path.slice(0, depth), true);
+    if (isNode(node) && node.range) return { path, at: node.range[0], text };
+  }
+  return { path, at: 0, text };
+}
+
+/** What the schema found wrong; nothing for an unknown key, of which the schema names but the first: see `unknownKeys`. */
+export function* faultsOf(issues: readonly v.BaseIssue<unknown>[], document: Document): Generator<Fault> {
+  for (const issue of issues) {
+    const path = (issue.path ?? []).map(({ key }) => key as string | number);
+    const ofMap = issue.type === "strict_object" && issue.expected !== "Object";
+    if (!ofMap) yield faultAt(document, path, issue.message);
+    else if (issue.expected !== "never") yield faultAt(document, path, "is missing");
+  }
+}
+
+/** Every key of a file that the schema does not know. */
+export function* unknownKeys(node: unknown, path: Path = []): Generator<Fault> {
+  if (isSeq(node)) {
+    for (const [i, item] of node.items.entries()) yield* unknownKeys(item, [...path, i]);
+  }
+  const known = isMap(node) ? keysAt(path) : [];
+  if (!isMap(node) || known.length === 0) return;
+  for (const { key, value } of node.items) {
+    const name = String(isScalar(key) ? key.value : key);
+    if (known.includes(name)) yield* unknownKeys(value, [...path, name]);
+    else {yield {
+        path: [...path, name],
+        at: (isNode(key) && key.range?.[0]) || 0,
+        text: `unknown key${hint(name, known)}`,
+      };}
+  }
+}
+
+function hint(name: string, known: string[]): string {
+  const closest = known.map((other) => [distance(other, name), other] as const).toSorted(([a], [b]) => a - b)[0]!;
+  return closest[0] <= 2 ? `; did you mean ${closest[1]}?` : "";
+}
+
+/** The keys that the schema knows at a place; none: any are right there. */
+function keysAt(path: Path): string[] {
+  let here = schema as SchemaNode | undefined;
+  for (const key of path) {
+    here = unwrapped(here);
+    here = typeof key === "number" ? here?.item : here?.entries?.[key];
+  }
+  return Object.keys(unwrapped(here)?.entries ?? {});
+}
+
+/** What the walk sees of a schema. */
+interface SchemaNode {
+  wrapped?: SchemaNode;
+  item?: SchemaNode;
+  entries?: Record<string, SchemaNode>;
+}
+
+function unwrapped(node: SchemaNode | undefined): SchemaNode | undefined {
+  return node?.wrapped ? unwrapped(node.wrapped) : node;
+}
+
+/** How many letters must be added, left out or changed to make one word of the other. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+// deno-lint-ignore no-explicit-any -- a file may hold anything
+type Anything = any;
+
+/** What is wrong with a file although each of its values is right. */
+export function meaningless(input: Anything, document: Document): Fault[] {
+  const faults: Fault[] = [];
+  const hosts = input?.hosts;
+  if ((hosts === undefined || hosts === null || hosts.length === 0) && !input?.upstream_option?.resolv) {
+    faults.push(faultAt(document, ["hosts"], "expected at least one host, or upstream_option.resolv"));
+  }
+  const listeners: [Path, unknown][] = [[["tcp"], input?.tcp]];
+  const list = Array.isArray(input?.listen) ? input.listen : [];
+  list.forEach((entry: Anything, i: number) => listeners.push([["listen", i, "tcp"], entry?.tcp]));
+  const used = listeners.filter(([, address]) => typeof address === "string" && address !== "");
+  if (used.length === 0 && (input?.tcp === "" || Array.isArray(input?.listen))) {
+    faults.push(faultAt(document, [Array.isArray(input?.listen) ? "listen" : "tcp"], "expected at least one listener"));
+  }
+  used.forEach(([path, address], i) => {
+    const before = used.slice(0, i).find(([, other]) => other === address);
+    if (!before || String(address).endsWith(":0")) return;
+    faults.push(faultAt(document, path, `${address} is listened on already, by ${formatPath(before[0])}`));
+  });
+  return faults;
+}
+
+/** What goscon has and we cannot honour, where the file sets it to something that would matter. */
+export function notHonoured(input: Anything, document: Document): Fault[] {
+  const rules: [Path, unknown, string][] = [
+    [["manager"], input?.manager, "the manager is not served by this version"],
+    [["kcp"], input?.kcp, "KCP is not spoken by this version: no such listener is opened"],
+    [["kcp_option"], input?.kcp_option, "has no effect: KCP is not spoken by this version"],
+    [
+      ["tcp_option", "read_timeout"],
+      input?.tcp_option?.read_timeout,
+      "has no effect in this version: no read time-out",
+    ],
+    [
+      ["tcp_option", "keepalive_interval"],
+      input?.tcp_option?.keepalive_interval,
+      "has no effect: the operating system's own interval is used",
+    ],
+  ];
+  const found = rules.filter(([, value]) => value).map(([path, , text]) => faultAt(document, path, text));
+  const hosts: Anything[] = input?.hosts ?? [];
+  hosts.forEach((host, i) => {
+    if ("weigh" in host) found.push(faultAt(document, ["hosts", i, "weigh"], "has no effect; did you mean weight?"));
+  });
+  return found;
+}

@@ -1,0 +1,156 @@
+import { toJsonSchema } from "@valibot/to-json-schema";
+import * as v from "valibot";
+import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
+import { ADDRESS_FORM, parseAddress, parseSize, parseTime, SIZE_FORM, TIME_FORM } from "./units.ts";
+
+/** What a value is, in words of YAML. */
+function nameOf(value: unknown): string {
+  if (value === undefined || value === null) return "nothing";
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" ? "a map" : JSON.stringify(value);
+}
+
+const expected = (what: string) => ({ input }: { input: unknown }) => `expected ${what}, not ${nameOf(input)}`;
+
+/** A text or a number that `parse` makes a value of; `form` says what it takes. */
+function quantity(form: string, parse: (value: string | number) => number | undefined, least = 0) {
+  return v.pipe(
+    v.union([v.number(), v.string()], expected(form)),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const value = parse(dataset.value);
+      if (value !== undefined && value >= least) return value;
+      const limit = value === undefined ? "" : `, of at least ${least}`;
+      addIssue({ message: `expected ${form}${limit}, not ${nameOf(dataset.value)}` });
+      return NEVER;
+    }),
+  );
+}
+
+const time = quantity(TIME_FORM, parseTime);
+const timeNotZero = quantity(TIME_FORM, parseTime, 1);
+const size = v.pipe(quantity(SIZE_FORM, parseSize, 1), v.maxValue(2 ** 30, "expected at most 1GiB"));
+
+function whole(what: string, least: number, most: number) {
+  const form = expected(`${what}, a whole number of ${least} to ${most}`);
+  return v.pipe(v.number(form), v.integer(form), v.minValue(least, form), v.maxValue(most, form));
+}
+
+const text = v.string(expected("a text"));
+const flag = v.boolean(expected("true or false"));
+
+/** An address; where an empty host means `anyHost`. */
+function address(anyHost: string) {
+  return v.pipe(
+    v.string(expected(ADDRESS_FORM)),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      try {
+        return parseAddress(dataset.value, anyHost);
+      } catch (error) {
+        addIssue({ message: (error as Error).message });
+        return NEVER;
+      }
+    }),
+  );
+}
+
+const listenAddress = v.pipe(
+  address("0.0.0.0"),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    if (dataset.value.kind === "tcp") return dataset.value;
+    addIssue({ message: "expected host:port or [IPv6]:port, to listen on" });
+    return NEVER;
+  }),
+);
+
+const choice = <const T extends readonly string[]>(options: T) =>
+  v.picklist(options, expected(`one of ${options.join(", ")}`));
+
+const port = v.pipe(
+  v.union([v.number(), v.string()], expected("a port")),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const value = Number(dataset.value);
+    if (Number.isInteger(value) && value >= 1 && value <= 65535) return value;
+    addIssue({ message: `expected a port, 1 to 65535, not ${nameOf(dataset.value)}` });
+    return NEVER;
+  }),
+);
+
+const pattern = v.pipe(
+  text,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    try {
+      new RegExp(dataset.value);
+    } catch (error) {
+      addIssue({ message: `expected a regular expression: ${(error as Error).message}` });
+    }
+  }),
+);
+
+/** A map in which every key may be missing: then each has its default. */
+function section<T extends v.ObjectEntries>(entries: T) {
+  return v.optional(v.strictObject(entries, expected("a map")), {} as never);
+}
+
+const kcpKeys =
+  "reuseport read_timeout fec_data_shards fec_parity_shards read_buffer write_buffer opt_mtu opt_nodelay " +
+  "opt_interval opt_resend opt_nc opt_sndwnd opt_rcvwnd";
+
+/** A configuration file: its keys, their defaults, and what they become. */
+export const schema = v.strictObject({
+  listen: v.optional(v.array(
+    v.strictObject({
+      tcp: listenAddress,
+      dialect: v.optional(choice(["goscon", "plain"]), "goscon"),
+    }, expected("a map with tcp and dialect")),
+    expected("a list of listeners"),
+  )),
+  tcp: v.optional(v.union([v.pipe(v.literal(""), v.transform(() => undefined)), listenAddress], expected("host:port"))),
+  manager: v.optional(text, ""),
+  kcp: v.optional(text, ""),
+  kcp_option: section(Object.fromEntries(kcpKeys.split(" ").map((key) => [key, v.optional(v.unknown())]))),
+  scp: section({
+    handshake_timeout: v.optional(time, "30s"),
+    reuse_time: v.optional(time, "30s"),
+    reuse_buffer: v.optional(size, "64KiB"),
+  }),
+  tcp_option: section({
+    read_timeout: v.optional(time, 0),
+    keepalive: v.optional(flag, true),
+    keepalive_interval: v.optional(time, 60),
+  }),
+  upstream_option: section({
+    net: v.optional(choice(["tcp", "scp"]), "tcp"),
+    connect_timeout: v.optional(timeNotZero, "5s"),
+    announce: v.optional(choice(["none", "sproto", "proxy_v1", "proxy_v2"]), "none"),
+    sproto_type: v.optional(whole("a message type", 0, 2 ** 31 - 1), 0),
+    resolv: v.optional(v.strictObject({
+      prefix: v.optional(text, ""),
+      suffix: v.optional(text, ""),
+      port,
+      pattern: v.optional(pattern, ""),
+    }, expected("a map with prefix, suffix, port and pattern"))),
+  }),
+  hosts: v.optional(
+    v.array(
+      v.strictObject({
+        name: v.optional(v.pipe(text, v.regex(/^[a-zA-Z_0-9]*$/, expected("letters, digits and _"))), ""),
+        addr: address("127.0.0.1"),
+        weight: v.optional(whole("a weight", -(2 ** 31), 2 ** 31 - 1), 0),
+        weigh: v.optional(v.unknown()),
+      }, expected("a map with name, addr and weight")),
+      expected("a list of hosts"),
+    ),
+    [],
+  ),
+  shutdown_timeout: v.optional(time, "5s"),
+  log: section({
+    level: v.optional(choice(LOG_LEVELS), "info"),
+    format: v.optional(choice(LOG_FORMATS), "text"),
+  }),
+}, expected("a map of keys"));
+
+/** The JSON schema of a configuration file, for editors. */
+export function jsonSchema(): Record<string, unknown> {
+  return { ...toJsonSchema(schema, { typeMode: "input", errorMode: "ignore" }), title: "goscon configuration" };
+}

@@ -1,0 +1,75 @@
+import type { Address } from "../config.ts";
+import { formatEndpoint, reasonOf } from "./link.ts";
+import { SocketLink, TcpLink } from "./tcp.ts";
+
+/** An address outside of this process. */
+export type SocketAddress = Exclude<Address, { kind: "builtin" }>;
+
+export interface DialOptions {
+  /** Milliseconds for the look-up of a name, and again for each of its addresses. */
+  timeout: number;
+  /** See `TcpLink`. */
+  keepAlive: boolean;
+  /** Gives the dialling up. */
+  signal?: AbortSignal;
+  /** The IP addresses of a name. */
+  lookup?: (hostname: string) => Promise<string[]>;
+}
+
+/**
+ * Opens a connection; of a name, the addresses are tried in turn. The caller owns the link. Rejects with every address
+ * that was tried and why it failed.
+ */
+export async function dial(address: SocketAddress, options: DialOptions): Promise<SocketLink> {
+  if (address.kind === "unix") {
+    // Settles at once: there is no network in between.
+    return new SocketLink(await Deno.connect({ transport: "unix", path: address.path }));
+  }
+  const { hostname, port } = address;
+  const failures: string[] = [];
+  for (const ip of isIp(hostname) ? [hostname] : await lookUp(hostname, options)) {
+    try {
+      const conn = await withDeadline((signal) => Deno.connect({ hostname: ip, port, signal }), options);
+      return new TcpLink(conn, options);
+    } catch (error) {
+      failures.push(`${formatEndpoint({ hostname: ip, port })}: ${reasonOf(error)}`);
+    }
+  }
+  throw new Error(failures.join("; "));
+}
+
+function isIp(hostname: string): boolean {
+  return hostname.includes(":") || /^[0-9.]+$/.test(hostname);
+}
+
+/** The IP addresses of a name. A look-up cannot be stopped: when the time is over it is left alone. */
+export function lookUp(hostname: string, options: DialOptions): Promise<string[]> {
+  const { lookup = systemLookup } = options;
+  return withDeadline((signal) => {
+    const aborted = Promise.withResolvers<never>();
+    signal.addEventListener("abort", () => aborted.reject(signal.reason));
+    return Promise.race([lookup(hostname), aborted.promise]);
+  }, options);
+}
+
+async function systemLookup(hostname: string): Promise<string[]> {
+  const dns = await import("node:dns/promises");
+  return (await dns.lookup(hostname, { all: true })).map(({ address }) => address);
+}
+
+/** Aborts the signal that `work` gets when the time is over or the dialling is given up, and then rejects with why. */
+async function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>, options: DialOptions): Promise<T> {
+  const abort = new AbortController();
+  const giveUp = () => abort.abort(new Error("given up"));
+  const timer = setTimeout(() => abort.abort(new Error(`no answer within ${options.timeout} ms`)), options.timeout);
+  options.signal?.addEventListener("abort", giveUp);
+  if (options.signal?.aborted) giveUp();
+  try {
+    return await work(abort.signal);
+  } catch (error) {
+    throw abort.signal.aborted ? abort.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", giveUp);
+  }
+}

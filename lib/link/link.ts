@@ -1,0 +1,84 @@
+import { decodeRecord, MAX_RECORD } from "../scp/mod.ts";
+
+/**
+ * One connection: what the data plane needs of a transport. A link has one reader and one writer at a time; the owner
+ * of a buffer gets it back when the promise settles.
+ */
+export interface Link {
+  /** Reads at least one byte into `buffer`: how many; `null` at the end of the stream. Rejects when the link broke. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Writes some of `bytes`: how many. Rejects when the link broke. */
+  write(bytes: Uint8Array): Promise<number>;
+  /** Tells the other end that nothing more will be written. Rejects when the link broke. */
+  closeWrite(): Promise<void>;
+  /** Closes both ways at once, and interrupts what is pending. May be called again. */
+  close(): void;
+}
+
+/** An IP address, without brackets, and a port. */
+export interface Endpoint {
+  hostname: string;
+  port: number;
+}
+
+/** A link that was accepted from a client. */
+export interface ClientLink extends Link {
+  /** The client. */
+  readonly remote: Endpoint;
+  /** Where it connected to. */
+  readonly local: Endpoint;
+}
+
+/** `host:port`, IPv6 in brackets. */
+export function formatEndpoint({ hostname, port }: Endpoint): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/** Writes all of `bytes`. Rejects when the link broke, and it is not known then how many were taken. */
+export async function writeAll(link: Link, bytes: Uint8Array): Promise<void> {
+  let taken = await link.write(bytes);
+  while (taken < bytes.length) taken += await link.write(bytes.subarray(taken));
+}
+
+/**
+ * Reads the one record that a handshake begins with: its content, and the `rest`, bytes of the stream that came with
+ * it. `undefined`: the link ended, or broke off, before the record was whole. Throws `ScpError` 400 as soon as the
+ * record is too long.
+ */
+export async function readRecord(link: Link): Promise<{ content: string; rest: Uint8Array } | undefined> {
+  const buffer = new Uint8Array(2 * MAX_RECORD);
+  for (let filled = 0;;) {
+    const n = await link.read(buffer.subarray(filled));
+    if (n === null) return undefined;
+    filled += n;
+    const record = decodeRecord(buffer.subarray(0, filled));
+    if (record) return { content: record.content, rest: buffer.subarray(record.size, filled) };
+  }
+}
+
+/** How long a lingering close lasts at the most, in milliseconds; nginx's `lingering_timeout`. */
+export const LINGER = 5000;
+
+/**
+ * Closes a link so that what was written arrives: ends our direction, then takes and forgets what still comes until
+ * the other end closes, or `LINGER` is over. Closing with bytes unread would reset the connection, and the reset can
+ * overtake what was written. Never rejects.
+ */
+export async function lingeringClose(link: Link): Promise<void> {
+  const deadline = setTimeout(() => link.close(), LINGER);
+  try {
+    await link.closeWrite();
+    const scratch = new Uint8Array(1024);
+    while (await link.read(scratch) !== null);
+  } catch {
+    // It broke: there is nobody left to linger for.
+  } finally {
+    clearTimeout(deadline);
+    link.close();
+  }
+}
+
+/** The text of whatever was thrown, for a log line. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,49 @@
+import type { ClientLink, Endpoint, Link } from "./link.ts";
+
+/** A link over a TCP or Unix socket, which it owns. */
+export class SocketLink implements Link {
+  readonly #conn: Deno.Conn;
+  #closed = false;
+
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  read(buffer: Uint8Array): Promise<number | null> {
+    return this.#conn.read(buffer);
+  }
+
+  write(bytes: Uint8Array): Promise<number> {
+    return this.#conn.write(bytes);
+  }
+
+  closeWrite(): Promise<void> {
+    return this.#conn.closeWrite();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#conn.close();
+  }
+}
+
+/** A link over a TCP connection, either end's. */
+export class TcpLink extends SocketLink implements ClientLink {
+  readonly remote: Endpoint;
+  readonly local: Endpoint;
+
+  /** `keepAlive`: whether the operating system probes an idle connection. */
+  constructor(conn: Deno.TcpConn, { keepAlive }: { keepAlive: boolean }) {
+    super(conn);
+    this.remote = endpointOf(conn.remoteAddr);
+    this.local = endpointOf(conn.localAddr);
+    conn.setNoDelay(true);
+    if (keepAlive) conn.setKeepAlive(true);
+  }
+}
+
+/** On a listener of both families IPv4 addresses come as IPv6: here they are what they are. */
+function endpointOf({ hostname, port }: Deno.NetAddr): Endpoint {
+  return { hostname: hostname.replace(/^::ffff:(?=\d+\.)/i, ""), port };
+}

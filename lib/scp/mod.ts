@@ -1,0 +1,14 @@
+/** SCP, the Stable Connection Protocol, without input or output: bytes in, bytes or decisions out. */
+export { type Code, MESSAGES, ScpError } from "./error.ts";
+export {
+  type Dialect,
+  FLAG_FORBID_ANNOUNCE,
+  type NewRequest,
+  parseRequest,
+  parseResumeAnswer,
+  type ResumeRequest,
+} from "./message.ts";
+export { decodeRecord, MAX_RECORD } from "./record.ts";
+export { hmac64Md5 } from "./hmac64.ts";
+export { Session } from "./session.ts";
+export { accept, answerRecord, request, resumeRecord } from "./handshake.ts";

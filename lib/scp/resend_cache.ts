@@ -1,0 +1,75 @@
+/** The smallest ring that is worth its overhead. */
+const LEAST = 256;
+
+/**
+ * The last bytes sent to the peer, as they went over the wire, kept to be sent again (protocol: Terms). Bytes are named
+ * by their absolute position in the stream, from 0. The memory used grows as bytes come and is never more than `capacity`.
+ */
+export class ResendCache {
+  readonly capacity: number;
+  #ring: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  /** Where in the ring the next byte goes. */
+  #tail = 0;
+  #length = 0;
+  #end = 0;
+
+  /** `capacity`: the most bytes that are kept, at least 1. */
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  /** The position after the last byte: how many bytes were ever appended. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** The position of the first byte that is still held. */
+  get start(): number {
+    return this.#end - this.#length;
+  }
+
+  /** Bytes of memory in use. */
+  get allocated(): number {
+    return this.#ring.length;
+  }
+
+  /** Copies `bytes` to the end; the oldest are forgotten when there is no room. The caller keeps `bytes`. */
+  append(bytes: Uint8Array): void {
+    this.#end += bytes.length;
+    const kept = bytes.length > this.capacity ? bytes.subarray(bytes.length - this.capacity) : bytes;
+    if (this.#length + kept.length > this.#ring.length) this.#grow(this.#length + kept.length);
+    this.#put(kept);
+    this.#length = Math.min(this.#length + kept.length, this.#ring.length);
+  }
+
+  /**
+   * The bytes from `position` to the end, in at most two views that hold until the next `append`; `undefined` when
+   * they are not all held any more, or were never sent.
+   */
+  since(position: number): Uint8Array<ArrayBuffer>[] | undefined {
+    if (position < this.start || position > this.#end) return undefined;
+    const from = this.#tail - (this.#end - position);
+    const views = from >= 0
+      ? [this.#ring.subarray(from, this.#tail)]
+      : [this.#ring.subarray(from + this.#ring.length), this.#ring.subarray(0, this.#tail)];
+    return views.filter((view) => view.length > 0);
+  }
+
+  #grow(wanted: number): void {
+    const size = Math.min(this.capacity, Math.max(LEAST, 2 ** Math.ceil(Math.log2(wanted))));
+    if (size === this.#ring.length) return;
+    const held = this.since(this.start)!;
+    this.#ring = new Uint8Array(size);
+    this.#tail = 0;
+    for (const view of held) this.#put(view);
+  }
+
+  /** Writes at the tail, around the end of the ring. `bytes` is no longer than the ring. */
+  #put(bytes: Uint8Array): void {
+    const first = Math.min(bytes.length, this.#ring.length - this.#tail);
+    this.#ring.set(first === bytes.length ? bytes : bytes.subarray(0, first), this.#tail);
+    if (first < bytes.length) this.#ring.set(bytes.subarray(first), 0);
+    this.#tail += bytes.length;
+    if (this.#tail >= this.#ring.length) this.#tail -= this.#ring.length;
+  }
+}

@@ -1,0 +1,118 @@
+import { ScpError } from "./error.ts";
+import { hashkey, hmac64, hmac64Md5, isEqual64 } from "./hmac64.ts";
+import { type Dialect, type ResumeRequest, resumeText } from "./message.ts";
+import { Rc4, rc4Key } from "./rc4.ts";
+import { ResendCache } from "./resend_cache.ts";
+
+const TWO_TO_32 = 2 ** 32;
+
+/** What both ends of a new session start from. */
+export interface SessionOptions {
+  /** 1 to 2^32-1. */
+  id: number;
+  secret: bigint;
+  dialect: Dialect;
+  /** The most bytes of the resend cache, at least 1. */
+  cacheSize: number;
+}
+
+/**
+ * One end of a session, the proxy's or the client's: how the stream is laid on the wire, what has gone each way, and
+ * what a resume needs. It knows no connection: it outlives all of them.
+ *
+ * The stream of each direction is counted in absolute positions from 0; only the wire takes them mod 2^32.
+ */
+export class Session {
+  readonly id: number;
+  readonly #secret: bigint;
+  readonly #cache: ResendCache;
+  readonly #outgoing: Rc4 | undefined;
+  readonly #incoming: Rc4 | undefined;
+  #received = 0;
+  #index = 0;
+
+  constructor({ id, secret, dialect, cacheSize }: SessionOptions) {
+    this.id = id;
+    this.#secret = secret;
+    this.#cache = new ResendCache(cacheSize);
+    if (dialect === "goscon") {
+      const key = rc4Key(secret);
+      this.#outgoing = new Rc4(key);
+      this.#incoming = new Rc4(key);
+    }
+  }
+
+  /** Bytes of the stream sealed so far: sent, or to be sent again. */
+  get sent(): number {
+    return this.#cache.end;
+  }
+
+  /** Bytes of the stream opened so far. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** `received` as it goes over the wire. */
+  get receivedOnWire(): number {
+    return this.#received % TWO_TO_32;
+  }
+
+  /** Bytes of memory that the resend cache holds. */
+  get cacheInUse(): number {
+    return this.#cache.allocated;
+  }
+
+  /**
+   * Turns the next bytes of the stream into what goes over the wire, in place, counts them and caches them. They count
+   * as sent whatever becomes of the write. More bytes at once than the cache holds could not all be sent again.
+   */
+  seal(bytes: Uint8Array): void {
+    this.#outgoing?.xor(bytes);
+    this.#cache.append(bytes);
+  }
+
+  /** Turns the next bytes of the wire into the stream's, in place, and counts them as received. */
+  open(bytes: Uint8Array): void {
+    this.#incoming?.xor(bytes);
+    this.#received += bytes.length;
+  }
+
+  /** The next resume request of this end, the client's. Its index is used up. */
+  nextResume(): ResumeRequest {
+    const lines = { id: this.id, index: ++this.#index, received: this.receivedOnWire };
+    return { kind: "resume", ...lines, hmac: hmac64Md5(hashOf(lines), this.#secret) };
+  }
+
+  /**
+   * Checks a request to resume this session, of which this is the proxy's end. Throws `ScpError` 401 or 403, and then
+   * nothing has changed. Else its index is used up, and it is time to take the old connection away.
+   */
+  authorize(request: ResumeRequest): void {
+    const hash = hashOf(request);
+    const current = isEqual64(hmac64Md5(hash, this.#secret), request.hmac);
+    const former = isEqual64(hmac64(hash, this.#secret), request.hmac);
+    if (!current && !former) throw new ScpError(401, "the hmac is wrong");
+    if (request.index <= this.#index) {
+      throw new ScpError(403, `index ${request.index} is not greater than ${this.#index}`);
+    }
+    this.#index = request.index;
+  }
+
+  /**
+   * What is to be sent again to a peer that has `received` bytes, mod 2^32: views of the cache, which hold until the
+   * next `seal`. Throws `ScpError` 406 when the cache does not reach back so far, or so much was never sent.
+   */
+  missing(received: number): Uint8Array<ArrayBuffer>[] {
+    const count = (this.sent - received) % TWO_TO_32;
+    const chunks = this.#cache.since(this.sent - (count < 0 ? count + TWO_TO_32 : count));
+    if (chunks) return chunks;
+    throw new ScpError(
+      406,
+      `the peer has ${received} bytes of ${this.sent} (mod 2^32), and the cache begins at ${this.#cache.start}`,
+    );
+  }
+}
+
+function hashOf(request: Omit<ResumeRequest, "kind" | "hmac">): bigint {
+  return hashkey(new TextEncoder().encode(resumeText(request)));
+}

@@ -1,0 +1,123 @@
+import { parseArgs } from "node:util";
+import { ConfigFileError, readConfigFile } from "./lib/admin/config_file.ts";
+import { serve } from "./lib/admin/serve.ts";
+import { terminal } from "./lib/client/terminal.ts";
+import { type Config, ConfigError, DIALECTS, formatConfig, parseConfig } from "./lib/config.ts";
+import { LOG_FORMATS, LOG_LEVELS, openLog } from "./lib/log.ts";
+import deno from "./deno.json" with { type: "json" };
+
+/** How this program is called: for the usage, and for hints. */
+const COMMAND = Deno.build.standalone ? "goscon" : "deno task start";
+
+const USAGE = `goscon ${deno.version}: a TCP proxy whose clients can lose their connection and go on.
+
+Usage:
+  ${COMMAND} [options]                     run the proxy
+  ${COMMAND} connect ADDR [options]        join a session to standard input and output
+
+Options of the proxy:
+  -c, --config FILE        default: config.yaml here, or beside the binary, or the one built in
+  -t, --test               check the configuration, say what is wrong, and exit
+  -T, --dump               print the configuration in effect, with every default, and exit
+      --log-level LEVEL    ${LOG_LEVELS.join(", ")}
+      --log-format FORMAT  ${LOG_FORMATS.join(", ")}
+
+Options of connect:
+      --target NAME        the backend to prefer
+      --dialect DIALECT    goscon (default) or plain
+
+  -h, --help
+      --version
+
+Exit codes: 0; 1 for a failure at run time; 2 for bad usage or a bad configuration.
+`;
+
+const COMMON = { help: { type: "boolean", short: "h" }, version: { type: "boolean" } } as const;
+const SERVE = {
+  ...COMMON,
+  config: { type: "string", short: "c" },
+  test: { type: "boolean", short: "t" },
+  dump: { type: "boolean", short: "T" },
+  "log-level": { type: "string" },
+  "log-format": { type: "string" },
+} as const;
+const CONNECT = { ...COMMON, target: { type: "string" }, dialect: { type: "string" } } as const;
+
+class UsageError extends Error {}
+
+function say(text: string): void {
+  console.error(`goscon: ${text}`);
+}
+
+/** The value of a flag, which must be one of `choices`; `undefined` when it was not given. */
+function choice<T extends string>(flag: string, value: string | undefined, choices: readonly T[]): T | undefined {
+  const found = choices.find((c) => c === value);
+  if (value === undefined || found) return found;
+  throw new UsageError(`--${flag} ${value}: expected one of ${choices.join(", ")}`);
+}
+
+/** Whether `--help` or `--version` was asked for, and answered. */
+function answered({ help, version }: { help?: boolean | undefined; version?: boolean | undefined }): boolean {
+  if (help) console.log(USAGE);
+  else if (version) console.log(`goscon ${deno.version} (deno ${Deno.version.deno}, ${Deno.build.target})`);
+  return Boolean(help || version);
+}
+
+async function runServe(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options: SERVE });
+  if (answered(values)) return;
+  const { file, text } = readConfigFile(values.config);
+  const { config, warnings } = parseConfig(text, file);
+  const { log: { level, format } } = config;
+  const effective: Config = {
+    ...config,
+    log: {
+      level: choice("log-level", values["log-level"], LOG_LEVELS) ?? level,
+      format: choice("log-format", values["log-format"], LOG_FORMATS) ?? format,
+    },
+  };
+  if (values.dump) console.log(formatConfig(effective));
+  if (values.test || values.dump) {
+    for (const warning of warnings) say(`warning: ${warning}`);
+    if (values.test) say(`the configuration ${file} is valid`);
+    return;
+  }
+  const log = openLog(effective.log);
+  log.info("goscon starting", { version: deno.version, config: file });
+  for (const warning of warnings) log.warning(warning);
+  await serve(effective, { log, command: COMMAND });
+}
+
+async function runConnect(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({ args, options: CONNECT, allowPositionals: true });
+  if (answered(values)) return;
+  const [addr, ...more] = positionals;
+  if (addr === undefined || more.length > 0) throw new UsageError("connect takes one address, host:port");
+  const dialect = choice("dialect", values.dialect, DIALECTS) ?? "goscon";
+  const { readable: input } = Deno.stdin;
+  await terminal({ addr, dialect, target: values.target ?? "" }, { input, output: Deno.stdout.writable, tell: say });
+}
+
+/** The exit code of what went wrong, which is told in one sentence. */
+function fail(error: unknown): number {
+  if (error instanceof ConfigError) {
+    for (const fault of error.faults) console.error(fault);
+    return 2;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const usage = error instanceof UsageError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
+  say(usage ? `${message} (see --help)` : message);
+  return usage || error instanceof ConfigFileError ? 2 : 1;
+}
+
+async function main([first, ...rest]: string[]): Promise<number> {
+  try {
+    if (first === "connect") await runConnect(rest);
+    else await runServe(first === undefined ? [] : [first, ...rest]);
+    return 0;
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+Deno.exit(await main(Deno.args));

@@ -1,0 +1,218 @@
+import assert from "node:assert/strict";
+import { backoff } from "../../lib/client/backoff.ts";
+import { Connection } from "../../lib/client/connection.ts";
+import { type Link, readRecord, writeAll } from "../../lib/link/link.ts";
+import { ScpError } from "../../lib/scp/mod.ts";
+import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
+import { assertSameBytes } from "../helpers/bytes.ts";
+import { TestProxy } from "../helpers/proxy.ts";
+import { pattern } from "../helpers/random.ts";
+import { record, tcp } from "../helpers/raw_client.ts";
+
+const ECHO = { hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" };
+
+/** What the callbacks of a connection said, in order. */
+function heard(): {
+  events: string[];
+  closed: Promise<Error | undefined>;
+  options: Partial<Parameters<typeof Connection.open>[0]>;
+} {
+  const events: string[] = [];
+  const { promise: closed, resolve } = Promise.withResolvers<Error | undefined>();
+  return {
+    events,
+    closed,
+    options: {
+      random: () => 0,
+      onLost: (reason) => events.push(`lost: ${reason}`),
+      onResumed: ({ attempts, resent }) => events.push(`resumed: ${attempts}, ${resent}`),
+      onClosed: (error) => {
+        events.push(`closed: ${error?.message ?? "in order"}`);
+        resolve(error);
+      },
+    },
+  };
+}
+
+/** An SCP server that answers each connection's record with the next of these; without one left it closes. */
+function scripted(...answers: string[]): Backend {
+  return new Backend().serve(async (link) => {
+    await readRecord(link);
+    const answer = answers.shift();
+    if (answer !== undefined) await writeAll(link, record(answer));
+    // Closed in order: a connection closed with bytes unread would be reset.
+    await link.closeWrite();
+    await readToEnd(link);
+  });
+}
+
+Deno.test("backoff() doubles from 50 ms to 5 s, of which chance takes at most the half", () => {
+  const delays = (random: number) => [0, 1, 2, 6, 7, 100].map((attempt) => backoff(attempt, () => random));
+  assert.deepEqual(delays(0), [25, 50, 100, 1600, 2500, 2500]);
+  assert.deepEqual(delays(1), [50, 100, 200, 3200, 5000, 5000]);
+});
+
+Deno.test("a connection that is cut resumes by itself, and tells", async () => {
+  await using proxy = TestProxy.start(ECHO);
+  const { events, options } = heard();
+  const connection = await Connection.open({ ...options, dial: () => tcp(proxy.address) });
+  for (let round = 0; round < 3; round++) {
+    await connection.write(pattern(round, 1000));
+    assertSameBytes(await readExactly(connection, 1000), pattern(round, 1000));
+    await connection.cut();
+  }
+  await connection.write(pattern(3, 10));
+  assertSameBytes(await readExactly(connection, 10), pattern(3, 10));
+  assert.deepEqual(connection.bytes, { received: 3010, sent: 3010 });
+  connection.close();
+  connection.close();
+  assert.equal(events.filter((event) => event === "lost: cut").length, 3);
+  assert.deepEqual(events.slice(-2), ["resumed: 1, 0", "closed: in order"]);
+});
+
+Deno.test("a proxy that cannot be reached for a while is dialled again", async () => {
+  await using proxy = TestProxy.start(ECHO);
+  const { events, options } = heard();
+  let failures = 0;
+  const connection = await Connection.open({
+    ...options,
+    dial: () => failures-- > 0 ? Promise.reject(new Error("no network")) : tcp(proxy.address),
+  });
+  failures = 2;
+  await connection.cut();
+  await connection.write(pattern(0, 10));
+  assertSameBytes(await readExactly(connection, 10), pattern(0, 10));
+  assert.deepEqual(events, ["lost: cut", "resumed: 3, 0"]);
+  connection.close();
+});
+
+Deno.test("a connection whose proxy is gone is given up after giveUpAfter, with the reason", async () => {
+  const proxy = TestProxy.start(ECHO);
+  const { closed, options } = heard();
+  const { address } = proxy;
+  const connection = await Connection.open({ ...options, dial: () => tcp(address), giveUpAfter: 100 });
+  await proxy[Symbol.asyncDispose]();
+  await assert.rejects(connection.read(new Uint8Array(1)), /gave up after 100 ms: .*refused/);
+  assert.match((await closed)!.message, /gave up after 100 ms/);
+  await assert.rejects(connection.write(new Uint8Array(1)), /gave up/);
+});
+
+Deno.test("the end that the backend makes is an end, not an error", async () => {
+  await using backend = new Backend().serve((link) => writeAll(link, pattern(0, 5000)));
+  await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
+  const { closed, options } = heard();
+  const connection = await Connection.open({ ...options, dial: () => tcp(proxy.address) });
+  assertSameBytes(await readToEnd(connection), pattern(0, 5000));
+  assert.equal(await closed, undefined);
+});
+
+Deno.test("closeWrite() ends the session in order, after what was written", async () => {
+  await using backend = new Backend();
+  await using proxy = TestProxy.start({
+    hosts: [{ addr: backend.address }],
+    scp: { reuse_time: "50ms" },
+    shutdown_timeout: "10ms",
+  });
+  const { closed, options } = heard();
+  const connection = await Connection.open({ ...options, dial: () => tcp(proxy.address) });
+  const far = await backend.accept();
+  const read = connection.read(new Uint8Array(1));
+  await connection.write(pattern(0, 5000));
+  await connection.closeWrite();
+  assert.equal(await read, null);
+  assert.equal(await closed, undefined);
+  assertSameBytes(await readToEnd(far), pattern(0, 5000));
+});
+
+Deno.test("open() rejects with the code when the proxy refuses, and with the reason when there is none", async () => {
+  const refused: [answers: string[], expected: RegExp | object][] = [
+    [["0\n400"], { name: "ScpError", code: 400, message: /refused a new session/ }],
+    [["7\nno key"], { name: "ScpError", code: 400 }],
+    [[], /closed in the handshake/],
+  ];
+  for (const [answers, expected] of refused) {
+    await using server = scripted(...answers);
+    await assert.rejects(Connection.open({ dial: () => tcp(server.address) }), expected);
+  }
+});
+
+Deno.test("open() is given up at once by its signal, and after handshakeTimeout by itself", async () => {
+  await using silent = new Backend();
+  const dial = () => tcp(silent.address);
+  await assert.rejects(Connection.open({ dial, handshakeTimeout: 50 }), /took too long/);
+  const abort = new AbortController();
+  const opening = Connection.open({ dial, signal: abort.signal });
+  await silent.accept();
+  abort.abort();
+  await assert.rejects(opening, /given up/);
+});
+
+Deno.test("the answers that no later attempt could change end the connection, the others do not", async () => {
+  const newAnswer = "7\n782riWdFIwE=";
+  for (const [code, final] of [[400, true], [401, true], [406, true], [403, false], [501, false]] as const) {
+    await using server = scripted(newAnswer, `0\n${code}`, "0\n200", `0\n404`);
+    const { events, closed, options } = heard();
+    const connection = await Connection.open({ ...options, dial: () => tcp(server.address) });
+    const outcome = await readToEnd(connection).catch((error) => error);
+    if (final) assert.equal((outcome as ScpError).code, code);
+    // Resumed at the second attempt; then closed by the server, which knows it no more: the end.
+    else assert.deepEqual([events[1], outcome.length], ["resumed: 2, 0", 0]);
+    assert.equal(await closed instanceof ScpError, final);
+  }
+});
+
+Deno.test("a 404 after the network broke is an error: nobody knows what was lost", async () => {
+  await using server = scripted("7\n782riWdFIwE=", "0\n404");
+  const { closed, options } = heard();
+  const hold = Promise.withResolvers<void>();
+  const connection = await Connection.open({
+    ...options,
+    dial: async () => {
+      const link = await tcp(server.address);
+      return { ...held(link, hold.promise) };
+    },
+  });
+  await connection.cut();
+  hold.resolve();
+  assert.equal((await closed as ScpError).code, 404);
+});
+
+/** A link whose end of stream is not seen until `hold` settles. */
+function held(link: Link, hold: Promise<void>): Link {
+  return {
+    read: async (buffer) => {
+      const n = await link.read(buffer);
+      if (n === null) await hold;
+      return n;
+    },
+    write: (bytes) => link.write(bytes),
+    closeWrite: () => link.closeWrite(),
+    close: () => link.close(),
+  };
+}
+
+Deno.test("an answer that says more was received than was sent ends the connection", async () => {
+  await using server = scripted("7\n782riWdFIwE=", "5\n200");
+  const { closed, options } = heard();
+  const connection = await Connection.open({ ...options, dial: () => tcp(server.address) });
+  await assert.rejects(connection.read(new Uint8Array(1)), { code: 406 });
+  assert.equal((await closed as ScpError).code, 406);
+});
+
+Deno.test("a session closed while it resumes leaves no connection behind", async () => {
+  await using backend = new Backend().serve(echo);
+  await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
+  const { closed, options } = heard();
+  let dialled = 0;
+  const connection = await Connection.open({
+    ...options,
+    dial: async () => {
+      const link = await tcp(proxy.address);
+      if (dialled++ > 0) connection.close();
+      return link;
+    },
+  });
+  await connection.cut();
+  assert.equal(await closed, undefined);
+  assert.equal(await connection.read(new Uint8Array(1)), null);
+});

@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Goscon, runProgram } from "../helpers/goscon.ts";
+
+const GOOD = `listen: [{tcp: "127.0.0.1:0"}]\nhosts: [{addr: "builtin:echo"}]\n`;
+
+/** A directory of its own with these files. */
+async function directory(files: Record<string, string>): Promise<string> {
+  const path = await Deno.makeTempDir();
+  for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(join(path, name), text);
+  return path;
+}
+
+Deno.test("--version and --help answer on standard output and exit with 0", async () => {
+  const version = await runProgram(["--version"]);
+  assert.equal(version.code, 0);
+  assert.match(version.out, /^goscon \d+\.\d+\.\d+ /);
+  for (const args of [["--help"], ["-h"], ["connect", "--help"]]) {
+    const help = await runProgram(args);
+    assert.equal(help.code, 0);
+    assert.match(help.out, /Usage:[^]*connect ADDR[^]*--config FILE/);
+  }
+});
+
+Deno.test("bad usage exits with 2 and one line that says what is wrong", async () => {
+  const cases: [args: string[], said: RegExp][] = [
+    [["--nonsense"], /nonsense/],
+    [["--log-level", "loud"], /--log-level loud: expected one of debug, info, warning, error/],
+    [["--log-format", "xml"], /--log-format xml: expected one of text, json/],
+    [["connect"], /connect takes one address/],
+    [["connect", "a:1", "b:2"], /connect takes one address/],
+    [["connect", "a:1", "--dialect", "latin"], /--dialect latin: expected one of goscon, plain/],
+    [["serve-me"], /serve-me/],
+  ];
+  for (const [args, said] of cases) {
+    const { code, out, err } = await runProgram(args);
+    assert.equal(code, 2, `${args}: ${err}`);
+    assert.equal(out, "");
+    assert.match(err, said);
+    assert.match(err, /^goscon: [^\n]*\n$/);
+  }
+});
+
+Deno.test("a configuration that cannot be read exits with 2 and one sentence", async () => {
+  const cwd = await directory({});
+  const missing = await runProgram(["-c", "missing.yaml"], { cwd });
+  assert.equal(missing.code, 2);
+  assert.equal(missing.err, "goscon: Cannot read the configuration missing.yaml: there is no such file\n");
+});
+
+Deno.test("--test checks the configuration and exits: 0 when it is right, 2 with every fault when not", async () => {
+  const cwd = await directory({
+    "good.yaml": GOOD,
+    "bad.yaml": "tpc: 1\nhosts: [{addr: 5}]\nshutdown_timeout: soon\n",
+  });
+  const good = await runProgram(["-t", "--config", "good.yaml"], { cwd });
+  assert.deepEqual([good.code, good.err], [0, "goscon: the configuration good.yaml is valid\n"]);
+  const bad = await runProgram(["--test", "-c", "bad.yaml"], { cwd });
+  assert.equal(bad.code, 2);
+  const faults = bad.err.trimEnd().split("\n");
+  assert.equal(faults.length, 3, bad.err);
+  assert.match(faults[0]!, /^bad\.yaml:1:1: tpc: .*did you mean tcp/);
+  assert.match(faults[1]!, /^bad\.yaml:2:\d+: hosts\[0\]\.addr: /);
+  assert.match(faults[2]!, /^bad\.yaml:3:19: shutdown_timeout: /);
+});
+
+Deno.test("--dump prints the configuration in effect, which is a configuration", async () => {
+  const cwd = await directory({ "config.yaml": GOOD });
+  const dumped = await runProgram(["-T", "--log-level", "error"], { cwd });
+  assert.equal(dumped.code, 0, dumped.err);
+  assert.match(dumped.out, /reuse_buffer:/);
+  assert.match(dumped.out, /level: error/);
+  await Deno.writeTextFile(join(cwd, "dumped.yaml"), dumped.out);
+  const again = await runProgram(["-T", "-c", "dumped.yaml"], { cwd });
+  assert.equal(again.out, dumped.out);
+});
+
+Deno.test("config.yaml of the current directory is taken, and without one the embedded one", async () => {
+  const here = await runProgram(["-T"], { cwd: await directory({ "config.yaml": GOOD }) });
+  assert.match(here.out, /127\.0\.0\.1:0/);
+  const embedded = await runProgram(["-T"], { cwd: await directory({}) });
+  assert.equal(embedded.code, 0, embedded.err);
+  assert.match(embedded.out, /0\.0\.0\.0:1248/);
+  assert.match(embedded.out, /0\.0\.0\.0:1249/);
+  assert.match(embedded.out, /builtin:echo/);
+});
+
+Deno.test("config.yaml beside the binary is taken when there is none here", {
+  ignore: Deno.env.get("GOSCON_BIN") === undefined,
+}, async () => {
+  const home = await directory({ "config.yaml": GOOD });
+  const binary = join(home, "goscon");
+  await Deno.copyFile(Deno.env.get("GOSCON_BIN")!, binary);
+  const output = await new Deno.Command(binary, { args: ["-T"], cwd: await directory({}) }).output();
+  assert.match(new TextDecoder().decode(output.stdout), /127\.0\.0\.1:0/);
+});
+
+Deno.test("a port in use exits with 1 and one sentence", async () => {
+  await using goscon = await Goscon.start(GOOD);
+  const [address] = goscon.addresses;
+  const cwd = await directory({ "config.yaml": `tcp: "${address}"\nhosts: [{addr: "builtin:echo"}]` });
+  const { code, err } = await runProgram([], { cwd });
+  assert.equal(code, 1);
+  assert.equal(err.trimEnd().split("\n").at(-1), `goscon: Cannot listen on ${address}: the address is in use`);
+  assert.doesNotMatch(err, /^\s+at /m);
+});
+
+Deno.test("the start says where it listens, with which dialect, where it forwards, and what to try next", async () => {
+  const cwd = await directory({
+    "config.yaml": `listen: [{tcp: "127.0.0.1:0"}, {tcp: "127.0.0.1:0", dialect: plain}]\n` +
+      `hosts: [{name: echo, addr: "builtin:echo"}]\nkcp: 0.0.0.0:1248\n`,
+  });
+  await using goscon = await Goscon.start(await Deno.readTextFile(join(cwd, "config.yaml")));
+  const said = goscon.events.map(({ message }) => message);
+  assert.deepEqual(said.filter((m) => m === "listening").length, 2);
+  assert.deepEqual(goscon.events.filter((e) => e.message === "listening").map((e) => e.dialect), ["goscon", "plain"]);
+  assert.equal(goscon.events.find((e) => e.message === "forwarding")?.to, "builtin:echo");
+  assert(said.some((m) => /kcp/.test(m)), "a key that cannot be honoured is named");
+  assert.match(said.at(-1)!, /^ready; try: .* connect 127\.0\.0\.1:\d+$/);
+});

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { Connection } from "../../lib/client/connection.ts";
+import { lingeringClose, writeAll } from "../../lib/link/link.ts";
+import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
+import { assertSameBytes } from "../helpers/bytes.ts";
+import { Goscon, runProgram } from "../helpers/goscon.ts";
+import { pattern } from "../helpers/random.ts";
+import { RawClient, tcp } from "../helpers/raw_client.ts";
+
+const LISTEN = `listen: [{tcp: "127.0.0.1:0"}, {tcp: "127.0.0.1:0", dialect: plain}]`;
+
+Deno.test("the process carries sessions of both dialects, and logs each event of theirs in one line", async () => {
+  await using backend = new Backend().serve(echo);
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{name: one, addr: "${backend.address}"}]`);
+  for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
+    const address = goscon.addresses[i]!;
+    const connection = await Connection.open({ dial: () => tcp(address), dialect, target: "one", random: () => 0 });
+    await writeAll(connection, pattern(0, 10_000));
+    assertSameBytes(await readExactly(connection, 10_000), pattern(0, 10_000));
+    await connection.cut();
+    await writeAll(connection, pattern(1, 10_000));
+    assertSameBytes(await readExactly(connection, 10_000), pattern(1, 10_000));
+    const of = (message: string) => goscon.event((e) => e.message === message && e.id === connection.id);
+    const begun = await of("session new");
+    assert.equal(begun.upstream, backend.address);
+    assert.equal(begun.target, "one");
+    assert.match(String(begun.client), /^127\.0\.0\.1:\d+$/);
+    const lost = await of("session lost");
+    assert.deepEqual([lost.received, lost.sent], [10_000, 10_000]);
+    const resumed = await of("session resumed");
+    assert.equal(resumed.resent, 0);
+    assert.notEqual(resumed.client, begun.client);
+    assert.equal(typeof resumed.gap_ms, "number");
+    connection.close();
+  }
+});
+
+Deno.test("SIGTERM: each client gets what its backend sent, and the process exits with 0", async () => {
+  await using backend = new Backend();
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "${backend.address}"}]\nshutdown_timeout: 60s`);
+  using client = await RawClient.open(goscon.addresses[0]!);
+  const far = await backend.accept();
+  await client.send(pattern(0, 100, 1));
+  assertSameBytes(await readExactly(far, 100), pattern(0, 100, 1));
+  await writeAll(far, pattern(0, 200_000, 2));
+  goscon.kill("SIGTERM");
+  assert.equal((await readToEnd(far)).length, 0);
+  await lingeringClose(far);
+  assertSameBytes(await client.receiveToEnd(), pattern(0, 200_000, 2));
+  client.link.close();
+  assert.equal(await goscon.ended(), 0);
+  await assert.rejects(tcp(goscon.addresses[0]!));
+});
+
+Deno.test("SIGINT: the process exits with 0 within shutdown_timeout, whatever its peers do", async () => {
+  await using backend = new Backend();
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "${backend.address}"}]\nshutdown_timeout: 100ms`);
+  using client = await RawClient.open(goscon.addresses[0]!);
+  await backend.accept();
+  await goscon.event((e) => e.message === "session new");
+  goscon.kill("SIGINT");
+  assert.equal(await goscon.ended(), 0);
+  await client.receiveToEnd().catch(() => {});
+});
+
+Deno.test("a second signal ends the process at once", async () => {
+  await using backend = new Backend();
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "${backend.address}"}]\nshutdown_timeout: 1h`);
+  using client = await RawClient.open(goscon.addresses[0]!);
+  await backend.accept();
+  await goscon.event((e) => e.message === "session new");
+  goscon.kill("SIGTERM");
+  await goscon.event((e) => e.message === "stopping");
+  goscon.kill("SIGTERM");
+  assert.equal(await goscon.ended(), 1);
+  await client.receiveToEnd().catch(() => {});
+});
+
+Deno.test("the process can be started again at once on the same port", async () => {
+  await using first = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`);
+  const address = first.addresses[0]!;
+  using client = await RawClient.open(address);
+  first.kill("SIGKILL");
+  await first.ended();
+  await using second = await Goscon.start(`listen: [{tcp: "${address}"}]\nhosts: [{addr: "builtin:echo"}]`);
+  assert.deepEqual(second.addresses, [address]);
+  using next = await RawClient.open(address);
+  await next.send(pattern(0, 10));
+  assertSameBytes(await next.receive(10), pattern(0, 10));
+  await client.receiveToEnd().catch(() => {});
+});
+
+Deno.test("goscon connect joins a session to standard input and output, and tells of it on standard error", async () => {
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{name: one, addr: "builtin:echo"}]`);
+  for (const [i, args] of [["--target", "one"], ["--dialect", "plain"]].entries()) {
+    const { code, out, err } = await runProgram(["connect", goscon.addresses[i]!, ...args], {
+      input: "hello, backend\n",
+    });
+    assert.equal(code, 0, err);
+    assert.equal(out, "hello, backend\n");
+    assert.match(err, /^goscon: connected to 127\.0\.0\.1:\d+: session \d+\n/);
+  }
+});
+
+Deno.test("goscon connect ends when the backend does, with all that it sent", async () => {
+  await using backend = new Backend().serve((link) => writeAll(link, new TextEncoder().encode("bye\n")));
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "${backend.address}"}]`);
+  const { code, out } = await runProgram(["connect", goscon.addresses[0]!], { input: "" });
+  assert.deepEqual([code, out], [0, "bye\n"]);
+});
+
+Deno.test("goscon connect says in one sentence why there is no session", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  const { code, err } = await runProgram(["connect", `127.0.0.1:${listener.addr.port}`]);
+  assert.equal(code, 1);
+  assert.match(err, /^goscon: 127\.0\.0\.1:\d+: Connection refused[^\n]*\n$/);
+});

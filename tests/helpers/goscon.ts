@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+
+const ROOT = join(import.meta.dirname!, "..", "..");
+
+/** The program under test: `GOSCON_BIN`, or the source. */
+export function program(args: string[], options: Deno.CommandOptions = {}): Deno.Command {
+  const binary = Deno.env.get("GOSCON_BIN");
+  if (binary) return new Deno.Command(binary, { ...options, args });
+  const flags = Deno.version.deno.startsWith("2.6.") ? ["--unstable-raw-imports"] : [];
+  const run = ["run", "-A", "--quiet", "--config", join(ROOT, "deno.json"), ...flags, join(ROOT, "main.ts")];
+  return new Deno.Command(Deno.execPath(), { ...options, args: [...run, ...args] });
+}
+
+/** Whether the program under test runs on the old Deno, which does not settle a pending write on close. */
+export const OLD_RUNTIME = (await runProgram(["--version"])).out.includes("(deno 2.6.");
+
+/** Runs the program to its end. */
+export async function runProgram(
+  args: string[],
+  { input, ...options }: Deno.CommandOptions & { input?: string } = {},
+): Promise<{ code: number; out: string; err: string }> {
+  const child = program(args, {
+    ...options,
+    stdin: input === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  if (input !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(input));
+    await writer.close();
+  }
+  const { code, stdout, stderr } = await child.output();
+  return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+}
+
+/** A line of the JSON log. */
+export type Event = { message: string; [field: string]: unknown };
+
+/** A proxy: the real process, with the JSON log read. */
+export class Goscon implements AsyncDisposable {
+  readonly events: Event[] = [];
+  readonly #child: Deno.ChildProcess;
+  readonly #log: Promise<void>;
+  readonly #waiting = new Set<() => void>();
+  #over = false;
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#log = this.#readLog();
+  }
+
+  /** Starts it with this configuration, and waits until it listens. */
+  static async start(config: string): Promise<Goscon> {
+    const file = await Deno.makeTempFile({ suffix: ".yaml" });
+    await Deno.writeTextFile(file, config);
+    const args = ["--config", file, "--log-format", "json", "--log-level", "debug"];
+    const goscon = new Goscon(program(args, { stdin: "null", stdout: "null", stderr: "piped" }).spawn());
+    await goscon.event((e) => e.message.startsWith("ready"));
+    await Deno.remove(file);
+    return goscon;
+  }
+
+  /** The addresses it listens on, in the order of the configuration. */
+  get addresses(): string[] {
+    return this.events.filter((e) => e.message === "listening").map((e) => String(e.address));
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Waits for the first event, past or to come, that fits. */
+  async event(fits: (event: Event) => boolean): Promise<Event> {
+    for (;;) {
+      const found = this.events.find(fits);
+      if (found) return found;
+      assert(!this.#over, `the program ended without that event; it said:\n${this.#said()}`);
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Waits for its end: the exit code. */
+  async ended(): Promise<number> {
+    const [{ code }] = await Promise.all([this.#child.status, this.#log]);
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#over) this.#child.kill("SIGKILL");
+    await this.ended();
+  }
+
+  #said(): string {
+    return this.events.map((event) => JSON.stringify(event)).join("\n");
+  }
+
+  async #readLog(): Promise<void> {
+    let rest = "";
+    for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) this.events.push(parse(line));
+      this.#wake();
+    }
+    this.#over = true;
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+}
+
+function parse(line: string): Event {
+  return line.startsWith("{") ? JSON.parse(line) : { message: line };
+}

@@ -1,0 +1,69 @@
+import { type Config, parseConfig } from "../../lib/config.ts";
+import type { Fields, Log } from "../../lib/log.ts";
+import { type Proxy, type Seams, startProxy, systemSeams } from "../../lib/proxy/proxy.ts";
+import { formatEndpoint } from "../../lib/link/link.ts";
+
+/** A line of the log. */
+export type Event = Fields & { event: string };
+
+/** A log that a test reads. */
+export class TestLog implements Log {
+  readonly events: Event[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  debug = (event: string, fields?: Fields) => this.#add(event, fields);
+  info = (event: string, fields?: Fields) => this.#add(event, fields);
+  warning = (event: string, fields?: Fields) => this.#add(event, fields);
+  error = (event: string, fields?: Fields) => this.#add(event, fields);
+
+  /** Those of one kind. */
+  of(event: string): Event[] {
+    return this.events.filter((e) => e.event === event);
+  }
+
+  /** Waits until there are `count` of that kind; gives the last of these. */
+  async nth(event: string, count = 1): Promise<Event> {
+    for (;;) {
+      const found = this.of(event)[count - 1];
+      if (found) return found;
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  #add(event: string, fields: Fields = {}): void {
+    this.events.push({ ...fields, event });
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+}
+
+/** A proxy in this process, on a random port, with a log that can be read. */
+export class TestProxy implements AsyncDisposable {
+  readonly log = new TestLog();
+  readonly proxy: Proxy;
+
+  private constructor(config: Config, seams: Partial<Seams>) {
+    this.proxy = startProxy(config, { ...systemSeams(this.log), ...seams });
+  }
+
+  /** `keys`: those of a configuration file. Unless told otherwise there is one listener of each dialect. */
+  static start(keys: Record<string, unknown>, seams: Partial<Seams> = {}): TestProxy {
+    const listen = [{ tcp: "127.0.0.1:0" }, { tcp: "127.0.0.1:0", dialect: "plain" }];
+    // JSON is YAML.
+    return new TestProxy(parseConfig(JSON.stringify({ listen, ...keys }), "test.yaml").config, seams);
+  }
+
+  /** Of the first listener, which is of dialect goscon. */
+  get address(): string {
+    return formatEndpoint(this.proxy.addresses[0]!);
+  }
+
+  /** Of the second listener, which is of dialect plain. */
+  get plainAddress(): string {
+    return formatEndpoint(this.proxy.addresses[1]!);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.proxy.stop();
+  }
+}
