@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { Link } from "../link/link.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import assert from "node:assert/strict";
 import { ResumableStream } from "../../lib/link/resumable.ts";
 import { Session } from "../../lib/scp/mod.ts";

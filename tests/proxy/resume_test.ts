@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import assert from "node:assert/strict";
 import { lingeringClose, type Link, readRecord, writeAll } from "../../lib/link/link.ts";
 import { Backend, readExactly, readToEnd } from "../helpers/backend.ts";

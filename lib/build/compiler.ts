@@ -1,0 +1,60 @@
+import { join } from "node:path";
+
+/** The top of the project. */
+export const ROOT = join(import.meta.dirname!, "..", "..");
+/** Where executables go. */
+export const DIST = join(ROOT, "dist");
+
+/** What the executable may do: listen and dial, read its configuration, use Unix sockets, see its environment. */
+const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
+
+/** An executable that cannot be made: its message is one sentence. */
+export class CompileError extends Error {}
+
+/** The arguments of `deno` that make `output` of main.ts, with `flags` of deno compile. `version`: of Deno. */
+export function compileArguments(output: string, flags: readonly string[], version: string): string[] {
+  // A daemon is started once: a code cache would only be a file left lying about.
+  const fixed = ["compile", "--quiet", "--no-code-cache", ...PERMISSIONS];
+  // Deno 2.6 does not read `unstable` of deno.json here, and has imports of text switched off.
+  const old = version.startsWith("2.6.") ? ["--unstable-net", "--unstable-raw-imports"] : [];
+  return [...fixed, ...old, ...flags, "--output", output, join(ROOT, "main.ts")];
+}
+
+/** The name of the executable for a target, or for this machine. */
+export function executable(name: string, target: string = Deno.build.target): string {
+  return target.includes("windows") ? `${name}.exe` : name;
+}
+
+/** What was asked for with `--target`, as one argument or as two. */
+export function targetOf(flags: readonly string[]): string | undefined {
+  const at = flags.indexOf("--target");
+  return at >= 0 ? flags[at + 1] : flags.find((flag) => flag.startsWith("--target="))?.slice("--target=".length);
+}
+
+/** What to say of a failed `deno compile`, of its standard error: a missing runtime is told in one sentence. */
+export function failureOf(stderr: string, { version, target }: { version: string; target: string }): string {
+  if (!/denort|base binary/.test(stderr)) return stderr.trim();
+  return `Cannot compile for ${target}: the runtime of Deno ${version} that goes into the executable (denort) could not ` +
+    `be downloaded; where there is no way to Deno's download site, set DENORT_BIN to a denort of that version and target.`;
+}
+
+/** Makes `output`, for the target that the flags name or for this machine. Throws `CompileError`. */
+export async function compile(output: string, flags: readonly string[]): Promise<void> {
+  const { deno: version } = Deno.version;
+  const target = targetOf(flags) ?? Deno.build.target;
+  const args = compileArguments(output, flags, version);
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stderr: "piped" }).output();
+  if (!success) throw new CompileError(failureOf(new TextDecoder().decode(stderr), { version, target }));
+}
+
+/** Runs a task, and says in one sentence why it failed. */
+export async function runTask(task: () => Promise<void>): Promise<never> {
+  try {
+    await task();
+    Deno.exit(0);
+  } catch (error) {
+    if (!(error instanceof CompileError)) throw error;
+    console.error(error.message);
+    Deno.exit(1);
+  }
+}
