@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { Backend } from "../helpers/backend.ts";
 import { runChaos } from "../helpers/chaos.ts";
-import { Goscon, OLD_RUNTIME } from "../helpers/goscon.ts";
+import { Goscon } from "../helpers/goscon.ts";
 import { Random } from "../helpers/random.ts";
 
 for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
   Deno.test({
     name: `no byte is lost, doubled or moved over links that break anywhere: dialect ${dialect}`,
-    ignore: OLD_RUNTIME, // a link that is full when it is replaced is never let go there
+
     fn: async () => {
       const random = new Random();
       await using backend = new Backend();

@@ -40,6 +40,8 @@ export function patternAt(position: number, stream = 0): number {
 }
 
 /** So many bytes of that stream from `position`. */
-export function pattern(position: number, length: number, stream = 0): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => patternAt(position + i, stream));
+export function pattern(position: number, length: number, stream = 0): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = patternAt(position + i, stream);
+  return bytes;
 }

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ResendCache } from "../../lib/scp/resend_cache.ts";
+import { concat } from "../helpers/bytes.ts";
+import { pattern } from "../helpers/random.ts";
+
+const held = (cache: ResendCache, position: number) => {
+  const views = cache.since(position);
+  return views && [...concat(views)];
+};
+
+Deno.test("a cache of which nothing was asked holds no memory", () => {
+  const cache = new ResendCache(65536);
+  assert.equal(cache.allocated, 0);
+  assert.deepEqual(cache.since(0), []);
+  assert.equal(cache.since(1), undefined);
+});
+
+Deno.test("memory grows as bytes come, and is never more than the capacity", () => {
+  const cache = new ResendCache(10_000);
+  cache.append(new Uint8Array(100));
+  assert(cache.allocated <= 512, `${cache.allocated} for 100 bytes`);
+  cache.append(new Uint8Array(3000));
+  assert(cache.allocated <= 8192, `${cache.allocated} for 3100 bytes`);
+  for (let i = 0; i < 100; i++) cache.append(new Uint8Array(999));
+  assert.equal(cache.allocated, 10_000);
+});
+
+Deno.test("since() gives the bytes from a position, to the last one held and not beyond", () => {
+  const cache = new ResendCache(4);
+  cache.append(Uint8Array.of(1, 2, 3));
+  assert.deepEqual(held(cache, 0), [1, 2, 3]);
+  cache.append(Uint8Array.of(4, 5, 6));
+  assert.deepEqual([cache.start, cache.end], [2, 6]);
+  assert.deepEqual(held(cache, 2), [3, 4, 5, 6]);
+  assert.deepEqual(held(cache, 5), [6]);
+  assert.deepEqual(held(cache, 6), []);
+  assert.equal(held(cache, 1), undefined);
+  assert.equal(held(cache, 7), undefined);
+});
+
+Deno.test("append() of more than the capacity keeps the last bytes", () => {
+  const cache = new ResendCache(4);
+  cache.append(Uint8Array.of(1, 2, 3, 4, 5, 6, 7));
+  assert.deepEqual(held(cache, 3), [4, 5, 6, 7]);
+  assert.equal(cache.end, 7);
+});
+
+Deno.test("append() copies: the caller's bytes may change", () => {
+  const cache = new ResendCache(4);
+  const bytes = Uint8Array.of(1, 2);
+  cache.append(bytes);
+  bytes.fill(9);
+  assert.deepEqual(held(cache, 0), [1, 2]);
+});
+
+Deno.test("a cache holds what a list of all bytes ever appended would", () => {
+  const run = fc.record({
+    capacity: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 200, max: 2000 })),
+    lengths: fc.array(fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 1500 })), { maxLength: 40 }),
+  });
+  fc.assert(fc.property(run, ({ capacity, lengths }) => {
+    const cache = new ResendCache(capacity);
+    let end = 0;
+    for (const length of lengths) {
+      cache.append(pattern(end, length));
+      end += length;
+      const start = Math.max(0, end - capacity);
+      assert.deepEqual([cache.start, cache.end], [start, end]);
+      assert(cache.allocated <= capacity);
+      for (const position of [start, Math.floor((start + end) / 2), Math.max(start, end - 1), end]) {
+        assert.deepEqual(held(cache, position), [...pattern(position, end - position)]);
+        assert(cache.since(position)!.length <= 2);
+      }
+      assert.equal(cache.since(start - 1), undefined);
+      assert.equal(cache.since(end + 1), undefined);
+    }
+  }));
+});
