@@ -37,9 +37,11 @@ export function* faultsOf(issues: readonly v.BaseIssue<unknown>[], document: Doc
   }
 }
 
-/** Every key of a file that the schema does not know. */
+/** Every key of a file that the schema does not know, and every list that should have keys. */
 export function* unknownKeys(node: unknown, path: Path = []): Generator<Fault> {
   if (isSeq(node)) {
+    // The schema takes a list for a map with keys 0, 1, 2.
+    if (keysAt(path).length > 0) yield { path, at: node.range?.[0] ?? 0, text: "expected a map, not a list" };
     for (const [i, item] of node.items.entries()) yield* unknownKeys(item, [...path, i]);
   }
   const known = isMap(node) ? keysAt(path) : [];
@@ -99,17 +101,18 @@ type Anything = any;
 
 /** What is wrong with a file although each of its values is right. */
 export function meaningless(input: Anything, document: Document): Fault[] {
+  if (Array.isArray(input) || typeof input !== "object") return [];
   const faults: Fault[] = [];
-  const hosts = input?.hosts;
-  if ((hosts === undefined || hosts === null || hosts.length === 0) && !input?.upstream_option?.resolv) {
+  const { hosts } = input;
+  if ((hosts === undefined || hosts === null || hosts.length === 0) && !input.upstream_option?.resolv) {
     faults.push(faultAt(document, ["hosts"], "expected at least one host, or upstream_option.resolv"));
   }
-  const listeners: [Path, unknown][] = [[["tcp"], input?.tcp]];
-  const list = Array.isArray(input?.listen) ? input.listen : [];
+  const listeners: [Path, unknown][] = [[["tcp"], input.tcp]];
+  const list = Array.isArray(input.listen) ? input.listen : [];
   list.forEach((entry: Anything, i: number) => listeners.push([["listen", i, "tcp"], entry?.tcp]));
   const used = listeners.filter(([, address]) => typeof address === "string" && address !== "");
-  if (used.length === 0 && (input?.tcp === "" || Array.isArray(input?.listen))) {
-    faults.push(faultAt(document, [Array.isArray(input?.listen) ? "listen" : "tcp"], "expected at least one listener"));
+  if (used.length === 0 && (input.tcp === "" || Array.isArray(input.listen))) {
+    faults.push(faultAt(document, [Array.isArray(input.listen) ? "listen" : "tcp"], "expected at least one listener"));
   }
   used.forEach(([path, address], i) => {
     const before = used.slice(0, i).find(([, other]) => other === address);
@@ -122,22 +125,22 @@ export function meaningless(input: Anything, document: Document): Fault[] {
 /** What goscon has and we cannot honour, where the file sets it to something that would matter. */
 export function notHonoured(input: Anything, document: Document): Fault[] {
   const rules: [Path, unknown, string][] = [
-    [["manager"], input?.manager, "the manager is not served by this version"],
-    [["kcp"], input?.kcp, "KCP is not spoken by this version: no such listener is opened"],
-    [["kcp_option"], input?.kcp_option, "has no effect: KCP is not spoken by this version"],
+    [["manager"], input.manager, "the manager is not served by this version"],
+    [["kcp"], input.kcp, "KCP is not spoken by this version: no such listener is opened"],
+    [["kcp_option"], input.kcp_option, "has no effect: KCP is not spoken by this version"],
     [
       ["tcp_option", "read_timeout"],
-      input?.tcp_option?.read_timeout,
+      input.tcp_option?.read_timeout,
       "has no effect in this version: no read time-out",
     ],
     [
       ["tcp_option", "keepalive_interval"],
-      input?.tcp_option?.keepalive_interval,
+      input.tcp_option?.keepalive_interval,
       "has no effect: the operating system's own interval is used",
     ],
   ];
   const found = rules.filter(([, value]) => value).map(([path, , text]) => faultAt(document, path, text));
-  const hosts: Anything[] = input?.hosts ?? [];
+  const hosts: Anything[] = input.hosts ?? [];
   hosts.forEach((host, i) => {
     if ("weigh" in host) found.push(faultAt(document, ["hosts", i, "weigh"], "has no effect; did you mean weight?"));
   });

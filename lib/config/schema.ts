@@ -12,21 +12,21 @@ function nameOf(value: unknown): string {
 
 const expected = (what: string) => ({ input }: { input: unknown }) => `expected ${what}, not ${nameOf(input)}`;
 
-/** A text or a number that `parse` makes a value of; `form` says what it takes. */
-function quantity(form: string, parse: (value: string | number) => number | undefined, least = 0) {
+/** A text or a number that `parse` makes a value of, of at least `least`, 0 or 1; `form` says what it takes. */
+function quantity(form: string, parse: (value: string | number) => number | undefined, least: 0 | 1) {
   return v.pipe(
     v.union([v.number(), v.string()], expected(form)),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       const value = parse(dataset.value);
       if (value !== undefined && value >= least) return value;
-      const limit = value === undefined ? "" : `, of at least ${least}`;
+      const limit = value === undefined ? "" : ", more than 0";
       addIssue({ message: `expected ${form}${limit}, not ${nameOf(dataset.value)}` });
       return NEVER;
     }),
   );
 }
 
-const time = quantity(TIME_FORM, parseTime);
+const time = quantity(TIME_FORM, parseTime, 0);
 const timeNotZero = quantity(TIME_FORM, parseTime, 1);
 const size = v.pipe(quantity(SIZE_FORM, parseSize, 1), v.maxValue(2 ** 30, "expected at most 1GiB"));
 

@@ -1,0 +1,263 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Config, ConfigError, formatConfig, parseConfig } from "../lib/config.ts";
+import { jsonSchema } from "../lib/config/schema.ts";
+import stored from "../lib/config/schema.json" with { type: "json" };
+import shipped from "../config.yaml" with { type: "text" };
+
+const HOSTS = "hosts: [{addr: builtin:echo}]\n";
+
+function faultsOf(text: string): readonly string[] {
+  try {
+    parseConfig(text, "f.yaml");
+  } catch (error) {
+    assert(error instanceof ConfigError, String(error));
+    assert.equal(error.message, error.faults.join("\n"));
+    return error.faults;
+  }
+  assert.fail(`no fault was found in ${text}`);
+}
+
+const parsed = (text: string): Config => parseConfig(text, "f.yaml").config;
+
+Deno.test("parseConfig() fills in every default", () => {
+  assert.deepEqual(parsed(HOSTS), {
+    listen: [{ hostname: "0.0.0.0", port: 1248, dialect: "goscon" }],
+    manager: "",
+    scp: { handshakeTimeout: 30_000, reuseTime: 30_000, reuseBuffer: 65536 },
+    tcpOption: { readTimeout: 0, keepalive: true, keepaliveInterval: 60_000 },
+    upstreamOption: { net: "tcp", connectTimeout: 5000, announce: "none", sprotoType: 0 },
+    hosts: [{ name: "", addr: { kind: "builtin", name: "echo" }, weight: 100 }],
+    shutdownTimeout: 5000,
+    log: { level: "info", format: "text" },
+  });
+});
+
+Deno.test("parseConfig() takes the shipped configuration without a warning", () => {
+  const { config, warnings } = parseConfig(shipped, "config.yaml");
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(config.listen.map(({ port, dialect }) => [port, dialect]), [[1248, "goscon"], [1249, "plain"]]);
+});
+
+Deno.test("parseConfig() takes the shipped configuration with every key that it only mentions", () => {
+  const everything = shipped.replaceAll(/^# ( *(?:[a-z_]+:(?= |$)|#).*)$/gm, "$1");
+  const { config, warnings } = parseConfig(everything, "config.yaml");
+  assert.deepEqual(warnings, []);
+  assert.equal(config.upstreamOption.resolv?.port, 11248);
+});
+
+/** As goscon v1.1 ships it, misspelt weight and all. */
+const OF_GOSCON = `manager: 127.0.0.1:6620
+tcp: 0.0.0.0:1248
+kcp: 0.0.0.0:1248
+scp:
+  handshake_timeout: 30
+  reuse_time: 30
+  reuse_buffer: 65536
+tcp_option:
+  read_timeout: 0
+  keepalive: true
+  keepalive_interval: 60
+kcp_option:
+  reuseport: 0
+  read_timeout: 60
+upstream_option:
+  net: tcp
+  resolv:
+    prefix: pre
+    suffix: .suf
+    port: "3000"
+    pattern: ^[a-z]+$
+hosts:
+  - name: test1
+    addr: 127.0.0.1:11248
+    weigh: 100
+  - addr: ":1251"
+    weight: 0
+`;
+
+Deno.test("parseConfig() takes a file of goscon, and warns once of each thing that it cannot honour", () => {
+  const { config, warnings } = parseConfig(OF_GOSCON, "f.yaml");
+  assert.deepEqual(config.listen, [{ hostname: "0.0.0.0", port: 1248, dialect: "goscon" }]);
+  assert.deepEqual(config.upstreamOption.resolv, { prefix: "pre", suffix: ".suf", port: 3000, pattern: "^[a-z]+$" });
+  assert.deepEqual(config.hosts, [
+    { name: "test1", addr: { kind: "tcp", hostname: "127.0.0.1", port: 11248 }, weight: 100 },
+    { name: "", addr: { kind: "tcp", hostname: "127.0.0.1", port: 1251 }, weight: 100 },
+  ]);
+  assert.deepEqual(warnings, [
+    "f.yaml:1:10: manager: the manager is not served by this version",
+    "f.yaml:3:6: kcp: KCP is not spoken by this version: no such listener is opened",
+    "f.yaml:11:23: tcp_option.keepalive_interval: has no effect: the operating system's own interval is used",
+    "f.yaml:13:3: kcp_option: has no effect: KCP is not spoken by this version",
+    "f.yaml:25:12: hosts[0].weigh: has no effect; did you mean weight?",
+  ]);
+});
+
+Deno.test("parseConfig() warns of a read_timeout", () => {
+  assert.deepEqual(parseConfig(HOSTS + "tcp_option: {read_timeout: 5}", "f.yaml").warnings, [
+    "f.yaml:2:28: tcp_option.read_timeout: has no effect in this version: no read time-out",
+  ]);
+});
+
+Deno.test("parseConfig() tells all faults at once, each with its place, and what was expected", () => {
+  const text = `tpc: 1
+scp:
+  reuse_tme: 5
+  handshake_timeout: soon
+  reuse_buffer: 64K
+listen: 5
+hosts:
+  - addr: 5
+    weight: heavy
+  - name: a b
+  - 7
+upstream_option: {net: udp, connect_timeout: 0, resolv: {port: 70000, pattern: "["}}
+kcp_option: {foo: 1}
+shutdown_timeout: -1
+tcp_option: {keepalive: 1}
+log: {level: loud}
+`;
+  const time = "a number of seconds, or one with its unit: 500ms 30s 5m 1h";
+  assert.deepEqual(faultsOf(text), [
+    "f.yaml:1:1: tpc: unknown key; did you mean tcp?",
+    "f.yaml:3:3: scp.reuse_tme: unknown key; did you mean reuse_time?",
+    `f.yaml:4:22: scp.handshake_timeout: expected ${time}, not "soon"`,
+    'f.yaml:5:17: scp.reuse_buffer: expected a number of bytes, or one with its unit: 64KiB 1MiB 1GiB, not "64K"',
+    "f.yaml:6:9: listen: expected a list of listeners, not 5",
+    "f.yaml:8:11: hosts[0].addr: expected host:port, [IPv6]:port, unix:/path or builtin:echo, not 5",
+    'f.yaml:9:13: hosts[0].weight: expected a weight, a whole number of -2147483648 to 2147483647, not "heavy"',
+    "f.yaml:10:5: hosts[1].addr: is missing",
+    'f.yaml:10:11: hosts[1].name: expected letters, digits and _, not "a b"',
+    "f.yaml:11:5: hosts[2]: expected a map with name, addr and weight, not 7",
+    'f.yaml:12:24: upstream_option.net: expected one of tcp, scp, not "udp"',
+    `f.yaml:12:46: upstream_option.connect_timeout: expected ${time}, more than 0, not 0`,
+    "f.yaml:12:64: upstream_option.resolv.port: expected a port, 1 to 65535, not 70000",
+    "f.yaml:12:80: upstream_option.resolv.pattern: expected a regular expression: " +
+    "Invalid regular expression: /[/: Unterminated character class",
+    "f.yaml:13:14: kcp_option.foo: unknown key",
+    `f.yaml:14:19: shutdown_timeout: expected ${time}, not -1`,
+    "f.yaml:15:25: tcp_option.keepalive: expected true or false, not 1",
+    'f.yaml:16:14: log.level: expected one of debug, info, warning, error, not "loud"',
+  ]);
+});
+
+Deno.test("parseConfig() tells what is wrong although each value is right", () => {
+  const nobody = "expected at least one host, or upstream_option.resolv";
+  assert.deepEqual(faultsOf(""), [`f.yaml:1:1: hosts: ${nobody}`]);
+  assert.deepEqual(faultsOf("hosts: []"), [`f.yaml:1:8: hosts: ${nobody}`]);
+  assert.deepEqual(faultsOf(HOSTS + 'tcp: ""'), ["f.yaml:2:6: tcp: expected at least one listener"]);
+  assert.deepEqual(faultsOf(HOSTS + "listen: []"), ["f.yaml:2:9: listen: expected at least one listener"]);
+  assert.deepEqual(faultsOf(HOSTS + "tcp: a:1\nlisten: [{tcp: b:1}, {tcp: a:1}]"), [
+    "f.yaml:3:28: listen[1].tcp: a:1 is listened on already, by tcp",
+  ]);
+  assert.equal(parsed(HOSTS + "listen: [{tcp: a:0}, {tcp: a:0}]").listen.length, 2);
+});
+
+Deno.test("parseConfig() tells what is no YAML, no map, or says a thing twice", () => {
+  assert.match(faultsOf("a: [\nb: 1\n").join(), /^f\.yaml:2:1: /);
+  assert.deepEqual(faultsOf("- 1"), ["f.yaml:1:1: expected a map, not a list"]);
+  assert.deepEqual(faultsOf("5"), ["f.yaml:1:1: expected a map of keys, not 5"]);
+  assert.deepEqual(faultsOf(HOSTS + "scp: [1]"), ["f.yaml:2:6: scp: expected a map, not a list"]);
+  assert.match(faultsOf(HOSTS + HOSTS).join(), /^f\.yaml:2:1: .*unique/);
+  assert.match(faultsOf("hosts:").at(0)!, /^f\.yaml:1:7: hosts: expected a list of hosts, not nothing/);
+});
+
+Deno.test("parseConfig() reads each form of an address", () => {
+  const addressOf = (addr: string) => parsed(`hosts: [{addr: "${addr}"}]`).hosts[0]!.addr;
+  assert.deepEqual(addressOf("game.example:80"), { kind: "tcp", hostname: "game.example", port: 80 });
+  assert.deepEqual(addressOf("[2001:db8::1]:80"), { kind: "tcp", hostname: "2001:db8::1", port: 80 });
+  assert.deepEqual(addressOf("unix:/run/game.sock"), { kind: "unix", path: "/run/game.sock" });
+  assert.deepEqual(addressOf(":80"), { kind: "tcp", hostname: "127.0.0.1", port: 80 });
+  for (
+    const bad of [
+      "",
+      "game",
+      "game:",
+      "game:65536",
+      "2001:db8::1:80",
+      "[::1]",
+      "unix:",
+      "builtin:sink",
+      "a b:1",
+      "http://a:1",
+    ]
+  ) {
+    assert.match(
+      faultsOf(`hosts: [{addr: "${bad}"}]`).join(),
+      /^f\.yaml:1:16: hosts\[0\]\.addr: expected host:port/,
+      bad,
+    );
+  }
+  assert.deepEqual(parsed(HOSTS + 'tcp: ":5"').listen[0]!.hostname, "0.0.0.0");
+  assert.match(faultsOf(HOSTS + "tcp: unix:/a").join(), /to listen on|expected host:port/);
+  assert.match(
+    faultsOf(HOSTS + "listen: [{tcp: unix:/a}]").join(),
+    /listen\[0\]\.tcp: expected host:port.*to listen on/,
+  );
+});
+
+Deno.test("parseConfig() reads times and sizes with and without units", () => {
+  const time = (text: string) => parsed(HOSTS + `shutdown_timeout: ${text}`).shutdownTimeout;
+  assert.deepEqual(["0", "2", "0.5", "500ms", "1.5s", "5m", "1h"].map(time), [
+    0,
+    2000,
+    500,
+    500,
+    1500,
+    300_000,
+    3_600_000,
+  ]);
+  const size = (text: string) => parsed(HOSTS + `scp: {reuse_buffer: ${text}}`).scp.reuseBuffer;
+  assert.deepEqual(["1", "64KiB", "1.5MiB", "1GiB"].map(size), [1, 65536, 1572864, 2 ** 30]);
+  for (const bad of ["0", "1.5", "2GiB", "64KB", "-1", "many", "[1]"]) {
+    assert.match(
+      faultsOf(HOSTS + `scp: {reuse_buffer: ${bad}}`).join(),
+      /^f\.yaml:2:21: scp\.reuse_buffer: expected/,
+      bad,
+    );
+  }
+});
+
+Deno.test("formatConfig() writes what parseConfig() reads", () => {
+  const name = fc.stringMatching(/^[a-zA-Z_0-9]{0,8}$/);
+  const port = fc.integer({ min: 1, max: 65535 });
+  const addr = fc.oneof(
+    fc.record({ kind: fc.constant("tcp" as const), hostname: fc.constantFrom("10.0.0.1", "a.example", "::1"), port }),
+    fc.record({ kind: fc.constant("unix" as const), path: fc.stringMatching(/^\/[a-z .]{1,10}$/) }),
+    fc.constant({ kind: "builtin" as const, name: "echo" as const }),
+  );
+  const time = fc.integer({ min: 1, max: 10_000_000 });
+  const resolv = fc.record({ prefix: name, suffix: name, port, pattern: fc.constantFrom("", "^a+$") });
+  const config: fc.Arbitrary<Config> = fc.record({
+    listen: fc.uniqueArray(port, { minLength: 1, maxLength: 3 }).map((ports) =>
+      ports.map((port) => ({ hostname: "::1", port, dialect: port % 2 ? "goscon" as const : "plain" as const }))
+    ),
+    manager: fc.constantFrom("", "127.0.0.1:6620"),
+    scp: fc.record({ handshakeTimeout: time, reuseTime: time, reuseBuffer: fc.integer({ min: 1, max: 2 ** 30 }) }),
+    tcpOption: fc.record({ readTimeout: time, keepalive: fc.boolean(), keepaliveInterval: time }),
+    upstreamOption: fc.record({
+      net: fc.constantFrom("tcp" as const, "scp" as const),
+      connectTimeout: time,
+      announce: fc.constantFrom("none" as const, "sproto" as const, "proxy_v1" as const, "proxy_v2" as const),
+      sprotoType: fc.nat(),
+      resolv,
+    }, { requiredKeys: ["net", "connectTimeout", "announce", "sprotoType"] }) as fc.Arbitrary<Config["upstreamOption"]>,
+    hosts: fc.array(fc.record({ name, addr, weight: fc.integer({ min: 1, max: 1000 }) }), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+    shutdownTimeout: time,
+    log: fc.record({
+      level: fc.constantFrom("debug" as const, "info" as const, "warning" as const, "error" as const),
+      format: fc.constantFrom("text" as const, "json" as const),
+    }),
+  });
+  fc.assert(fc.property(config, (value) => {
+    // A record of fast-check may have no prototype.
+    assert.deepEqual(parsed(formatConfig(value)), JSON.parse(JSON.stringify(value)));
+  }));
+});
+
+Deno.test("lib/config/schema.json is what deno task schema writes", () => {
+  assert.deepEqual(stored, JSON.parse(JSON.stringify(jsonSchema())));
+});

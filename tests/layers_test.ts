@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { dirname, join, relative } from "node:path";
+
+const LIB = join(import.meta.dirname!, "..", "lib");
+
+/** From left to right: nothing imports from its right. */
+const LAYERS = ["scp", "log", "config", "link", "client", "proxy", "admin"];
+const SCP = ["error", "dh64", "hmac64", "rc4", "resend_cache", "record", "message", "session", "handshake", "mod"];
+
+function* sources(dir: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(dir)) {
+    if (isDirectory) yield* sources(join(dir, name));
+    else if (name.endsWith(".ts")) yield join(dir, name);
+  }
+}
+
+/** The files of lib that a file imports. */
+function importsOf(file: string): string[] {
+  const text = Deno.readTextFileSync(file);
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+\.ts)"/g)].map(([, path]) =>
+    join(dirname(file), path!)
+  );
+}
+
+const layerOf = (file: string): string => relative(LIB, file).split("/")[0]!.replace(/\.ts$/, "");
+
+Deno.test("no module of lib/ imports from a layer to its right", () => {
+  for (const file of sources(LIB)) {
+    const layer = layerOf(file);
+    if (layer === "build") continue;
+    assert(LAYERS.includes(layer), `${file} is in no layer`);
+    for (const imported of importsOf(file)) {
+      assert(LAYERS.indexOf(layerOf(imported)) <= LAYERS.indexOf(layer), `${file} imports ${imported}`);
+    }
+  }
+});
+
+Deno.test("inside lib/scp modules import to their left, and know nothing of the world", () => {
+  for (const file of sources(join(LIB, "scp"))) {
+    const place = (path: string) => SCP.indexOf(relative(join(LIB, "scp"), path).replace(/\.ts$/, ""));
+    assert(place(file) >= 0, `${file} has no place`);
+    for (const imported of importsOf(file)) {
+      assert(place(imported) >= 0 && place(imported) < place(file), `${file} imports ${imported}`);
+    }
+    const text = Deno.readTextFileSync(file);
+    assert.doesNotMatch(
+      text,
+      /\bDeno\.|setTimeout|Date\.now|performance\.|Math\.random|crypto\.|console\.|\basync\b|\bawait\b/,
+      file,
+    );
+    assert.doesNotMatch(text, /from "(?!\.\/)/, `${file} imports a package`);
+  }
+});
