@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { checksumLine } from "../../lib/build/checksum.ts";
-import { compileArguments, executable, failureOf, targetOf } from "../../lib/build/compiler.ts";
+import { compileArguments, executable, failureOf, ROOT, targetOf } from "../../lib/build/compiler.ts";
 
 Deno.test("compileArguments() passes flags through, before the program, and gives Deno 2.6 what it needs", () => {
   const args = compileArguments("/out", ["--target", "t"], "2.9.6");
@@ -36,4 +37,13 @@ Deno.test("checksumLine() is what sha256sum prints", async () => {
   // printf abc | sha256sum
   const sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
   assert.equal(await checksumLine("name", new TextEncoder().encode("abc")), `${sum}  name\n`);
+});
+
+Deno.test("compile.ts says why it failed, and exits with 1", async () => {
+  const args = ["run", "-A", "--quiet", join(ROOT, "lib/build/compile.ts"), "--target", "abacus"];
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).output();
+  assert.equal(code, 1);
+  const said = new TextDecoder().decode(stderr);
+  assert.match(said, /abacus/);
+  assert.doesNotMatch(said, /^\s+at /m);
 });

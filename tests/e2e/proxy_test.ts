@@ -76,6 +76,27 @@ Deno.test("a second signal ends the process at once", async () => {
   await client.receiveToEnd().catch(() => {});
 });
 
+Deno.test("without a descriptor left for another connection the process waits, and goes on when there is one", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`, { descriptors: 64 });
+  const address = goscon.addresses[0]!;
+  using client = await RawClient.open(address);
+  const silent = await Promise.all(Array.from({ length: 64 }, () => tcp(address)));
+  const failed = await goscon.event((e) => e.message === "accept failed");
+  assert.match(String(failed.reason), /too many open files/i);
+  await client.send(pattern(0, 10));
+  assertSameBytes(await client.receive(10), pattern(0, 10));
+  for (const link of silent) link.close();
+  using next = await RawClient.open(address);
+  await next.send(pattern(0, 10));
+  assertSameBytes(await next.receive(10), pattern(0, 10));
+  goscon.kill("SIGTERM");
+  await Promise.all([client.receiveToEnd(), next.receiveToEnd()]);
+  for (const { link } of [client, next]) link.close();
+  assert.equal(await goscon.ended(), 0);
+});
+
 Deno.test("the process can be started again at once on the same port", async () => {
   await using first = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`);
   const address = first.addresses[0]!;

@@ -4,52 +4,9 @@ import { type Link, writeAll } from "../../lib/link/link.ts";
 import type { Dialect } from "../../lib/scp/mod.ts";
 import { Backend, readExactly } from "./backend.ts";
 import { assertSameBytes } from "./bytes.ts";
+import { dialer } from "./cutting_link.ts";
 import { pattern, type Random } from "./random.ts";
-import { tcp } from "./raw_client.ts";
-
-/** A link that is lost after so many bytes, in one of the ways a network loses one. */
-class ChaoticLink implements Link {
-  readonly #link: Link;
-  readonly #abandon: boolean;
-  #left: number;
-
-  /** `abandon`: the proxy is not told, and finds the old connection open, and full, when the client comes again. */
-  constructor(link: Link, cutAfter: number, abandon: boolean) {
-    this.#link = link;
-    this.#left = cutAfter;
-    this.#abandon = abandon;
-  }
-
-  async read(buffer: Uint8Array): Promise<number | null> {
-    this.#check();
-    const n = await this.#link.read(buffer.subarray(0, Math.max(1, this.#left)));
-    this.#left -= n ?? 0;
-    return n;
-  }
-
-  async write(bytes: Uint8Array): Promise<number> {
-    this.#check();
-    const n = await this.#link.write(bytes.subarray(0, Math.max(1, this.#left)));
-    this.#left -= n;
-    return n;
-  }
-
-  closeWrite(): Promise<void> {
-    return this.#link.closeWrite();
-  }
-
-  close(): void {
-    if (!this.#abandon) return this.#link.close();
-    // It is open for as long as the next connection takes to come, and longer.
-    setTimeout(() => this.#link.close(), 200);
-  }
-
-  #check(): void {
-    if (this.#left > 0) return;
-    this.close();
-    throw new Error("cut by the test");
-  }
-}
+import { stalled } from "./turns.ts";
 
 /** What a run does. */
 export interface Chaos {
@@ -81,12 +38,14 @@ export async function runChaos(chaos: Chaos): Promise<{ resumes: number }> {
   })();
   const clients = Promise.all(Array.from({ length: sessions }, async (_, number) => {
     const own = random.fork();
+    const { dial, bury } = dialer({ ...chaos, abandon: 0.4, random: own });
     const connection = await Connection.open({
-      dial: dialer(chaos, own),
+      dial,
       dialect: chaos.dialect,
       cacheSize: 4 * 2 ** 20,
       random: () => own.next(),
       onResumed: () => resumes++,
+      onClosed: bury,
     });
     const name = new Uint8Array(4);
     new DataView(name.buffer).setUint32(0, number);
@@ -104,17 +63,6 @@ export async function runChaos(chaos: Chaos): Promise<{ resumes: number }> {
   return { resumes };
 }
 
-/** The first connection of a session must live through its handshake: a session is begun once. */
-function dialer({ address, cutWithin }: Chaos, random: Random): () => Promise<Link> {
-  let first = true;
-  return async () => {
-    const link = await tcp(address);
-    const least = first ? 100 : 0;
-    first = false;
-    return new ChaoticLink(link, least + random.int(1, cutWithin), random.next() < 0.4);
-  };
-}
-
 async function exchange(
   link: Link,
   random: Random,
@@ -129,4 +77,58 @@ async function exchange(
   };
   const [, got] = await Promise.all([send(), readExactly(link, bytes)]);
   assertSameBytes(got, pattern(0, bytes, received), `stream ${received}`);
+}
+
+/**
+ * Streams `bytes` through one session, down and then up. Again and again the reading end stops until the writing one can
+ * write no more; then the client comes again over another connection, while the old one stays open, and full. Gives the
+ * least that was under way at such a moment.
+ */
+export async function runStalls(
+  { address, dialect, backend, bytes, random }: Omit<Chaos, "sessions" | "cutWithin">,
+): Promise<number> {
+  const { dial, bury } = dialer({ address, cutWithin: 2 ** 40, abandon: 1, random });
+  const near = await Connection.open({ dial, dialect, cacheSize: 16 * 2 ** 20, random: () => 0, onClosed: bury });
+  const far = await backend.accept();
+  const cut = () => near.cut();
+  try {
+    const held = [
+      ...await streamWithStalls(far, near, { bytes, cut, random }),
+      ...await streamWithStalls(near, far, { bytes, cut, random }),
+    ];
+    near.close();
+    return Math.min(...held);
+  } catch (error) {
+    throw new Error(`GOSCON_SEED=${random.seed} shows this again`, { cause: error });
+  }
+}
+
+/** How many bytes were under way at each stall. */
+async function streamWithStalls(
+  from: Link,
+  to: Link,
+  { bytes, cut, random }: { bytes: number; cut: () => Promise<void>; random: Random },
+): Promise<number[]> {
+  let written = 0;
+  const write = async () => {
+    for (let length = 0; written < bytes; written += length) {
+      length = Math.min(50_000, bytes - written);
+      await writeAll(from, pattern(written, length));
+    }
+  };
+  const held: number[] = [];
+  const read = async () => {
+    for (let at = 0; at < bytes;) {
+      await stalled(() => written);
+      if (written < bytes) {
+        held.push(written - at);
+        await cut();
+      }
+      const length = Math.min(random.int(bytes / 8, bytes / 4), bytes - at);
+      assertSameBytes(await readExactly(to, length), pattern(at, length));
+      at += length;
+    }
+  };
+  await Promise.all([write(), read()]);
+  return held;
 }

@@ -3,14 +3,21 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
 
+const RUN = ["run", "-A", "--quiet", "--config", join(ROOT, "deno.json"), join(ROOT, "main.ts")];
+
+const BINARY = Deno.env.get("GOSCON_BIN");
+
 /** The program under test: `GOSCON_BIN`, or the source. */
-export function program(args: string[], options: Deno.CommandOptions = {}): Deno.Command {
-  const binary = Deno.env.get("GOSCON_BIN");
-  if (binary) return new Deno.Command(binary, { ...options, args });
-  const flags = Deno.version.deno.startsWith("2.6.") ? ["--unstable-raw-imports"] : [];
-  const run = ["run", "-A", "--quiet", "--config", join(ROOT, "deno.json"), ...flags, join(ROOT, "main.ts")];
-  return new Deno.Command(Deno.execPath(), { ...options, args: [...run, ...args] });
+const PROGRAM = BINARY ? [BINARY] : [Deno.execPath(), ...RUN];
+
+/** `descriptors`: the most files and sockets that it may have open. */
+function program(args: string[], { descriptors, ...options }: ProgramOptions): Deno.Command {
+  const limit = descriptors ? ["sh", "-c", `ulimit -n ${descriptors} && exec "$@"`, "sh"] : [];
+  const [command, ...all] = [...limit, ...PROGRAM, ...args];
+  return new Deno.Command(command!, { ...options, args: all });
 }
+
+type ProgramOptions = Deno.CommandOptions & { descriptors?: number };
 
 /** Whether the program under test runs on the old Deno, which does not settle a pending write on close. */
 export const OLD_RUNTIME = (await runProgram(["--version"])).out.includes("(deno 2.6.");
@@ -52,11 +59,11 @@ export class Goscon implements AsyncDisposable {
   }
 
   /** Starts it with this configuration, and waits until it listens. */
-  static async start(config: string): Promise<Goscon> {
+  static async start(config: string, options: { descriptors?: number } = {}): Promise<Goscon> {
     const file = await Deno.makeTempFile({ suffix: ".yaml" });
     await Deno.writeTextFile(file, config);
     const args = ["--config", file, "--log-format", "json", "--log-level", "debug"];
-    const goscon = new Goscon(program(args, { stdin: "null", stdout: "null", stderr: "piped" }).spawn());
+    const goscon = new Goscon(program(args, { ...options, stdin: "null", stdout: "null", stderr: "piped" }).spawn());
     await goscon.event((e) => e.message.startsWith("ready"));
     await Deno.remove(file);
     return goscon;

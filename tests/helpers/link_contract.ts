@@ -3,7 +3,7 @@ import { type Link, writeAll } from "../../lib/link/link.ts";
 import { readExactly, readToEnd } from "./backend.ts";
 import { pattern, Random } from "./random.ts";
 import { assertSameBytes, concat } from "./bytes.ts";
-import { stalled } from "./stalled.ts";
+import { stalled } from "./turns.ts";
 
 /** Two links that are the two ends of one stream of bytes, and what holds them. */
 export interface Pair extends AsyncDisposable {

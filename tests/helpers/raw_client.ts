@@ -34,6 +34,7 @@ export class RawClient implements Disposable {
   readonly session: Session;
   readonly address: string;
   link: Link;
+  readonly #former: Link[] = [];
 
   constructor(address: string, session: Session, link: Link) {
     this.address = address;
@@ -94,17 +95,18 @@ export class RawClient implements Disposable {
     return `${id}\n${index}\n${received}\n${btoa(String.fromCharCode(...new Uint8Array(bytes.buffer)))}`;
   }
 
-  /** Resumes over a new connection; the old one is left as it is. The answer, which must be a 200. */
+  /** Resumes over a new connection; the old one is left as it is until the end. The answer, which must be a 200. */
   async resume(): Promise<void> {
     const { link, answer, rest } = await ask(this.address, this.resumeContent());
     const [received, code] = answer.split("\n");
     assert.match(code ?? "", /^200/, `the answer is ${JSON.stringify(answer)}`);
+    this.#former.push(this.link);
     this.link = withFirst(link, rest);
     for (const chunk of this.session.missing(Number(received))) await writeAll(link, chunk);
   }
 
   [Symbol.dispose](): void {
-    this.link.close();
+    for (const link of [this.link, ...this.#former]) link.close();
   }
 }
 

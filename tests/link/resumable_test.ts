@@ -1,9 +1,9 @@
-import { setImmediate } from "node:timers";
 import assert from "node:assert/strict";
 import { ResumableStream } from "../../lib/link/resumable.ts";
 import { Session } from "../../lib/scp/mod.ts";
 import { concat } from "../helpers/bytes.ts";
 import { ManualLink } from "../helpers/manual_link.ts";
+import { settled } from "../helpers/turns.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -15,13 +15,6 @@ function open({ cacheSize = 1024 } = {}): { stream: ResumableStream; session: Se
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const textOf = (chunks: Uint8Array[]) => new TextDecoder().decode(concat(chunks));
-
-/** Whether the promise is settled once all that is ready has run. */
-async function settled(promise: Promise<unknown>): Promise<boolean> {
-  const pending = Symbol();
-  const turn = new Promise((resolve) => setImmediate(() => resolve(pending)));
-  return await Promise.race([promise.then(() => true, () => true), turn]) !== pending;
-}
 
 Deno.test("detach() waits for a pending read, and what it still brings is counted", async () => {
   const { stream, session } = open();

@@ -4,7 +4,7 @@ import { lingeringClose, type Link, readRecord, writeAll } from "../../lib/link/
 import { Backend, readExactly, readToEnd } from "../helpers/backend.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern, Random } from "../helpers/random.ts";
-import { stalled } from "../helpers/stalled.ts";
+import { stalled } from "../helpers/turns.ts";
 import { assertSameBytes, concat } from "../helpers/bytes.ts";
 import { ask, RawClient, record, tcp } from "../helpers/raw_client.ts";
 
