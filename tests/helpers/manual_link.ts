@@ -19,6 +19,11 @@ export class ManualLink implements Link {
     return this.#read !== undefined;
   }
 
+  /** How many bytes the pending read has room for. */
+  get wanted(): number {
+    return this.#read!.buffer.length;
+  }
+
   get writing(): boolean {
     return this.#write !== undefined;
   }

@@ -57,8 +57,9 @@ async function relaying() {
     /** Ends the session, and lets what still reads come to its end. */
     async [Symbol.asyncDispose]() {
       all.session.abort("the test is over");
-      for (const link of links) if (link.reading) link.bring(null);
-      await running;
+      while (!await settled(running)) {
+        for (const link of links) if (link.reading) link.bring(null);
+      }
     },
   };
 }
@@ -173,6 +174,26 @@ Deno.test("a connection that breaks while it is given what was missed is lost li
   await turn();
   assert.equal(written(third), "resumed at 0 hello");
   assert.equal(client.received, 0);
+});
+
+Deno.test("no more is read from the backend at once than can be sent again", async () => {
+  await using relay = await relaying();
+  const { backend, link, resume, nextLink } = relay;
+  for (let i = 0; i < 3; i++) {
+    backend.bring(new Uint8Array(backend.wanted).fill(i));
+    await turn();
+  }
+  const sent = concat(link.written).length - "answer ".length;
+  link.write = () => Promise.reject(new Error("broke"));
+  const last = backend.wanted;
+  backend.bring(new Uint8Array(last).fill(9));
+  await turn();
+  link.bring(null);
+  const next = nextLink();
+  relay.client.open(new Uint8Array(sent));
+  await resume(next);
+  await turn();
+  assert.deepEqual(concat(next.written).subarray(-last), new Uint8Array(last).fill(9));
 });
 
 Deno.test("stop() while the backend is being written to waits for that, and then ends its input", async () => {
