@@ -271,22 +271,6 @@ Deno.test("a client that closes is lost: its backend stays until reuse_time is o
   link.close();
 });
 
-Deno.test("reuse_time counts from the loss of the last connection, whatever was before", async () => {
-  await using proxy = TestProxy.start({ ...ECHO, scp: { reuse_time: "300ms" } });
-  using client = await RawClient.open(proxy.address);
-  for (let round = 1; round <= 5; round++) {
-    client.link.close();
-    await proxy.log.nth("session lost", round);
-    await client.resume();
-    await client.send(pattern(0, 10));
-    await client.receive(10);
-  }
-  assert.equal(proxy.proxy.sessions, 1);
-  client.link.close();
-  await proxy.log.nth("session ended");
-  assert.equal(proxy.proxy.sessions, 0);
-});
-
 Deno.test("a session is resumed in the other dialect's form of answer, and stays what it was", async () => {
   await using proxy = TestProxy.start(ECHO);
   using client = await RawClient.open(proxy.address);

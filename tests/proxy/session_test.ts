@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { mock } from "node:test";
 import type { ClientLink } from "../../lib/link/link.ts";
 import { ProxySession } from "../../lib/proxy/session.ts";
 import type { Backend } from "../../lib/proxy/upstream.ts";
@@ -42,8 +43,8 @@ function open({ reuseTime = 3_600_000 } = {}) {
 }
 
 /** The backend is there, and both ways are being read. */
-async function relaying() {
-  const all = open();
+async function relaying(options: { reuseTime?: number } = {}) {
+  const all = open(options);
   const running = all.run();
   all.connected();
   await all.log.nth("session new");
@@ -176,12 +177,35 @@ Deno.test("a connection that breaks while it is given what was missed is lost li
   assert.equal(client.received, 0);
 });
 
+Deno.test("reuse_time ends a session that stays lost, and not one that was resumed", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    await using relay = await relaying({ reuseTime: 1000 });
+    const { link, resume, nextLink, ended } = relay;
+    link.bring(null);
+    await relay.log.nth("session lost");
+    mock.timers.tick(999);
+    const next = nextLink();
+    await resume(next);
+    mock.timers.tick(5000);
+    assert.equal(ended(), 0, "the time of the first loss went on");
+    next.bring(null);
+    await relay.log.nth("session lost", 2);
+    mock.timers.tick(999);
+    assert.equal(ended(), 0);
+    mock.timers.tick(1);
+    assert.equal(ended(), 1);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
 Deno.test("no more is read from the backend at once than can be sent again", async () => {
   await using relay = await relaying();
   const { backend, link, resume, nextLink } = relay;
   for (let i = 0; i < 3; i++) {
     backend.bring(new Uint8Array(backend.wanted).fill(i));
-    await turn();
+    while (!backend.reading) await turn();
   }
   const sent = concat(link.written).length - "answer ".length;
   link.write = () => Promise.reject(new Error("broke"));
