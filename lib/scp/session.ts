@@ -103,8 +103,9 @@ export class Session {
    * next `seal`. Throws `ScpError` 406 when the cache does not reach back so far, or so much was never sent.
    */
   missing(received: number): Uint8Array<ArrayBuffer>[] {
+    // Negative when less than that was ever sent: the position is then beyond the end, and refused too.
     const count = (this.sent - received) % TWO_TO_32;
-    const chunks = this.#cache.since(this.sent - (count < 0 ? count + TWO_TO_32 : count));
+    const chunks = this.#cache.since(this.sent - count);
     if (chunks) return chunks;
     throw new ScpError(
       406,
