@@ -1,67 +1,19 @@
 import * as v from "valibot";
-import { LineCounter, parseDocument, stringify } from "yaml";
-import { type Fault, faultsOf, formatPath, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
+import { type Document, LineCounter, parseDocument } from "yaml";
+import { type Fault, faultAt, faultsOf, formatPath, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
 import { schema } from "./config/schema.ts";
-import { type Address, formatAddress, formatSize, formatTime, parseAddress } from "./config/units.ts";
-import type { LogFormat, LogLevel } from "./log.ts";
+import type { Config, Listen, Tls } from "./config/types.ts";
 import type { Dialect } from "./scp/mod.ts";
 
-export { type Address, formatAddress, parseAddress };
+export { formatConfig, plainConfig } from "./config/format.ts";
+export type { Balance, Check, Config, Host, Limits, Listen, Tls } from "./config/types.ts";
+export { type Address, formatAddress, parseAddress } from "./config/units.ts";
 
 /** The dialects that a listener can speak. */
 export const DIALECTS: readonly Dialect[] = ["goscon", "plain"];
 
 const DEFAULT_WEIGHT = 100;
-
-/** An address to listen on. */
-export interface Listen {
-  hostname: string;
-  /** 0: any free one. */
-  port: number;
-  dialect: Dialect;
-}
-
-/** A backend. */
-export interface Host {
-  /** What a client's targetServer names; empty: nothing does. */
-  name: string;
-  addr: Address;
-  /** How often it is chosen, beside the others: at least 1. */
-  weight: number;
-}
-
-/** Backends that are named by the DNS: `prefix` + the client's targetServer + `suffix`. */
-export interface Resolv {
-  prefix: string;
-  suffix: string;
-  port: number;
-  /** A regular expression that the targetServer must match; empty: any does. */
-  pattern: string;
-}
-
-/** A configuration in effect. Times are milliseconds, sizes bytes; `config.yaml` says what each key is for. */
-export interface Config {
-  listen: Listen[];
-  manager: string;
-  scp: {
-    /** 0: no limit. */
-    handshakeTimeout: number;
-    /** 0: a session ends with its connection. */
-    reuseTime: number;
-    reuseBuffer: number;
-  };
-  tcpOption: { readTimeout: number; keepalive: boolean; keepaliveInterval: number };
-  upstreamOption: {
-    net: "tcp" | "scp";
-    connectTimeout: number;
-    announce: "none" | "sproto" | "proxy_v1" | "proxy_v2";
-    sprotoType: number;
-    resolv?: Resolv;
-  };
-  hosts: Host[];
-  shutdownTimeout: number;
-  log: { level: LogLevel; format: LogFormat };
-}
+const DEFAULT_ADDRESS = { hostname: "0.0.0.0", port: 1248 };
 
 /** A file that is not a configuration: each of its faults as `FILE:LINE:COLUMN: path: what is wrong`. */
 export class ConfigError extends Error {
@@ -74,11 +26,18 @@ export class ConfigError extends Error {
   }
 }
 
+/** Reads a certificate and its key. Throws an `Error` that says in one sentence why they cannot be used. */
+export type LoadPair = (certFile: string, keyFile: string) => Pick<Tls, "cert" | "key">;
+
 /**
  * Reads a configuration file. `file` only names it, in faults and warnings. A warning names what goscon has and we
  * cannot honour. Throws `ConfigError` with all faults of the file.
  */
-export function parseConfig(text: string, file: string): { config: Config; warnings: string[] } {
+export function parseConfig(
+  text: string,
+  file: string,
+  loadPair: LoadPair = () => ({ cert: "", key: "" }),
+): { config: Config; warnings: string[] } {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const place = ({ path, at, text }: Fault) => {
@@ -99,49 +58,38 @@ export function parseConfig(text: string, file: string): { config: Config; warni
     ...meaningless(input, document),
   ];
   if (faults.length > 0 || !result.success) throw new ConfigError(inOrder(faults));
-  return { config: configOf(result.output), warnings: inOrder(notHonoured(input, document)) };
+  const pairs = loadPairs(result.output.listen ?? [], loadPair, document);
+  if (pairs.faults.length > 0) throw new ConfigError(inOrder(pairs.faults));
+  return { config: configOf(result.output, pairs.loaded), warnings: inOrder(notHonoured(input, document)) };
 }
 
-/** A configuration file that stands for this configuration, with every key. */
-export function formatConfig(config: Config): string {
-  const { scp, tcpOption, upstreamOption: { resolv, ...upstream }, log } = config;
-  return stringify({
-    listen: config.listen.map(({ dialect, ...address }) => ({
-      tcp: formatAddress({ kind: "tcp", ...address }),
-      dialect,
-    })),
-    manager: config.manager,
-    scp: {
-      handshake_timeout: formatTime(scp.handshakeTimeout),
-      reuse_time: formatTime(scp.reuseTime),
-      reuse_buffer: formatSize(scp.reuseBuffer),
-    },
-    tcp_option: {
-      read_timeout: formatTime(tcpOption.readTimeout),
-      keepalive: tcpOption.keepalive,
-      keepalive_interval: formatTime(tcpOption.keepaliveInterval),
-    },
-    upstream_option: {
-      net: upstream.net,
-      connect_timeout: formatTime(upstream.connectTimeout),
-      announce: upstream.announce,
-      sproto_type: upstream.sprotoType,
-      ...(resolv && { resolv }),
-    },
-    hosts: config.hosts.map(({ name, addr, weight }) => ({ name, addr: formatAddress(addr), weight })),
-    shutdown_timeout: formatTime(config.shutdownTimeout),
-    log,
+type Output = v.InferOutput<typeof schema>;
+
+/** The certificate and key of each entry of `listen` that has them, and what is wrong with those that cannot be used. */
+function loadPairs(
+  listen: NonNullable<Output["listen"]>,
+  loadPair: LoadPair,
+  document: Document,
+): { loaded: (Tls | undefined)[]; faults: Fault[] } {
+  const faults: Fault[] = [];
+  const loaded = listen.map(({ tls }, i) => {
+    if (!tls) return undefined;
+    try {
+      return { certFile: tls.cert, keyFile: tls.key, ...loadPair(tls.cert, tls.key) };
+    } catch (error) {
+      faults.push(faultAt(document, ["listen", i, "tls"], (error as Error).message));
+      return undefined;
+    }
   });
+  return { loaded, faults };
 }
 
-function configOf(output: v.InferOutput<typeof schema>): Config {
-  const { tcp, scp, tcp_option, upstream_option: { resolv, ...upstream } } = output;
-  const others = output.listen ?? [];
-  const first = tcp ?? (output.listen || "tcp" in output ? undefined : { hostname: "0.0.0.0", port: 1248 });
+function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
+  const { scp, tcp_option, upstream_option: { resolv, check, ...upstream }, limits, manager } = output;
   return {
-    listen: [...(first ? [{ tcp: first, dialect: "goscon" as const }] : []), ...others]
-      .map(({ tcp: { hostname, port }, dialect }) => ({ hostname, port, dialect })),
-    manager: output.manager,
+    listen: listenOf(output, pairs),
+    ...(manager && { manager: { hostname: manager.hostname, port: manager.port } }),
+    managerToken: output.manager_token,
     scp: { handshakeTimeout: scp.handshake_timeout, reuseTime: scp.reuse_time, reuseBuffer: scp.reuse_buffer },
     tcpOption: {
       readTimeout: tcp_option.read_timeout,
@@ -150,13 +98,50 @@ function configOf(output: v.InferOutput<typeof schema>): Config {
     },
     upstreamOption: {
       net: upstream.net,
+      balance: upstream.balance,
+      ...(check && { check }),
       connectTimeout: upstream.connect_timeout,
       announce: upstream.announce,
       sprotoType: upstream.sproto_type,
       ...(resolv && { resolv }),
     },
-    hosts: output.hosts.map(({ name, addr, weight }) => ({ name, addr, weight: weight > 0 ? weight : DEFAULT_WEIGHT })),
+    hosts: output.hosts.map(({ name, addr, weight, backup, drain, max_sessions }) => ({
+      name,
+      addr,
+      weight: weight > 0 ? weight : DEFAULT_WEIGHT,
+      backup,
+      drain,
+      maxSessions: max_sessions,
+    })),
+    limits: {
+      sessions: limits.sessions,
+      sessionsPerIp: limits.sessions_per_ip,
+      newPerSecondPerIp: limits.new_per_second_per_ip,
+      handshakes: limits.handshakes,
+      resumeFailuresPerIp: limits.resume_failures_per_ip,
+      cacheBytes: limits.cache_bytes,
+    },
+    allow: output.allow,
+    deny: output.deny,
+    drainTimeout: output.drain_timeout,
     shutdownTimeout: output.shutdown_timeout,
     log: output.log,
   };
+}
+
+/** goscon's own `tcp` comes first; where a file has neither form, there is the default one. */
+function listenOf(output: Output, pairs: (Tls | undefined)[]): Listen[] {
+  const first = output.tcp ?? (output.listen || "tcp" in output ? undefined : DEFAULT_ADDRESS);
+  const plainTcp = ({ hostname, port }: typeof DEFAULT_ADDRESS): Listen => (
+    { hostname, port, dialect: "goscon", acceptProxy: false, trusted: [] }
+  );
+  const others = (output.listen ?? []).map(({ tcp, dialect, accept_proxy, trusted }, i): Listen => ({
+    hostname: tcp.hostname,
+    port: tcp.port,
+    dialect,
+    acceptProxy: accept_proxy,
+    trusted,
+    ...(pairs[i] && { tls: pairs[i] }),
+  }));
+  return [...(first ? [plainTcp(first)] : []), ...others];
 }

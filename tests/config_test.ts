@@ -22,12 +22,30 @@ const parsed = (text: string): Config => parseConfig(text, "f.yaml").config;
 
 Deno.test("parseConfig() fills in every default", () => {
   assert.deepEqual(parsed(HOSTS), {
-    listen: [{ hostname: "0.0.0.0", port: 1248, dialect: "goscon" }],
-    manager: "",
+    listen: [{ hostname: "0.0.0.0", port: 1248, dialect: "goscon", acceptProxy: false, trusted: [] }],
+    managerToken: "",
     scp: { handshakeTimeout: 30_000, reuseTime: 30_000, reuseBuffer: 65536 },
     tcpOption: { readTimeout: 0, keepalive: true, keepaliveInterval: 60_000 },
-    upstreamOption: { net: "tcp", connectTimeout: 5000, announce: "none", sprotoType: 0 },
-    hosts: [{ name: "", addr: { kind: "builtin", name: "echo" }, weight: 100 }],
+    upstreamOption: { net: "tcp", balance: "random", connectTimeout: 5000, announce: "none", sprotoType: 0 },
+    hosts: [{
+      name: "",
+      addr: { kind: "builtin", name: "echo" },
+      weight: 100,
+      backup: false,
+      drain: false,
+      maxSessions: 0,
+    }],
+    limits: {
+      sessions: 0,
+      sessionsPerIp: 0,
+      newPerSecondPerIp: 0,
+      handshakes: 0,
+      resumeFailuresPerIp: 0,
+      cacheBytes: 0,
+    },
+    allow: [],
+    deny: [],
+    drainTimeout: 60_000,
     shutdownTimeout: 5000,
     log: { level: "info", format: "text" },
   });
@@ -78,24 +96,17 @@ hosts:
 
 Deno.test("parseConfig() takes a file of goscon, and warns once of each thing that it cannot honour", () => {
   const { config, warnings } = parseConfig(OF_GOSCON, "f.yaml");
-  assert.deepEqual(config.listen, [{ hostname: "0.0.0.0", port: 1248, dialect: "goscon" }]);
+  assert.deepEqual(config.listen.map(({ port, dialect }) => [port, dialect]), [[1248, "goscon"]]);
   assert.deepEqual(config.upstreamOption.resolv, { prefix: "pre", suffix: ".suf", port: 3000, pattern: "^[a-z]+$" });
-  assert.deepEqual(config.hosts, [
+  assert.deepEqual(config.hosts.map(({ name, addr, weight }) => ({ name, addr, weight })), [
     { name: "test1", addr: { kind: "tcp", hostname: "127.0.0.1", port: 11248 }, weight: 100 },
     { name: "", addr: { kind: "tcp", hostname: "127.0.0.1", port: 1251 }, weight: 100 },
   ]);
   assert.deepEqual(warnings, [
-    "f.yaml:1:10: manager: the manager is not served by this version",
     "f.yaml:3:6: kcp: KCP is not spoken by this version: no such listener is opened",
     "f.yaml:11:23: tcp_option.keepalive_interval: has no effect: the operating system's own interval is used",
     "f.yaml:13:3: kcp_option: has no effect: KCP is not spoken by this version",
     "f.yaml:25:12: hosts[0].weigh: has no effect; did you mean weight?",
-  ]);
-});
-
-Deno.test("parseConfig() warns of a read_timeout", () => {
-  assert.deepEqual(parseConfig(HOSTS + "tcp_option: {read_timeout: 5}", "f.yaml").warnings, [
-    "f.yaml:2:28: tcp_option.read_timeout: has no effect in this version: no read time-out",
   ]);
 });
 
@@ -128,7 +139,7 @@ log: {level: loud}
     'f.yaml:9:13: hosts[0].weight: expected a weight, a whole number of -2147483648 to 2147483647, not "heavy"',
     "f.yaml:10:5: hosts[1].addr: is missing",
     'f.yaml:10:11: hosts[1].name: expected letters, digits and _, not "a b"',
-    "f.yaml:11:5: hosts[2]: expected a map with name, addr and weight, not 7",
+    "f.yaml:11:5: hosts[2]: expected a map with addr, not 7",
     'f.yaml:12:24: upstream_option.net: expected one of tcp, scp, not "udp"',
     `f.yaml:12:46: upstream_option.connect_timeout: expected ${time}, more than 0, not 0`,
     "f.yaml:12:64: upstream_option.resolv.port: expected a port, 1 to 65535, not 70000",
@@ -218,6 +229,36 @@ Deno.test("parseConfig() reads times and sizes with and without units", () => {
   }
 });
 
+Deno.test("parseConfig() refuses what is no address or network, a manager that anybody could reach, and unbelievable proxies", () => {
+  for (const bad of ["10.0.0.0/33", "10.0.0", "::/129", "name", "10.0.0.0/8/8", "5"]) {
+    assert.match(faultsOf(`${HOSTS}deny: ["${bad}"]`).join(), /^f\.yaml:2:8: deny\[0\]: expected an IP address/, bad);
+  }
+  for (const exposed of ["0.0.0.0:6620", ":6620", "[::]:6620", "10.0.0.1:6620"]) {
+    assert.match(faultsOf(`${HOSTS}manager: "${exposed}"`).join(), /^f\.yaml:2:10: manager: expected manager_token/);
+    assert.equal(parsed(`${HOSTS}manager: "${exposed}"\nmanager_token: secret`).manager?.port, 6620);
+  }
+  for (const local of ["127.0.0.1:6620", "127.8.8.8:6620", "[::1]:6620", "localhost:6620"]) {
+    assert.equal(parsed(`${HOSTS}manager: "${local}"`).manager?.port, 6620);
+  }
+  const proxied = (trusted: string) => `${HOSTS}listen: [{tcp: ":1", accept_proxy: true${trusted}}]`;
+  assert.match(faultsOf(proxied("")).join(), /^f\.yaml:2:\d+: listen\[0\]\.accept_proxy: expected `trusted`/);
+  assert.deepEqual(parsed(proxied(", trusted: [10.0.0.0/8]")).listen[0]?.trusted, ["10.0.0.0/8"]);
+});
+
+Deno.test("parseConfig() takes a certificate and its key from who can read them, and tells where they are named when not", () => {
+  const text = `${HOSTS}listen:\n  - {tcp: ":1"}\n  - {tcp: ":2", tls: {cert: c.pem, key: k.pem}}`;
+  const { config } = parseConfig(text, "f.yaml", (cert, key) => ({ cert: `in ${cert}`, key: `in ${key}` }));
+  assert.equal(config.listen[0]?.tls, undefined);
+  assert.deepEqual(config.listen[1]?.tls, { certFile: "c.pem", keyFile: "k.pem", cert: "in c.pem", key: "in k.pem" });
+  const bad = () => {
+    throw new Error("the key is not that of the certificate");
+  };
+  assert.throws(
+    () => parseConfig(text, "f.yaml", bad),
+    /^ConfigError: f\.yaml:4:\d+: listen\[1\]\.tls: the key is not/,
+  );
+});
+
 Deno.test("formatConfig() writes what parseConfig() reads", () => {
   const name = fc.stringMatching(/^[a-zA-Z_0-9]{0,8}$/);
   const port = fc.integer({ min: 1, max: 65535 });
@@ -227,25 +268,49 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
     fc.constant({ kind: "builtin" as const, name: "echo" as const }),
   );
   const time = fc.integer({ min: 1, max: 10_000_000 });
+  const count = fc.integer({ min: 1, max: 1000 });
   const resolv = fc.record({ prefix: name, suffix: name, port, pattern: fc.constantFrom("", "^a+$") });
   const config: fc.Arbitrary<Config> = fc.record({
     listen: fc.uniqueArray(port, { minLength: 1, maxLength: 3 }).map((ports) =>
-      ports.map((port) => ({ hostname: "::1", port, dialect: port % 2 ? "goscon" as const : "plain" as const }))
+      ports.map((port) => ({
+        hostname: "::1",
+        port,
+        dialect: port % 2 ? "goscon" as const : "plain" as const,
+        acceptProxy: port % 3 === 0,
+        trusted: port % 3 === 0 ? ["10.0.0.0/8", "fe80::/10"] : [],
+        ...(port % 5 === 0 && { tls: { certFile: "a.pem", keyFile: "b.pem", cert: "", key: "" } }),
+      }))
     ),
-    manager: fc.constantFrom("", "127.0.0.1:6620"),
+    manager: fc.record({ hostname: fc.constantFrom("127.0.0.1", "::1"), port }),
+    managerToken: name,
     scp: fc.record({ handshakeTimeout: time, reuseTime: time, reuseBuffer: fc.integer({ min: 1, max: 2 ** 30 }) }),
     tcpOption: fc.record({ readTimeout: time, keepalive: fc.boolean(), keepaliveInterval: time }),
     upstreamOption: fc.record({
       net: fc.constantFrom("tcp" as const, "scp" as const),
+      balance: fc.constantFrom("random" as const, "least_conn" as const, "round_robin" as const, "source" as const),
+      check: fc.record({ interval: time, timeout: time, rise: count, fall: count }),
       connectTimeout: time,
       announce: fc.constantFrom("none" as const, "sproto" as const, "proxy_v1" as const, "proxy_v2" as const),
       sprotoType: fc.nat(),
       resolv,
-    }, { requiredKeys: ["net", "connectTimeout", "announce", "sprotoType"] }) as fc.Arbitrary<Config["upstreamOption"]>,
-    hosts: fc.array(fc.record({ name, addr, weight: fc.integer({ min: 1, max: 1000 }) }), {
-      minLength: 1,
-      maxLength: 3,
+    }, { requiredKeys: ["net", "balance", "connectTimeout", "announce", "sprotoType"] }) as fc.Arbitrary<
+      Config["upstreamOption"]
+    >,
+    hosts: fc.array(
+      fc.record({ name, addr, weight: count, backup: fc.boolean(), drain: fc.boolean(), maxSessions: fc.nat() }),
+      { minLength: 1, maxLength: 3 },
+    ),
+    limits: fc.record({
+      sessions: fc.nat(),
+      sessionsPerIp: fc.nat(),
+      newPerSecondPerIp: fc.nat(),
+      handshakes: fc.nat(),
+      resumeFailuresPerIp: fc.nat(),
+      cacheBytes: fc.nat(),
     }),
+    allow: fc.constantFrom([], ["192.0.2.1"]),
+    deny: fc.constantFrom([], ["192.0.2.0/24", "::/0"]),
+    drainTimeout: time,
     shutdownTimeout: time,
     log: fc.record({
       level: fc.constantFrom("debug" as const, "info" as const, "warning" as const, "error" as const),

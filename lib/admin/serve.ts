@@ -1,7 +1,8 @@
 import { type Config, formatAddress } from "../config.ts";
 import { type Endpoint, formatEndpoint, reasonOf } from "../link/link.ts";
 import type { Log } from "../log.ts";
-import { startProxy, systemSeams } from "../proxy/proxy.ts";
+import { startProxy } from "../proxy/proxy.ts";
+import { systemSeams } from "../proxy/seams.ts";
 
 const STOP_SIGNALS: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM"];
 
@@ -24,7 +25,7 @@ export async function serve(config: Config, { log, command }: { log: Log; comman
   }
   log.info(`ready; try: ${command} connect ${hintedAddress(config, proxy.addresses)}`);
   const signal = await firstSignal();
-  log.info("stopping", { signal, sessions: proxy.sessions });
+  log.info("stopping", { signal, sessions: proxy.size });
   await proxy.stop();
   log.info("stopped");
 }

@@ -119,20 +119,29 @@ export function meaningless(input: Anything, document: Document): Fault[] {
     if (!before || String(address).endsWith(":0")) return;
     faults.push(faultAt(document, path, `${address} is listened on already, by ${formatPath(before[0])}`));
   });
+  list.forEach((entry: Anything, i: number) => {
+    if (entry?.accept_proxy !== true || entry.trusted?.length > 0) return;
+    const text = "expected `trusted`: the addresses of the proxies that tell who the client is";
+    faults.push(faultAt(document, ["listen", i, "accept_proxy"], text));
+  });
+  if (isExposed(input.manager) && !input.manager_token) {
+    faults.push(
+      faultAt(document, ["manager"], "expected manager_token, or a loopback address: anybody could end sessions"),
+    );
+  }
   return faults;
+}
+
+/** Whether others than this machine could reach the address of the manager. */
+function isExposed(manager: unknown): boolean {
+  return typeof manager === "string" && manager !== "" && !/^(127\.\d+\.\d+\.\d+|\[::1\]|localhost):/.test(manager);
 }
 
 /** What goscon has and we cannot honour, where the file sets it to something that would matter. */
 export function notHonoured(input: Anything, document: Document): Fault[] {
   const rules: [Path, unknown, string][] = [
-    [["manager"], input.manager, "the manager is not served by this version"],
     [["kcp"], input.kcp, "KCP is not spoken by this version: no such listener is opened"],
     [["kcp_option"], input.kcp_option, "has no effect: KCP is not spoken by this version"],
-    [
-      ["tcp_option", "read_timeout"],
-      input.tcp_option?.read_timeout,
-      "has no effect in this version: no read time-out",
-    ],
     [
       ["tcp_option", "keepalive_interval"],
       input.tcp_option?.keepalive_interval,

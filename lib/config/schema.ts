@@ -1,4 +1,5 @@
 import { toJsonSchema } from "@valibot/to-json-schema";
+import { isIP } from "node:net";
 import * as v from "valibot";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import { ADDRESS_FORM, parseAddress, parseSize, parseTime, SIZE_FORM, TIME_FORM } from "./units.ts";
@@ -87,10 +88,26 @@ const pattern = v.pipe(
   }),
 );
 
+const CIDR_FORM = "an IP address, or a network as 10.0.0.0/8";
+
+const cidr = v.pipe(
+  v.string(expected(CIDR_FORM)),
+  v.check((value) => {
+    const [, address, bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(value) ?? [];
+    const family = isIP(address ?? "");
+    return family !== 0 && Number(bits ?? 0) <= (family === 4 ? 32 : 128);
+  }, expected(CIDR_FORM)),
+);
+
+const cidrs = v.optional(v.array(cidr, expected("a list of IP addresses and networks")), []);
+
 /** A map in which every key may be missing: then each has its default. */
 function section<T extends v.ObjectEntries>(entries: T) {
   return v.optional(v.strictObject(entries, expected("a map")), {} as never);
 }
+
+/** A limit: 0, the default, is none. */
+const count = v.optional(whole("a limit", 0, 2 ** 31 - 1), 0);
 
 const kcpKeys =
   "reuseport read_timeout fec_data_shards fec_parity_shards read_buffer write_buffer opt_mtu opt_nodelay " +
@@ -102,11 +119,18 @@ export const schema = v.strictObject({
     v.strictObject({
       tcp: listenAddress,
       dialect: v.optional(choice(["goscon", "plain"]), "goscon"),
-    }, expected("a map with tcp and dialect")),
+      accept_proxy: v.optional(flag, false),
+      trusted: cidrs,
+      tls: v.optional(v.strictObject({ cert: text, key: text }, expected("a map with cert and key"))),
+    }, expected("a map with tcp")),
     expected("a list of listeners"),
   )),
   tcp: v.optional(v.union([v.pipe(v.literal(""), v.transform(() => undefined)), listenAddress], expected("host:port"))),
-  manager: v.optional(text, ""),
+  manager: v.optional(
+    v.union([v.pipe(v.literal(""), v.transform(() => undefined)), listenAddress], expected("host:port")),
+    "",
+  ),
+  manager_token: v.optional(text, ""),
   kcp: v.optional(text, ""),
   kcp_option: section(Object.fromEntries(kcpKeys.split(" ").map((key) => [key, v.optional(v.unknown())]))),
   scp: section({
@@ -121,6 +145,13 @@ export const schema = v.strictObject({
   }),
   upstream_option: section({
     net: v.optional(choice(["tcp", "scp"]), "tcp"),
+    balance: v.optional(choice(["random", "least_conn", "round_robin", "source"]), "random"),
+    check: v.optional(v.strictObject({
+      interval: v.optional(timeNotZero, "2s"),
+      timeout: v.optional(timeNotZero, "2s"),
+      rise: v.optional(whole("a number of checks", 1, 1000), 2),
+      fall: v.optional(whole("a number of checks", 1, 1000), 3),
+    }, expected("a map with interval, timeout, rise and fall"))),
     connect_timeout: v.optional(timeNotZero, "5s"),
     announce: v.optional(choice(["none", "sproto", "proxy_v1", "proxy_v2"]), "none"),
     sproto_type: v.optional(whole("a message type", 0, 2 ** 31 - 1), 0),
@@ -138,11 +169,25 @@ export const schema = v.strictObject({
         addr: address("127.0.0.1"),
         weight: v.optional(whole("a weight", -(2 ** 31), 2 ** 31 - 1), 0),
         weigh: v.optional(v.unknown()),
-      }, expected("a map with name, addr and weight")),
+        backup: v.optional(flag, false),
+        drain: v.optional(flag, false),
+        max_sessions: v.optional(whole("a number of sessions", 0, 2 ** 31 - 1), 0),
+      }, expected("a map with addr")),
       expected("a list of hosts"),
     ),
     [],
   ),
+  limits: section({
+    sessions: count,
+    sessions_per_ip: count,
+    new_per_second_per_ip: count,
+    handshakes: count,
+    resume_failures_per_ip: count,
+    cache_bytes: v.optional(quantity(SIZE_FORM, parseSize, 0), 0),
+  }),
+  allow: cidrs,
+  deny: cidrs,
+  drain_timeout: v.optional(time, "60s"),
   shutdown_timeout: v.optional(time, "5s"),
   log: section({
     level: v.optional(choice(LOG_LEVELS), "info"),

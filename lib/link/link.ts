@@ -23,10 +23,10 @@ export interface Endpoint {
 
 /** A link that was accepted from a client. */
 export interface ClientLink extends Link {
-  /** The client. */
-  readonly remote: Endpoint;
+  /** The client; as the other end says, when that is a proxy which is trusted to say so. */
+  remote: Endpoint;
   /** Where it connected to. */
-  readonly local: Endpoint;
+  local: Endpoint;
 }
 
 /** `host:port`, IPv6 in brackets. */
@@ -42,17 +42,35 @@ export async function writeAll(link: Link, bytes: Uint8Array): Promise<void> {
 
 /**
  * Reads the one record that a handshake begins with: its content, and the `rest`, bytes of the stream that came with
- * it. `undefined`: the link ended, or broke off, before the record was whole. Throws `ScpError` 400 as soon as the
- * record is too long.
+ * it. `before`: bytes that were read already. `undefined`: the link ended, or broke off, before the record was whole.
+ * Throws `ScpError` 400 as soon as the record is too long.
  */
-export async function readRecord(link: Link): Promise<{ content: string; rest: Uint8Array } | undefined> {
-  const buffer = new Uint8Array(2 * MAX_RECORD);
-  for (let filled = 0;;) {
+export async function readRecord(
+  link: Link,
+  before?: Uint8Array,
+): Promise<{ content: string; rest: Uint8Array } | undefined> {
+  const read = await readDecoded(link, decodeRecord, before);
+  return read && { content: read.value.content, rest: read.rest };
+}
+
+/**
+ * Reads until `decode` makes something of what has come, which it says the `size` of: that, and the `rest`, bytes that
+ * came after it. `undefined`: the link ended before. What `decode` throws is thrown; it must throw before it would want
+ * more than 2 KiB.
+ */
+export async function readDecoded<T extends { size: number }>(
+  link: Link,
+  decode: (bytes: Uint8Array) => T | undefined,
+  before: Uint8Array = new Uint8Array(0),
+): Promise<{ value: T; rest: Uint8Array } | undefined> {
+  const buffer = new Uint8Array(before.length + 2 * MAX_RECORD);
+  buffer.set(before);
+  for (let filled = before.length;;) {
+    const value = decode(buffer.subarray(0, filled));
+    if (value) return { value, rest: buffer.subarray(value.size, filled) };
     const n = await link.read(buffer.subarray(filled));
     if (n === null) return undefined;
     filled += n;
-    const record = decodeRecord(buffer.subarray(0, filled));
-    if (record) return { content: record.content, rest: buffer.subarray(record.size, filled) };
   }
 }
 

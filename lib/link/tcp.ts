@@ -28,16 +28,17 @@ export class SocketLink implements Link {
   }
 }
 
-/** A link over a TCP connection, either end's. */
+/** A link over a TCP connection, with TLS or without, either end's. */
 export class TcpLink extends SocketLink implements ClientLink {
-  readonly remote: Endpoint;
-  readonly local: Endpoint;
+  remote: Endpoint;
+  local: Endpoint;
 
-  /** `keepAlive`: whether the operating system probes an idle connection. */
-  constructor(conn: Deno.TcpConn, { keepAlive }: { keepAlive: boolean }) {
+  /** `keepAlive`: whether the operating system probes an idle connection. With TLS, Deno lets us set nothing. */
+  constructor(conn: Deno.TcpConn | Deno.TlsConn, { keepAlive }: { keepAlive: boolean }) {
     super(conn);
     this.remote = endpointOf(conn.remoteAddr);
     this.local = endpointOf(conn.localAddr);
+    if (!("setNoDelay" in conn)) return;
     conn.setNoDelay(true);
     if (keepAlive) conn.setKeepAlive(true);
   }

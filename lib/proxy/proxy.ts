@@ -1,77 +1,60 @@
 import type { Config, Listen } from "../config.ts";
-import {
-  type ClientLink,
-  type Endpoint,
-  formatEndpoint,
-  lingeringClose,
-  readRecord,
-  reasonOf,
-  writeAll,
-} from "../link/link.ts";
-import type { Log } from "../log.ts";
-import {
-  accept,
-  answerRecord,
-  type Code,
-  type Dialect,
-  type NewRequest,
-  parseRequest,
-  type ResumeRequest,
-  ScpError,
-} from "../scp/mod.ts";
+import type { Endpoint } from "../link/link.ts";
+import { Admission } from "./admission.ts";
+import { CacheBudget } from "./cache_budget.ts";
 import { Listener } from "./listener.ts";
-import { ProxySession } from "./session.ts";
-import { SessionIds } from "./session_ids.ts";
-import { Upstreams, type UpstreamSeams } from "./upstream.ts";
+import { Reception } from "./reception.ts";
+import type { Seams } from "./seams.ts";
+import type { SessionInfo, SessionState } from "./session_record.ts";
+import { SessionTable } from "./session_table.ts";
+import type { Stats } from "./stats.ts";
+import { type UpstreamInfo, Upstreams } from "./upstream.ts";
 
-/** What a proxy needs of the world. */
-export interface Seams extends UpstreamSeams {
-  /** 64 bits from a cryptographic generator. */
-  randomU64: () => bigint;
+/** Milliseconds between two looks at all sessions. */
+const LOOK = 1000;
+
+/** How much of everything there is now. */
+export interface Gauges {
+  sessions: Record<SessionState, number>;
+  handshakes: number;
+  draining: boolean;
+  /** Of the sessions there are. */
+  bytesReceived: number;
+  bytesSent: number;
+  /** Of resend caches: bytes now, at the most so far, and how many gave way to `limits.cache_bytes`. */
+  cacheBytes: number;
+  cacheHighWater: number;
+  cachesReleased: number;
 }
 
-/** The world as it is. */
-export function systemSeams(log: Log): Seams {
-  return { log, random: Math.random, randomU64: () => crypto.getRandomValues(new BigUint64Array(1))[0]! };
-}
-
-/** A request, with the connection it came on. */
-interface Arrival<Request> {
-  link: ClientLink;
-  dialect: Dialect;
-  request: Request;
-  /** Bytes of the stream that came with the request. */
-  rest: Uint8Array;
-}
-
-/** A running proxy. */
+/** A running proxy: the data plane. What it gives are plain values, as of now. */
 export class Proxy {
-  readonly #config: Config;
+  #config: Config;
   readonly #seams: Seams;
-  readonly #ids: SessionIds;
+  readonly #admission: Admission;
+  readonly #budget: CacheBudget;
   readonly #upstreams: Upstreams;
-  readonly #listeners: Listener[] = [];
-  readonly #sessions = new Map<number, ProxySession>();
-  /** Sessions that are not closed whole: an ended one is, when its backend is. */
-  readonly #live = new Set<ProxySession>();
-  /** Connections whose handshake is not over. */
-  readonly #arriving = new Set<ClientLink>();
-  /** What is still to settle before the proxy has stopped. */
-  readonly #running = new Set<Promise<void>>();
+  readonly #sessions: SessionTable;
+  readonly #reception: Reception;
+  readonly #look: ReturnType<typeof setInterval>;
+  #listeners: Listener[];
 
   /** Use `startProxy`. */
   constructor(config: Config, seams: Seams) {
     this.#config = config;
     this.#seams = seams;
-    this.#ids = new SessionIds(seams.randomU64());
-    this.#upstreams = new Upstreams(config, seams);
-    try {
-      for (const listen of config.listen) this.#listeners.push(this.#listen(listen));
-    } catch (error) {
-      for (const listener of this.#listeners) void listener.close();
-      throw error;
-    }
-    for (const listener of this.#listeners) listener.accept();
+    this.#admission = new Admission(config, seams.now);
+    this.#budget = new CacheBudget(config.limits.cacheBytes);
+    this.#upstreams = new Upstreams(seams);
+    const shared = { seams, budget: this.#budget, config: () => this.#config };
+    this.#sessions = new SessionTable({ ...shared, upstreams: this.#upstreams });
+    this.#reception = new Reception({ ...shared, admission: this.#admission, sessions: this.#sessions });
+    this.#listeners = this.#listenAll(config.listen);
+    this.#upstreams.reconfigure(config);
+    this.#look = setInterval(() => {
+      this.#sessions.look();
+      this.#admission.sweep();
+    }, LOOK);
   }
 
   /** Where it listens, in the order of the configuration, with the ports that were had. */
@@ -80,8 +63,80 @@ export class Proxy {
   }
 
   /** How many sessions there are. */
-  get sessions(): number {
+  get size(): number {
     return this.#sessions.size;
+  }
+
+  /** What has happened since the start. */
+  get stats(): Stats {
+    return this.#seams.stats;
+  }
+
+  gauges(): Gauges {
+    const sessions = { connecting: 0, attached: 0, detached: 0 };
+    let [bytesReceived, bytesSent] = [0, 0];
+    for (const { state, received, sent } of this.#sessions.describe()) {
+      sessions[state]++;
+      bytesReceived += received;
+      bytesSent += sent;
+    }
+    return {
+      sessions,
+      handshakes: this.#reception.handshakes,
+      draining: this.#reception.draining,
+      bytesReceived,
+      bytesSent,
+      cacheBytes: this.#budget.inUse,
+      cacheHighWater: this.#budget.highWater,
+      cachesReleased: this.#budget.released,
+    };
+  }
+
+  /** Every session. */
+  sessions(): Iterable<SessionInfo> {
+    return this.#sessions.describe();
+  }
+
+  /** One session; `undefined`: there is none of that id. */
+  session(id: number): SessionInfo | undefined {
+    return this.#sessions.get(id)?.describe();
+  }
+
+  /** Ends a session at once. Gives whether there was one of that id. */
+  endSession(id: number): boolean {
+    const session = this.#sessions.get(id);
+    session?.abort("admin");
+    return session !== undefined;
+  }
+
+  /** Every host of the configuration. */
+  upstreams(): UpstreamInfo[] {
+    return this.#upstreams.list();
+  }
+
+  /**
+   * Goes by another configuration, all at once: sessions live on, those of listeners that are gone too. The size of the
+   * resend cache is that of new sessions. Throws, and nothing has changed, when an address cannot be had.
+   */
+  async reconfigure(config: Config): Promise<void> {
+    const left = [...this.#listeners];
+    const plan = config.listen.map((listen) => {
+      const at = left.findIndex((listener) => listener.servesSameAddress(listen));
+      return { listen, listener: at < 0 ? undefined : left.splice(at, 1)[0] };
+    });
+    const opened = this.#listenAll(plan.filter(({ listener }) => !listener).map(({ listen }) => listen));
+    this.#listeners = plan.map(({ listener }) => listener ?? opened.shift()!);
+    this.#config = config;
+    this.#budget.limit = config.limits.cacheBytes;
+    this.#admission.reconfigure(config);
+    this.#upstreams.reconfigure(config);
+    const changed = plan.map(({ listen, listener }) => listener?.reconfigure(listen));
+    await Promise.all([...changed, ...left.map((listener) => listener.close())]);
+  }
+
+  /** Begins no new session from now on; the clients of those there are can still resume. */
+  drain(): void {
+    this.#reception.draining = true;
   }
 
   /**
@@ -89,102 +144,45 @@ export class Proxy {
    * its end within `shutdown_timeout` is cut.
    */
   async stop(): Promise<void> {
+    clearInterval(this.#look);
+    this.#upstreams.stop();
     const closed = this.#listeners.map((listener) => listener.close());
-    for (const link of this.#arriving) link.close();
-    for (const session of this.#sessions.values()) session.stop();
+    this.#reception.close();
+    this.#sessions.stop();
     const deadline = setTimeout(() => {
-      for (const session of this.#live) session.abort("shutdown_timeout is over");
-      for (const link of this.#arriving) link.close();
+      this.#sessions.abort("shutdown_timeout is over");
+      this.#reception.close();
     }, this.#config.shutdownTimeout);
     await Promise.all(closed);
-    while (this.#running.size > 0) await Promise.all(this.#running);
+    await this.#reception.closed();
+    await this.#sessions.closed();
     clearTimeout(deadline);
   }
 
-  #listen({ hostname, port, dialect }: Listen): Listener {
-    return new Listener({ hostname, port }, {
-      onConnection: (link) => this.#track(this.#welcome(link, dialect)),
-      keepAlive: this.#config.tcpOption.keepalive,
-      log: this.#seams.log,
-    });
-  }
-
-  #track(task: Promise<void>): void {
-    const tracked: Promise<void> = task.finally(() => this.#running.delete(tracked));
-    this.#running.add(tracked);
-  }
-
-  /** From accept to the end of the handshake: its answer, its refusal, or the time-out. Never rejects. */
-  async #welcome(link: ClientLink, dialect: Dialect): Promise<void> {
-    const { handshakeTimeout } = this.#config.scp;
-    const fields = { client: formatEndpoint(link.remote), local: formatEndpoint(link.local) };
-    const refused = (reason: string) => this.#seams.log.info("handshake failed", { ...fields, reason });
-    let late = false;
-    const deadline = handshakeTimeout && setTimeout(() => {
-      late = true;
-      link.close();
-    }, handshakeTimeout);
-    this.#arriving.add(link);
+  /** All of them, which accept, or none. */
+  #listenAll(listens: readonly Listen[]): Listener[] {
+    const listeners: Listener[] = [];
     try {
-      const record = await readRecord(link);
-      if (!record) throw new Error("closed by the peer");
-      const request = parseRequest(record.content);
-      if (request.kind === "new") this.#open({ link, dialect, request, rest: record.rest });
-      else await this.#resume({ link, dialect, request, rest: record.rest });
+      for (const listen of listens) {
+        listeners.push(
+          new Listener(listen, {
+            onConnection: (link, listen) => this.#reception.welcome(link, listen),
+            keepAlive: () => this.#config.tcpOption.keepalive,
+            log: this.#seams.log,
+            stats: this.#seams.stats,
+          }),
+        );
+      }
     } catch (error) {
-      refused(late ? `handshake_timeout of ${handshakeTimeout} ms is over` : reasonOf(error));
-      await refuse(link, error, dialect);
-    } finally {
-      clearTimeout(deadline);
-      this.#arriving.delete(link);
+      for (const listener of listeners) void listener.close();
+      throw error;
     }
-  }
-
-  #open({ link, dialect, request, rest }: Arrival<NewRequest>): void {
-    const { reuseTime, reuseBuffer: cacheSize } = this.#config.scp;
-    const id = this.#freshId();
-    const privateKey = this.#seams.randomU64() || 1n;
-    const { session, answer } = accept(request, { id, privateKey, dialect, cacheSize });
-    const proxied = new ProxySession(session, link.remote, {
-      log: this.#seams.log,
-      reuseTime,
-      cacheSize,
-      connect: (backendRequest) => this.#upstreams.connect(backendRequest),
-      onEnded: () => this.#sessions.delete(id),
-    });
-    // Before the answer is sent: the client may resume as soon as it knows the id.
-    this.#sessions.set(id, proxied);
-    this.#live.add(proxied);
-    const run = proxied.run(link, { answer, rest, target: request.target, flag: request.flag });
-    this.#track(run.finally(() => this.#live.delete(proxied)));
-  }
-
-  async #resume({ link, dialect, request, rest }: Arrival<ResumeRequest>): Promise<void> {
-    const session = this.#sessions.get(request.id);
-    if (!session) throw new ScpError(404, `no session ${request.id}`);
-    const answer = (received: number) => answerRecord({ received, code: 200 }, dialect);
-    await session.resume(link, { request, rest, answer });
-  }
-
-  #freshId(): number {
-    for (;;) {
-      const id = this.#ids.next();
-      if (!this.#sessions.has(id)) return id;
-    }
+    for (const listener of listeners) listener.accept();
+    return listeners;
   }
 }
 
 /** Listens as `config` says and serves until `stop`. Throws, and has changed nothing, when an address cannot be had. */
 export function startProxy(config: Config, seams: Seams): Proxy {
   return new Proxy(config, seams);
-}
-
-/** Tells the peer that it is refused, where the protocol has a word for it, and closes. */
-async function refuse(link: ClientLink, error: unknown, dialect: Dialect): Promise<void> {
-  const code: Code | undefined = error instanceof ScpError ? error.code : undefined;
-  if (code) {
-    await writeAll(link, answerRecord({ received: 0, code }, dialect)).catch(() => {});
-    await lingeringClose(link);
-  }
-  link.close();
 }

@@ -1,15 +1,16 @@
 import { type ClientLink, type Endpoint, formatEndpoint, LINGER, type Link, reasonOf, writeAll } from "../link/link.ts";
 import { ResumableStream } from "../link/resumable.ts";
-import type { Fields, Log } from "../log.ts";
-import { type ResumeRequest, ScpError, type Session } from "../scp/mod.ts";
+import { type Code, type ResumeRequest, ScpError, type Session } from "../scp/mod.ts";
 import { pump } from "./relay.ts";
-import type { Backend, BackendRequest } from "./upstream.ts";
+import type { BackendRequest } from "./reach.ts";
+import { END_REASONS, type SessionBooks, type SessionInfo, SessionRecord } from "./session_record.ts";
+import type { EndKind } from "./stats.ts";
+import type { Backend } from "./upstream.ts";
 
 /** What a session needs of the proxy it is in. */
-export interface SessionContext {
-  log: Log;
-  /** Milliseconds that a session without a client is kept. */
-  reuseTime: number;
+export interface SessionContext extends SessionBooks {
+  /** Milliseconds that a session without a client is kept: asked for each time that a client goes away. */
+  reuseTime: () => number;
   /** The most bytes of the resend cache. */
   cacheSize: number;
   /** Connects to a backend: see `Upstreams.connect`. */
@@ -26,9 +27,8 @@ export class ProxySession {
   readonly #session: Session;
   readonly #stream: ResumableStream;
   readonly #context: SessionContext;
+  readonly #record: SessionRecord;
   readonly #dialling = new AbortController();
-  readonly #since = performance.now();
-  #client: Endpoint;
   #backend: Backend | undefined;
   /** A write to the backend is under way. */
   #feeding = false;
@@ -37,17 +37,14 @@ export class ProxySession {
   #stopping = false;
   /** The one timer: until `reuse_time` is over, while there is no client or no backend. */
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #lostAt = 0;
-  #resumes = 0;
-  #resent = 0;
   /** The resume that was authorised last: an earlier one that still waits has been overtaken. */
   #turn = 0;
 
   /** `client`: who asked for the session. The session is idle until `run`. */
   constructor(session: Session, client: Endpoint, context: SessionContext) {
     this.#session = session;
-    this.#client = client;
     this.#context = context;
+    this.#record = new SessionRecord(session, client, context);
     this.#stream = new ResumableStream(session, (reason) => this.#lost(reason));
   }
 
@@ -66,18 +63,19 @@ export class ProxySession {
   ): Promise<void> {
     const answered = await this.#stream.attach(link, { first: [answer], rest });
     // A client that did not get the answer does not know the session: nobody can resume it.
-    if (!answered) return this.#end("the answer could not be sent");
+    if (!answered) return this.#end("unanswered");
     try {
       const client = { remote: link.remote, local: link.local, sessionId: this.id };
       this.#backend = await this.#context.connect({ target, flag, client, signal: this.#dialling.signal });
     } catch (error) {
-      return this.#end(reasonOf(error));
+      return this.#end("no_upstream", reasonOf(error));
     }
     if (!this.#stream.ended) {
-      this.#log("session new", { local: formatEndpoint(link.local), target });
+      this.#record.began({ target, upstream: this.#backend.address, local: link.local });
       await Promise.all([this.#pumpUp(this.#backend.link), this.#pumpDown(this.#backend.link)]);
     }
     this.#backend.link.close();
+    this.#backend.release();
     clearTimeout(this.#timer);
   }
 
@@ -97,11 +95,12 @@ export class ProxySession {
     this.#session.authorize(request);
     const turn = ++this.#turn;
     await this.#stream.detach(`replaced by ${formatEndpoint(link.remote)}`);
-    if (turn !== this.#turn) throw new ScpError(403, "a later resume overtook this one");
-    if (this.#stream.ended) throw new ScpError(404, "the session has ended");
+    if (turn !== this.#turn) throw this.#refusal(403, "a later resume overtook this one");
+    if (this.#stream.ended) throw this.#refusal(404, "the session has ended");
     const missing = this.#missing(request.received);
     const resent = missing.reduce((sum, { length }) => sum + length, 0);
-    this.#resumed(link.remote, resent);
+    clearTimeout(this.#timer);
+    this.#record.resumed(link.remote, resent);
     void this.#stream.attach(link, { first: [answer(this.#session.receivedOnWire), ...missing], rest });
   }
 
@@ -116,9 +115,24 @@ export class ProxySession {
   }
 
   /** Ends the session at once. */
-  abort(reason: string): void {
-    this.#end(reason);
+  abort(kind: "shutdown" | "admin", reason?: string): void {
+    this.#end(kind, reason);
     this.#backend?.link.close();
+  }
+
+  /**
+   * Looks whether the client was heard of since the last look: to be called about once a second. `readTimeout`: milliseconds
+   * without a byte from the client after which its connection counts as lost; 0: it never does.
+   */
+  look(readTimeout: number): void {
+    const silence = this.#record.silence();
+    if (readTimeout === 0 || silence < readTimeout || !this.#stream.attached) return;
+    void this.#stream.detach(`nothing was received for ${readTimeout} ms (read_timeout)`);
+  }
+
+  /** How it is now. */
+  describe(): SessionInfo {
+    return this.#record.describe(!this.#backend ? "connecting" : this.#stream.attached ? "attached" : "detached");
   }
 
   #missing(received: number): Uint8Array[] {
@@ -126,12 +140,18 @@ export class ProxySession {
       const missing = this.#session.missing(received);
       if (missing.length > 0 || !this.#stream.finished) return missing;
     } catch (error) {
-      this.#end(reasonOf(error));
+      this.#end("not_resumable", reasonOf(error));
       throw error;
     }
     // The client has all there was: an answer of 200 would only make it come again.
-    this.#end("upstream closed");
-    throw new ScpError(404, "the session has come to its end");
+    this.#end("upstream_closed");
+    throw this.#refusal(404, "the session has come to its end");
+  }
+
+  /** Of a resume that was authorised. */
+  #refusal(code: Code, detail: string): ScpError {
+    this.#context.stats.reuseFails++;
+    return new ScpError(code, detail);
   }
 
   async #pumpUp(backend: Link): Promise<void> {
@@ -147,24 +167,27 @@ export class ProxySession {
   }
 
   async #pumpDown(backend: Link): Promise<void> {
-    let reason = "upstream closed";
+    let kind: EndKind = "upstream_closed";
+    let reason = END_REASONS[kind];
     try {
       await pump(backend, (bytes) => this.#toClient(bytes), this.#context.cacheSize);
     } catch (error) {
-      reason = `upstream failed: ${reasonOf(error)}`;
+      kind = "upstream_failed";
+      reason = `${END_REASONS[kind]}: ${reasonOf(error)}`;
     }
     this.#fed = true;
     backend.close();
     if (this.#stream.ended) return;
-    this.#log("upstream closed", { reason });
+    this.#record.log("upstream closed", { reason });
     await this.#stream.closeWrite();
-    this.#endAfterReuseTime(reason);
+    this.#endAfterReuseTime(kind, reason);
   }
 
   /** What the backend sends after the session has ended is forgotten. */
   async #toClient(bytes: Uint8Array): Promise<void> {
     if (this.#stream.ended) return;
     await this.#stream.write(bytes).catch(() => {});
+    this.#record.account();
   }
 
   #endOfInput(backend: Link): void {
@@ -174,50 +197,26 @@ export class ProxySession {
   }
 
   #lost(reason: string): void {
-    this.#lostAt = performance.now();
-    this.#log("session lost", { ...this.#bytes(), reason });
+    this.#record.lost(reason);
     if (this.#stopping) return this.#end("shutdown");
-    this.#endAfterReuseTime(this.#stream.finished ? "upstream closed" : "reuse_time is over");
+    this.#endAfterReuseTime(this.#stream.finished ? "upstream_closed" : "reuse_timeout");
   }
 
-  #resumed(client: Endpoint, resent: number): void {
-    clearTimeout(this.#timer);
-    this.#client = client;
-    this.#resumes++;
-    this.#resent += resent;
-    this.#log("session resumed", { ...this.#bytes(), gap_ms: Math.round(performance.now() - this.#lostAt), resent });
-  }
-
-  #endAfterReuseTime(reason: string): void {
+  #endAfterReuseTime(kind: EndKind, reason?: string): void {
     if (this.#stream.ended) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#end(reason), this.#context.reuseTime);
+    this.#timer = setTimeout(() => this.#end(kind, reason), this.#context.reuseTime());
   }
 
-  #end(reason: string): void {
+  #end(kind: EndKind, reason = END_REASONS[kind]): void {
     if (this.#stream.ended) return;
     this.#stream.end();
     clearTimeout(this.#timer);
     this.#dialling.abort();
     const { link } = this.#backend ?? {};
     if (link) this.#timer = setTimeout(() => link.close(), LINGER);
-    this.#log("session ended", {
-      ...this.#bytes(),
-      resumes: this.#resumes,
-      resent: this.#resent,
-      duration_ms: Math.round(performance.now() - this.#since),
-      reason,
-    });
+    this.#record.ended(kind, reason);
     this.#context.onEnded();
-  }
-
-  #bytes(): { received: number; sent: number } {
-    return { received: this.#session.received, sent: this.#session.sent };
-  }
-
-  #log(event: string, fields: Fields): void {
-    const upstream = this.#backend?.address ?? "none";
-    this.#context.log.info(event, { id: this.id, client: formatEndpoint(this.#client), upstream, ...fields });
   }
 }
 

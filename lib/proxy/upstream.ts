@@ -1,64 +1,76 @@
 import { type Config, formatAddress, type Host } from "../config.ts";
-import { Connection } from "../client/connection.ts";
-import { dial, type DialOptions, lookUp, type SocketAddress } from "../link/dial.ts";
-import { type Link, reasonOf, writeAll } from "../link/link.ts";
-import type { Log } from "../log.ts";
-import { FLAG_FORBID_ANNOUNCE } from "../scp/mod.ts";
-import { announcement, type ClientInfo } from "./announce.ts";
-import { EchoLink } from "./echo.ts";
+import { type Link, reasonOf } from "../link/link.ts";
+import { type Order, orderOf } from "./balance.ts";
+import { HealthCheck } from "./health_check.ts";
+import { HostState, type HostStatus } from "./host_state.ts";
+import { type BackendRequest, reach, resolve, type UpstreamSeams } from "./reach.ts";
 
 /** A connection to a backend. */
 export interface Backend {
   link: Link;
   /** Where it goes, for people. */
   address: string;
+  /** To be called when the session is over: the host may get another one for it. */
+  release: () => void;
 }
 
-/** Who wants a backend. */
-export interface BackendRequest {
-  /** The client's targetServer; may be empty. */
-  target: string;
-  /** The client's flag. */
-  flag: number;
-  client: ClientInfo;
-  /** Gives the dialling up. */
-  signal: AbortSignal;
-}
-
-/** What upstreams need of the world. */
-export interface UpstreamSeams {
-  log: Log;
-  /** A number of [0, 1), for the choice by weight. */
-  random: () => number;
-  /** See `DialOptions`. */
-  lookup?: NonNullable<DialOptions["lookup"]>;
-}
-
-/** The hosts in the order they are to be tried: each choice is random by weight among those not chosen yet. */
-export function* byWeight(hosts: readonly Host[], random: () => number): Generator<Host> {
-  const left = [...hosts];
-  while (left.length > 0) {
-    let point = random() * left.reduce((sum, host) => sum + host.weight, 0);
-    // Rounding can leave the point at the very end: then it is the last one.
-    const found = left.findIndex((host) => (point -= host.weight) < 0);
-    yield* left.splice(found, 1);
-  }
+/** What is known of a host, for people and machines. */
+export interface UpstreamInfo {
+  name: string;
+  address: string;
+  status: HostStatus;
+  backup: boolean;
+  weight: number;
+  sessions: number;
+  /** Times that connecting to it failed. */
+  failures: number;
 }
 
 /** The backends: which one a client gets, and how it is reached. */
 export class Upstreams {
-  readonly #hosts: readonly Host[];
-  readonly #option: Config["upstreamOption"];
-  readonly #cacheSize: number;
-  readonly #keepAlive: boolean;
+  #config!: Config;
+  #order!: Order;
+  #hosts: HostState[] = [];
+  #check: HealthCheck | undefined;
   readonly #seams: UpstreamSeams;
 
-  constructor(config: Config, seams: UpstreamSeams) {
-    this.#hosts = config.hosts;
-    this.#option = config.upstreamOption;
-    this.#cacheSize = config.scp.reuseBuffer;
-    this.#keepAlive = config.tcpOption.keepalive;
+  /** There are none until `reconfigure`. */
+  constructor(seams: UpstreamSeams) {
     this.#seams = seams;
+  }
+
+  /** Goes by a configuration from now on. Hosts that stay keep what is known of them; sessions are where they are. */
+  reconfigure(config: Config): void {
+    const known = new Map(this.#hosts.map((state) => [keyOf(state.host), state]));
+    this.#config = config;
+    this.#order = orderOf(config.upstreamOption.balance, this.#seams.random);
+    this.#hosts = config.hosts.map((host) => {
+      const state = known.get(keyOf(host)) ?? new HostState(host);
+      known.delete(keyOf(host));
+      state.host = host;
+      return state;
+    });
+    this.#check?.stop();
+    this.#startChecks();
+  }
+
+  /** Ends the checks. */
+  stop(): void {
+    this.#check?.stop();
+  }
+
+  /** Every host of the configuration. */
+  list(): UpstreamInfo[] {
+    const now = this.#seams.now();
+    return this.#hosts.map((state) => ({
+      name: state.host.name,
+      address: state.address,
+      status: state.status(now),
+      backup: state.host.backup,
+      weight: state.host.weight,
+      sessions: state.sessions,
+      failures: state.failures,
+    }));
   }
 
   /**
@@ -66,83 +78,62 @@ export class Upstreams {
    * group. The caller owns the link. Rejects when none is left, or the dialling is given up.
    */
   async connect(request: BackendRequest): Promise<Backend> {
-    for (const host of byWeight(await this.#groupOf(request.target), this.#seams.random)) {
-      const address = formatAddress(host.addr);
+    const group = await this.#groupOf(request.target);
+    for (const state of this.#candidates(group, request.client.remote.hostname)) {
+      state.sessions++; // from now on, so that several at once see each other
       try {
-        return { link: await this.#reach(host, request), address };
+        const started = this.#seams.now();
+        const link = await reach(state.host.addr, request, this.#config, this.#seams);
+        this.#seams.stats.dial.observe((this.#seams.now() - started) / 1000);
+        state.succeeded();
+        return { link, address: state.address, release: () => void state.sessions-- };
       } catch (error) {
+        state.sessions--;
         if (request.signal.aborted) throw error;
-        const fields = {
-          upstream: address,
-          name: host.name,
-          session: request.client.sessionId,
-          reason: reasonOf(error),
-        };
-        this.#seams.log.warning("upstream failed", fields);
+        this.#failed(state, group, request, reasonOf(error));
       }
     }
+    this.#seams.stats.upstreamFails++;
     throw new Error("no upstream could be reached");
   }
 
+  #startChecks(): void {
+    const { check } = this.#config.upstreamOption;
+    if (!check) { for (const state of this.#hosts) state.unchecked(); }
+    this.#check = check && new HealthCheck(check, () => this.#hosts, this.#seams.log);
+  }
+
+  /** Those that are up, then the backups that are up, then, as the last resort, those that are not. */
+  *#candidates(group: readonly HostState[], client: string): Generator<HostState> {
+    const now = this.#seams.now();
+    const open = group.filter((state) => state.hasRoom);
+    const isUp = (state: HostState) => state.status(now) === "up";
+    yield* this.#order(open.filter((state) => isUp(state) && !state.host.backup), client);
+    yield* this.#order(open.filter((state) => isUp(state) && state.host.backup), client);
+    yield* this.#order(open.filter((state) => !isUp(state)), client);
+  }
+
+  #failed(state: HostState, group: readonly HostState[], { client }: BackendRequest, reason: string): void {
+    const now = this.#seams.now();
+    const out = group.filter((other) => other.status(now) === "out").length;
+    const outFor = state.failed(now, out + 1 <= group.length / 2);
+    const fields = { upstream: state.address, name: state.host.name, session: client.sessionId, reason };
+    this.#seams.log.warning("upstream failed", fields);
+    if (outFor > 0) this.#seams.log.warning("upstream out", { upstream: state.address, for_ms: outFor });
+  }
+
   /** The hosts of that name; or the one that the name resolves to by rule; or all (as goscon has it). */
-  async #groupOf(name: string): Promise<readonly Host[]> {
+  async #groupOf(name: string): Promise<readonly HostState[]> {
     if (name === "") return this.#hosts;
-    const named = this.#hosts.filter((host) => host.name === name);
+    const named = this.#hosts.filter(({ host }) => host.name === name);
     if (named.length > 0) return named;
-    return await this.#resolve(name) ?? this.#hosts;
+    const addresses = await resolve(name, this.#config, this.#seams);
+    const plain = { name, weight: 1, backup: false, drain: false, maxSessions: 0 };
+    return addresses?.map((addr) => new HostState({ ...plain, addr })) ?? this.#hosts;
   }
+}
 
-  /** `upstream_option.resolv`: the addresses of what the name stands for, when it fits the pattern and the DNS knows it. */
-  async #resolve(name: string): Promise<Host[] | undefined> {
-    const rule = this.#option.resolv;
-    if (!rule || !new RegExp(rule.pattern).test(name)) return undefined;
-    const hostname = rule.prefix + name + rule.suffix;
-    try {
-      const ips = await lookUp(hostname, this.#dialOptions());
-      return ips.map((ip) => ({ name, addr: { kind: "tcp", hostname: ip, port: rule.port }, weight: 1 }));
-    } catch (error) {
-      this.#seams.log.warning("upstream name unknown", { name, hostname, reason: reasonOf(error) });
-      return undefined;
-    }
-  }
-
-  async #reach({ addr }: Host, request: BackendRequest): Promise<Link> {
-    if (addr.kind === "builtin") return new EchoLink();
-    const link = await this.#open(addr, request);
-    try {
-      const forbidden = (request.flag & FLAG_FORBID_ANNOUNCE) !== 0;
-      const first = announcement(forbidden ? "none" : this.#option.announce, request.client, this.#option.sprotoType);
-      if (first.length > 0) await writeAll(link, first);
-      return link;
-    } catch (error) {
-      link.close();
-      throw error;
-    }
-  }
-
-  /** Over TCP, or, with `net: scp`, as a client of another SCP proxy, which then is not to tell our address for the client's. */
-  #open(address: SocketAddress, { target, flag, client, signal }: BackendRequest): Promise<Link> {
-    if (this.#option.net === "tcp") return dial(address, this.#dialOptions(signal));
-    const fields = { id: client.sessionId, upstream: formatAddress(address) };
-    return Connection.open({
-      dial: (signal) => dial(address, this.#dialOptions(signal)),
-      target,
-      flag: flag | FLAG_FORBID_ANNOUNCE,
-      cacheSize: this.#cacheSize,
-      handshakeTimeout: this.#option.connectTimeout,
-      signal,
-      onLost: (reason) => this.#seams.log.info("upstream lost", { ...fields, reason }),
-      onResumed: ({ attempts, resent }) => this.#seams.log.info("upstream resumed", { ...fields, attempts, resent }),
-    });
-  }
-
-  #dialOptions(signal?: AbortSignal): DialOptions {
-    const { lookup } = this.#seams;
-    return {
-      timeout: this.#option.connectTimeout,
-      keepAlive: this.#keepAlive,
-      ...(signal && { signal }),
-      ...(lookup && { lookup }),
-    };
-  }
+/** Two hosts are the same one when they have the same name and address. */
+function keyOf({ name, addr }: Host): string {
+  return `${name} ${formatAddress(addr)}`;
 }

@@ -33,6 +33,13 @@ export class ResendCache {
     return this.#ring.length;
   }
 
+  /** Forgets all bytes, and gives their memory back; positions go on. */
+  release(): void {
+    this.#ring = new Uint8Array(0);
+    this.#tail = 0;
+    this.#length = 0;
+  }
+
   /** Copies `bytes` to the end; the oldest are forgotten when there is no room. The caller keeps `bytes`. */
   append(bytes: Uint8Array): void {
     this.#end += bytes.length;

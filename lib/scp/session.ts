@@ -24,6 +24,7 @@ export interface SessionOptions {
  */
 export class Session {
   readonly id: number;
+  readonly dialect: Dialect;
   readonly #secret: bigint;
   readonly #cache: ResendCache;
   readonly #outgoing: Rc4 | undefined;
@@ -33,6 +34,7 @@ export class Session {
 
   constructor({ id, secret, dialect, cacheSize }: SessionOptions) {
     this.id = id;
+    this.dialect = dialect;
     this.#secret = secret;
     this.#cache = new ResendCache(cacheSize);
     if (dialect === "goscon") {
@@ -60,6 +62,11 @@ export class Session {
   /** Bytes of memory that the resend cache holds. */
   get cacheInUse(): number {
     return this.#cache.allocated;
+  }
+
+  /** Gives the memory of the resend cache back: nothing that was sealed so far can be sent again. */
+  releaseCache(): void {
+    this.#cache.release();
   }
 
   /**

@@ -1,6 +1,7 @@
 import { type Config, parseConfig } from "../../lib/config.ts";
 import type { Fields, Log } from "../../lib/log.ts";
-import { type Proxy, type Seams, startProxy, systemSeams } from "../../lib/proxy/proxy.ts";
+import { type Proxy, startProxy } from "../../lib/proxy/proxy.ts";
+import { type Seams, systemSeams } from "../../lib/proxy/seams.ts";
 import { formatEndpoint } from "../../lib/link/link.ts";
 
 /** A line of the log. */

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { mock } from "node:test";
 import type { ClientLink } from "../../lib/link/link.ts";
+import { CacheBudget } from "../../lib/proxy/cache_budget.ts";
 import { ProxySession } from "../../lib/proxy/session.ts";
+import { Stats } from "../../lib/proxy/stats.ts";
 import type { Backend } from "../../lib/proxy/upstream.ts";
 import { type ResumeRequest, ScpError, Session } from "../../lib/scp/mod.ts";
 import { concat } from "../helpers/bytes.ts";
@@ -24,11 +26,15 @@ class ManualClientLink extends ManualLink implements ClientLink {
 function open({ reuseTime = 3_600_000 } = {}) {
   const client = new Session({ id: 7, secret: 1n, dialect: "plain", cacheSize: 1024 });
   const log = new TestLog();
+  const stats = new Stats();
   const dialled = Promise.withResolvers<Backend>();
   let ended = 0;
+  let released = 0;
   const session = new ProxySession(new Session({ id: 7, secret: 1n, dialect: "plain", cacheSize: 1024 }), ENDPOINT, {
     log,
-    reuseTime,
+    stats,
+    budget: new CacheBudget(0),
+    reuseTime: () => reuseTime,
     cacheSize: 1024,
     connect: () => dialled.promise,
     onEnded: () => ended++,
@@ -36,10 +42,23 @@ function open({ reuseTime = 3_600_000 } = {}) {
   const link = new ManualClientLink();
   const run = () => session.run(link, { answer: bytes("answer "), rest: NOTHING, target: "", flag: 0 });
   const backend = new ManualLink();
-  const connected = () => dialled.resolve({ link: backend, address: "backend" });
+  const connected = () => dialled.resolve({ link: backend, address: "backend", release: () => released++ });
   const resume = (onto: ClientLink, request: ResumeRequest = client.nextResume()) =>
     session.resume(onto, { request, rest: NOTHING, answer: (received) => bytes(`resumed at ${received} `) });
-  return { client, session, log, link, run, backend, connected, dialled, resume, ended: () => ended };
+  return {
+    client,
+    session,
+    log,
+    stats,
+    released: () => released,
+    link,
+    run,
+    backend,
+    connected,
+    dialled,
+    resume,
+    ended: () => ended,
+  };
 }
 
 /** The backend is there, and both ways are being read. */
@@ -57,7 +76,7 @@ async function relaying(options: { reuseTime?: number } = {}) {
     running,
     /** Ends the session, and lets what still reads come to its end. */
     async [Symbol.asyncDispose]() {
-      all.session.abort("the test is over");
+      all.session.abort("shutdown");
       while (!await settled(running)) {
         for (const link of links) if (link.reading) link.bring(null);
       }
@@ -73,7 +92,7 @@ Deno.test("run() ends a session whose answer could not be sent, and dials no bac
   await run();
   assert.equal(ended(), 1);
   assert.equal((await log.nth("session ended")).reason, "the answer could not be sent");
-  session.abort("again");
+  session.abort("admin");
   assert.equal(ended(), 1, "it ended twice");
 });
 
@@ -152,7 +171,7 @@ Deno.test("resume() of a session that ends while it waits is refused with 404", 
   const { link, resume, nextLink, session } = relay;
   const next = nextLink();
   const refused = assert.rejects(resume(next), refusedWith(404));
-  session.abort("ended by the test");
+  session.abort("admin");
   link.bring(null);
   await refused;
   assert.equal(written(next), "");
@@ -237,7 +256,7 @@ Deno.test("stop() while the backend is being written to waits for that, and then
 Deno.test("what the backend sends after the session has ended is forgotten, until it closes or lingered too long", async () => {
   await using relay = await relaying();
   const { backend, link, session, running } = relay;
-  session.abort("ended by the test");
+  session.abort("admin");
   link.bring(null);
   backend.bring(bytes("nobody hears this"));
   await turn();

@@ -2,15 +2,12 @@ import assert from "node:assert/strict";
 import { Connection } from "../../lib/client/connection.ts";
 import { writeAll } from "../../lib/link/link.ts";
 import { SocketLink } from "../../lib/link/tcp.ts";
-import { byWeight } from "../../lib/proxy/upstream.ts";
 import { Backend, echo, readExactly } from "../helpers/backend.ts";
 import { CuttingLink } from "../helpers/cutting_link.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern, Random } from "../helpers/random.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { RawClient, tcp } from "../helpers/raw_client.ts";
-
-const host = (name: string, weight: number) => ({ name, weight, addr: { kind: "builtin", name: "echo" } as const });
 
 /** A port that nothing listens on. */
 function deadAddress(): string {
@@ -32,20 +29,6 @@ async function whoAnswers(proxy: TestProxy, target: string): Promise<string> {
   using client = await RawClient.open(proxy.address, { target });
   return new TextDecoder().decode(await client.receive(1));
 }
-
-Deno.test("byWeight() chooses each host as often as its weight says, and each once", () => {
-  const hosts = [host("a", 1), host("b", 2), host("c", 7)];
-  const first: Record<string, number> = { a: 0, b: 0, c: 0 };
-  // Every point of [0, 1) once, evenly: the counts are exact.
-  for (let i = 0; i < 1000; i++) first[byWeight(hosts, () => i / 1000).next().value!.name]!++;
-  assert.deepEqual(first, { a: 100, b: 200, c: 700 });
-  const random = new Random();
-  for (let i = 0; i < 100; i++) {
-    const order = [...byWeight(hosts, () => random.next())].map(({ name }) => name);
-    assert.deepEqual(order.toSorted(), ["a", "b", "c"], `seed ${random.seed}`);
-  }
-  assert.deepEqual([...byWeight(hosts, () => 1)].length, 3, "a point at the very end is the last host's");
-});
 
 Deno.test("a target goes to the hosts of that name; an unknown or empty one to any", async () => {
   await using a = named("a");
@@ -79,7 +62,7 @@ Deno.test("a client whose backends all fail is given up: the connection and the 
   assert.equal((await client.receiveToEnd()).length, 0);
   assert.equal((await proxy.log.nth("session ended")).reason, "no upstream could be reached");
   assert.equal(proxy.log.of("upstream failed").length, 2);
-  assert.equal(proxy.proxy.sessions, 0);
+  assert.equal(proxy.proxy.size, 0);
 });
 
 Deno.test("an upstream that does not answer is left after connect_timeout", async () => {

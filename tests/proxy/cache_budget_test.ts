@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { CacheBudget, type CacheHolder } from "../../lib/proxy/cache_budget.ts";
+
+/** One that holds so many bytes. */
+class Holder implements CacheHolder {
+  released = false;
+  readonly #budget: CacheBudget;
+  readonly #bytes: number;
+
+  constructor(budget: CacheBudget, bytes: number) {
+    this.#budget = budget;
+    this.#bytes = bytes;
+    budget.add(bytes);
+  }
+
+  releaseCache(): void {
+    this.released = true;
+    this.#budget.add(-this.#bytes);
+  }
+}
+
+Deno.test("over the limit the caches of those who are away longest give way, and no others", () => {
+  const budget = new CacheBudget(100);
+  const [there, first, second, third] = [10, 30, 30, 20].map((bytes) => new Holder(budget, bytes));
+  for (const holder of [first!, second!, third!]) budget.wentAway(holder);
+  budget.cameBack(first!);
+  budget.wentAway(first!); // now it is the last one that went
+  assert.equal(budget.inUse, 90);
+  budget.add(20);
+  assert.deepEqual([there, first, second, third].map((holder) => holder!.released), [false, false, true, false]);
+  assert.equal(budget.inUse, 80);
+  budget.add(55);
+  assert.deepEqual([there, first, second, third].map((holder) => holder!.released), [false, true, true, true]);
+  assert.equal(budget.released, 3);
+  assert.equal(budget.highWater, 135);
+});
+
+Deno.test("one that goes away while the limit is passed gives way at once; without a limit nothing does", () => {
+  const budget = new CacheBudget(10);
+  const holder = new Holder(budget, 20);
+  assert.equal(budget.spent, true);
+  assert.equal(holder.released, false);
+  budget.wentAway(holder);
+  assert.equal(holder.released, true);
+  assert.equal(budget.spent, false);
+  const unlimited = new CacheBudget(0);
+  const other = new Holder(unlimited, 2 ** 40);
+  unlimited.wentAway(other);
+  assert.equal(unlimited.spent, false);
+  assert.equal(other.released, false);
+});
