@@ -1,8 +1,8 @@
+import { isInstalled } from "./programs.ts";
 import { tcp } from "./raw_client.ts";
 
 /** Whether HAProxy is installed: a real receiver of the PROXY protocol. */
-export const HAS_HAPROXY = await new Deno.Command("haproxy", { args: ["-v"], stdout: "null", stderr: "null" })
-  .output().then(({ success }) => success, () => false);
+export const HAS_HAPROXY = isInstalled("haproxy");
 
 /** Runs HAProxy with one HTTP frontend on a free port of 127.0.0.1. `bind`: options of the bind line. `rules`: its lines. */
 export async function haproxy(bind: string, rules: string): Promise<AsyncDisposable & { address: string }> {

@@ -54,6 +54,18 @@ Deno.test("append() copies: the caller's bytes may change", () => {
   assert.deepEqual(held(cache, 0), [1, 2]);
 });
 
+Deno.test("release() gives the memory back and forgets all bytes; positions go on", () => {
+  const cache = new ResendCache(10);
+  cache.append(Uint8Array.of(1, 2, 3));
+  cache.release();
+  assert.equal(cache.allocated, 0);
+  assert.deepEqual([cache.start, cache.end], [3, 3]);
+  assert.equal(held(cache, 2), undefined);
+  assert.deepEqual(held(cache, 3), []);
+  cache.append(Uint8Array.of(4, 5));
+  assert.deepEqual(held(cache, 3), [4, 5]);
+});
+
 Deno.test("a cache holds what a list of all bytes ever appended would", () => {
   const run = fc.record({
     capacity: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 200, max: 2000 })),

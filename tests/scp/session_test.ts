@@ -56,6 +56,15 @@ Deno.test("missing() refuses with 406 what the cache does not hold, and what was
   }
 });
 
+Deno.test("releaseCache() leaves a peer that lacks nothing resumable, and no other", () => {
+  const session = open({ cacheSize: 100 });
+  session.seal(new Uint8Array(50));
+  session.releaseCache();
+  assert.deepEqual([session.cacheInUse, session.sent], [0, 50]);
+  assert.deepEqual(session.missing(50), []);
+  assert.throws(() => session.missing(49), { name: "ScpError", code: 406 });
+});
+
 Deno.test("counters go on past 4 GiB each way, and are right mod 2^32", () => {
   const proxy = open({ dialect: "plain", cacheSize: 1000 });
   const chunk = new Uint8Array(2 ** 30);
