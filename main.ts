@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
-import { ConfigFileError, readConfigFile } from "./lib/admin/config_file.ts";
+import { ConfigFileError, readConfigFile, readPair } from "./lib/admin/config_file.ts";
 import { serve } from "./lib/admin/serve.ts";
 import { terminal } from "./lib/client/terminal.ts";
-import { type Config, ConfigError, DIALECTS, formatConfig, parseConfig } from "./lib/config.ts";
+import { ConfigError, DIALECTS, formatConfig, parseConfig } from "./lib/config.ts";
 import { LOG_FORMATS, LOG_LEVELS, openLog } from "./lib/log.ts";
 import deno from "./deno.json" with { type: "json" };
 
@@ -66,26 +66,25 @@ function answered({ help, version }: { help?: boolean | undefined; version?: boo
 async function runServe(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: SERVE });
   if (answered(values)) return;
-  const { file, text } = readConfigFile(values.config);
-  const { config, warnings } = parseConfig(text, file);
-  const { log: { level, format } } = config;
-  const effective: Config = {
-    ...config,
-    log: {
-      level: choice("log-level", values["log-level"], LOG_LEVELS) ?? level,
-      format: choice("log-format", values["log-format"], LOG_FORMATS) ?? format,
-    },
+  const level = choice("log-level", values["log-level"], LOG_LEVELS);
+  const format = choice("log-format", values["log-format"], LOG_FORMATS);
+  const read = () => {
+    const { file, text } = readConfigFile(values.config);
+    const { config, warnings } = parseConfig(text, file, readPair);
+    const log = { level: level ?? config.log.level, format: format ?? config.log.format };
+    return { file, config: { ...config, log }, warnings };
   };
-  if (values.dump) console.log(formatConfig(effective));
+  const { file, config, warnings } = read();
+  if (values.dump) console.log(formatConfig(config));
   if (values.test || values.dump) {
     for (const warning of warnings) say(`warning: ${warning}`);
     if (values.test) say(`the configuration ${file} is valid`);
     return;
   }
-  const log = openLog(effective.log);
+  const log = openLog(config.log);
   log.info("goscon starting", { version: deno.version, config: file });
   for (const warning of warnings) log.warning(warning);
-  await serve(effective, { log, command: COMMAND });
+  await serve(config, { log, command: COMMAND, read: () => read().config });
 }
 
 async function runConnect(args: string[]): Promise<void> {

@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import embedded from "../../config.yaml" with { type: "text" };
+import type { LoadPair } from "../config.ts";
 import { reasonOf } from "../link/link.ts";
 
 const NAME = "config.yaml";
@@ -20,11 +21,24 @@ export class ConfigFileError extends Error {
  * binary, or the one that is embedded. Throws `ConfigFileError` when the given file, or one that is there, cannot be read.
  */
 export function readConfigFile(given: string | undefined): ConfigFile {
-  if (given !== undefined) return { file: given, text: read(given) };
+  if (given !== undefined) return { file: given, text: readFile(given, "the configuration") };
   const beside = Deno.build.standalone ? [join(dirname(Deno.execPath()), NAME)] : [];
   const file = [NAME, ...beside].find(exists);
-  return file === undefined ? { file: `${NAME} (embedded)`, text: embedded } : { file, text: read(file) };
+  return file === undefined
+    ? { file: `${NAME} (embedded)`, text: embedded }
+    : { file, text: readFile(file, "the configuration") };
 }
+
+/** Reads a certificate and its key, and tries them: see `LoadPair`. */
+export const readPair: LoadPair = (certFile, keyFile) => {
+  const [cert, key] = [readFile(certFile, "the certificate"), readFile(keyFile, "the key")];
+  try {
+    Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
+  } catch (error) {
+    throw new Error(`${certFile} and ${keyFile} are no certificate with its key: ${reasonOf(error)}`);
+  }
+  return { cert, key };
+};
 
 function exists(file: string): boolean {
   try {
@@ -35,7 +49,7 @@ function exists(file: string): boolean {
   }
 }
 
-function read(file: string): string {
+function readFile(file: string, what: string): string {
   try {
     return Deno.readTextFileSync(file);
   } catch (error) {
@@ -44,6 +58,6 @@ function read(file: string): string {
       : error instanceof Deno.errors.PermissionDenied
       ? "permission denied"
       : reasonOf(error);
-    throw new ConfigFileError(`Cannot read the configuration ${file}: ${reason}`);
+    throw new ConfigFileError(`Cannot read ${what} ${file}: ${reason}`);
   }
 }

@@ -1,51 +1,85 @@
 import { type Config, formatAddress } from "../config.ts";
 import { type Endpoint, formatEndpoint, reasonOf } from "../link/link.ts";
-import type { Log } from "../log.ts";
+import { type Log, openLog } from "../log.ts";
+import type { DataPlane } from "../proxy/data_plane.ts";
 import { startProxy } from "../proxy/proxy.ts";
 import { systemSeams } from "../proxy/seams.ts";
+import { drain } from "./drain.ts";
+import { startManager } from "./manager.ts";
+import { Reloader } from "./reload.ts";
+import { openNotifier } from "./sd_notify.ts";
+import { onSignals } from "./signals.ts";
 
-const STOP_SIGNALS: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGINT", "SIGTERM"];
+export interface ServeOptions {
+  log: Log;
+  /** How to call this program, for the hint of what to try next. */
+  command: string;
+  /** Reads the configuration anew, for a reload: see `ReloaderOptions`. */
+  read: () => Config;
+}
 
 /**
- * Runs the proxy until a signal says to stop, and then until it has stopped in order; a second signal ends the process at
- * once. `command`: how to call this program, for the hint of what to try next. Throws when an address cannot be had.
+ * Runs the proxy until a signal or the manager says to end, and then until it has ended in order: after SIGTERM or a drain when
+ * its sessions have ended or `drain_timeout` is over, after SIGINT at once. A second signal ends the process. Throws when an
+ * address cannot be had.
  */
-export async function serve(config: Config, { log, command }: { log: Log; command: string }): Promise<void> {
-  // Nothing that goes wrong in one session may end the others. It is a fault of ours: it is to be seen.
+export async function serve(config: Config, { log, command, read }: ServeOptions): Promise<void> {
+  logInternalErrors(log);
+  const notifier = openNotifier();
+  const dataPlane = startProxy(config, systemSeams(log));
+  const reloader = new Reloader(config, { log, dataPlane, read, apply: ({ log }) => void openLog(log) });
+  const end = Promise.withResolvers<"drain" | "stop">();
+  const manager = config.manager &&
+    startManager(config.manager, { dataPlane, reloader, log, drain: () => end.resolve("drain") });
+  announce(config, dataPlane, { log, command, manager: manager?.address });
+  onSignals({
+    onEnd: (signal) => {
+      log.info("signal received", { signal });
+      end.resolve(signal === "SIGINT" ? "stop" : "drain");
+    },
+    onReload: async () => {
+      notifier.reloading();
+      await reloader.reload();
+      notifier.ready();
+    },
+  });
+  notifier.ready();
+  if (await end.promise === "drain") await drain(dataPlane, { log, timeout: () => reloader.config.drainTimeout });
+  notifier.stopping();
+  log.info("stopping");
+  await dataPlane.stop();
+  await manager?.shutdown();
+  notifier.close();
+  log.info("stopped");
+}
+
+/** Nothing that goes wrong in one session may end the others. It is a fault of ours: it is to be seen. */
+function logInternalErrors(log: Log): void {
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     log.error("internal error", { reason: reasonOf(event.reason), stack: (event.reason as Error)?.stack });
   });
-  const proxy = startProxy(config, systemSeams(log));
-  config.listen.forEach(({ dialect }, i) => {
-    log.info("listening", { address: formatEndpoint(proxy.addresses[i]!), dialect });
+}
+
+/** Says where it listens, where it forwards, and what to try next. */
+function announce(
+  config: Config,
+  { addresses }: DataPlane,
+  { log, command, manager }: { log: Log; command: string; manager: Endpoint | undefined },
+): void {
+  config.listen.forEach(({ dialect, tls, acceptProxy }, i) => {
+    const more = { ...(tls && { tls: tls.certFile }), ...(acceptProxy && { accept_proxy: "true" }) };
+    log.info("listening", { address: formatEndpoint(addresses[i]!), dialect, ...more });
   });
   for (const { name, addr, weight } of config.hosts) {
     log.info("forwarding", { to: formatAddress(addr), name: name || undefined, weight });
   }
-  log.info(`ready; try: ${command} connect ${hintedAddress(config, proxy.addresses)}`);
-  const signal = await firstSignal();
-  log.info("stopping", { signal, sessions: proxy.size });
-  await proxy.stop();
-  log.info("stopped");
+  if (manager) log.info("manager", { url: `http://${formatEndpoint(reachable(manager))}/` });
+  const dialect = config.listen[0]!.dialect === "plain" ? " --dialect plain" : "";
+  log.info(`ready; try: ${command} connect ${formatEndpoint(reachable(addresses[0]!))}${dialect}`);
 }
 
-function firstSignal(): Promise<Deno.Signal> {
-  return new Promise((resolve) => {
-    let seen = false;
-    for (const signal of STOP_SIGNALS) {
-      Deno.addSignalListener(signal, () => {
-        if (seen) Deno.exit(1);
-        seen = true;
-        resolve(signal);
-      });
-    }
-  });
-}
-
-/** An address of the first listener that this machine can be reached at, with what else `connect` must be told. */
-function hintedAddress({ listen }: Config, addresses: Endpoint[]): string {
-  const { hostname, port } = addresses[0]!;
-  const reachable = { "0.0.0.0": "127.0.0.1", "::": "::1" }[hostname] ?? hostname;
-  return formatEndpoint({ hostname: reachable, port }) + (listen[0]!.dialect === "plain" ? " --dialect plain" : "");
+/** Where this machine can reach what listens on an address. */
+function reachable({ hostname, port }: Endpoint): Endpoint {
+  return { hostname: { "0.0.0.0": "127.0.0.1", "::": "::1" }[hostname] ?? hostname, port };
 }

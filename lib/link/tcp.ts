@@ -3,10 +3,13 @@ import type { ClientLink, Endpoint, Link } from "./link.ts";
 /** A link over a TCP or Unix socket, which it owns. */
 export class SocketLink implements Link {
   readonly #conn: Deno.Conn;
+  readonly #onClose: () => void;
   #closed = false;
 
-  constructor(conn: Deno.Conn) {
+  /** `onClose` is called once, when this end closes it. */
+  constructor(conn: Deno.Conn, onClose: () => void = () => {}) {
     this.#conn = conn;
+    this.#onClose = onClose;
   }
 
   read(buffer: Uint8Array): Promise<number | null> {
@@ -25,6 +28,7 @@ export class SocketLink implements Link {
     if (this.#closed) return;
     this.#closed = true;
     this.#conn.close();
+    this.#onClose();
   }
 }
 
@@ -34,8 +38,11 @@ export class TcpLink extends SocketLink implements ClientLink {
   local: Endpoint;
 
   /** `keepAlive`: whether the operating system probes an idle connection. With TLS, Deno lets us set nothing. */
-  constructor(conn: Deno.TcpConn | Deno.TlsConn, { keepAlive }: { keepAlive: boolean }) {
-    super(conn);
+  constructor(
+    conn: Deno.TcpConn | Deno.TlsConn,
+    { keepAlive, onClose }: { keepAlive: boolean; onClose?: () => void },
+  ) {
+    super(conn, onClose);
     this.remote = endpointOf(conn.remoteAddr);
     this.local = endpointOf(conn.localAddr);
     if (!("setNoDelay" in conn)) return;

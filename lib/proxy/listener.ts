@@ -22,37 +22,34 @@ export class Listener {
   readonly address: Endpoint;
   readonly #options: ListenerOptions;
   #listen: Listen;
-  #listener: Deno.Listener<Deno.TcpConn | Deno.TlsConn>;
+  readonly #listener: Deno.Listener<Deno.TcpConn | Deno.TlsConn>;
   #closed = false;
   #accepting = Promise.resolve();
   /** Ends the pause after a failure. */
   #wake = () => {};
 
-  /** Port 0: any free one. Throws when the address cannot be had. */
-  constructor(listen: Listen, options: ListenerOptions) {
+  /** `port`: the one to have: see `reservePort`. Throws when the address cannot be had. */
+  constructor(listen: Listen, port: number, options: ListenerOptions) {
     this.#listen = listen;
-    this.#listener = open(listen);
-    this.address = { hostname: listen.hostname, port: (this.#listener.addr as Deno.NetAddr).port };
+    this.address = { hostname: listen.hostname, port };
+    this.#listener = orExplain(this.address, () => open(this.address, listen.tls));
     this.#options = options;
   }
 
   /** Whether another configuration of a listener means this address. */
-  servesSameAddress({ hostname, port }: Listen): boolean {
+  isAt({ hostname, port }: Listen): boolean {
     return hostname === this.#listen.hostname && port === this.#listen.port;
   }
 
-  /**
-   * Speaks as `listen`, which means the same address, says. Another certificate needs the socket to be opened anew, since
-   * Deno has no other way: for a moment connections are refused.
-   */
-  async reconfigure(listen: Listen): Promise<void> {
-    const same = listen.tls?.cert === this.#listen.tls?.cert && listen.tls?.key === this.#listen.tls?.key;
+  /** Whether another configuration of a listener can be served by this socket: Deno cannot change its certificate. */
+  serves(listen: Listen): boolean {
+    const { tls } = this.#listen;
+    return this.isAt(listen) && listen.tls?.cert === tls?.cert && listen.tls?.key === tls?.key;
+  }
+
+  /** Speaks as `listen`, which this socket serves, says. */
+  reconfigure(listen: Listen): void {
     this.#listen = listen;
-    if (same) return;
-    await this.close();
-    this.#listener = open({ ...listen, port: this.address.port });
-    this.#closed = false;
-    this.accept();
   }
 
   /** Starts to accept; until then connections wait in the backlog. */
@@ -74,7 +71,9 @@ export class Listener {
       try {
         const conn = await this.#listener.accept();
         pause = FIRST_PAUSE;
-        this.#options.onConnection(new TcpLink(conn, { keepAlive: this.#options.keepAlive() }), this.#listen);
+        const { keepAlive, stats } = this.#options;
+        const link = new TcpLink(conn, { keepAlive: keepAlive(), onClose: () => stats.closes++ });
+        this.#options.onConnection(link, this.#listen);
       } catch (error) {
         if (this.#closed) return;
         this.#options.stats.acceptFails++;
@@ -94,10 +93,26 @@ export class Listener {
   }
 }
 
-function open({ hostname, port, tls }: Listen): Deno.Listener<Deno.TcpConn | Deno.TlsConn> {
-  const endpoint = { hostname, port };
+/** The port of an address that is free, which is another one when it asks for any. Throws when it cannot be had. */
+export function reservePort({ hostname, port }: Endpoint): number {
+  const listener = orExplain({ hostname, port }, () => Deno.listen({ hostname, port }));
+  listener.close();
+  return listener.addr.port;
+}
+
+/**
+ * Shares the address with whoever in this process has it: so that a socket can take the place of another, and each thread
+ * has its own. Strangers are kept away by `reservePort`.
+ */
+function open(endpoint: Endpoint, tls: Listen["tls"]): Deno.Listener<Deno.TcpConn | Deno.TlsConn> {
+  const options = { ...endpoint, reusePort: true };
+  return tls ? Deno.listenTls({ ...options, cert: tls.cert, key: tls.key }) : Deno.listen(options);
+}
+
+/** What `listen` gives. Throws, when the address cannot be had, why, in one sentence. */
+export function orExplain<T>(endpoint: Endpoint, listen: () => T): T {
   try {
-    return tls ? Deno.listenTls({ ...endpoint, cert: tls.cert, key: tls.key }) : Deno.listen(endpoint);
+    return listen();
   } catch (error) {
     const reason = error instanceof Deno.errors.AddrInUse
       ? "the address is in use"

@@ -5,7 +5,8 @@ import type { CacheBudget, CacheHolder } from "./cache_budget.ts";
 import type { EndKind, Stats } from "./stats.ts";
 
 /** What a session is doing. `connecting`: there is no backend yet. `detached`: its client is away. */
-export type SessionState = "connecting" | "attached" | "detached";
+export const SESSION_STATES = ["connecting", "attached", "detached"] as const;
+export type SessionState = (typeof SESSION_STATES)[number];
 
 /** What is known of a session, for people and machines. */
 export interface SessionInfo {

@@ -44,11 +44,6 @@ export class SessionTable {
     return this.#sessions.size;
   }
 
-  /** All of them. */
-  values(): Iterable<ProxySession> {
-    return this.#sessions.values();
-  }
-
   get(id: number): ProxySession | undefined {
     return this.#sessions.get(id);
   }

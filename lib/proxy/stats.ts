@@ -57,10 +57,15 @@ export type Refusal = (typeof REFUSALS)[number];
 const zeros = <K extends string>(keys: readonly K[]) =>
   Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>;
 
+/** What has happened since the start, as plain values. */
+export type StatsValues = { readonly [K in keyof Stats]: Stats[K] extends Histogram ? HistogramValues : Stats[K] };
+
 /** What has happened since the start: plain counters, which cost nothing to keep; seconds and bytes. */
 export class Stats {
   accepts = 0;
   acceptFails = 0;
+  /** Connections of clients that are closed. */
+  closes = 0;
   /** Handshakes that came to nothing, by the wire's code. */
   readonly handshakeErrors: Partial<Record<Code, number>> = {};
   /** Answers to resumes, by the wire's code. */
@@ -77,6 +82,8 @@ export class Stats {
   bytesSent = 0;
   readonly gap = new Histogram([0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]);
   readonly resent = new Histogram([0, 1024, 4096, 16384, 65536, 262144, 1048576, 16777216]);
+  /** How late the event loop was with a timer. */
+  readonly lag = new Histogram([0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5]);
   readonly handshake = new Histogram([0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 5, 30]);
   readonly dial = new Histogram([0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 5]);
 }

@@ -37,7 +37,9 @@ Deno.test("the process carries sessions of both dialects, and logs each event of
 
 Deno.test("SIGTERM: each client gets what its backend sent, and the process exits with 0", async () => {
   await using backend = new Backend();
-  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "${backend.address}"}]\nshutdown_timeout: 60s`);
+  await using goscon = await Goscon.start(
+    `${LISTEN}\nhosts: [{addr: "${backend.address}"}]\nshutdown_timeout: 60s\ndrain_timeout: 0`,
+  );
   using client = await RawClient.open(goscon.addresses[0]!);
   const far = await backend.accept();
   await client.send(pattern(0, 100, 1));

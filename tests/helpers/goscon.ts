@@ -49,29 +49,46 @@ export type Event = { message: string; [field: string]: unknown };
 export class Goscon implements AsyncDisposable {
   readonly events: Event[] = [];
   readonly #child: Deno.ChildProcess;
+  readonly #file: string;
   readonly #log: Promise<void>;
   readonly #waiting = new Set<() => void>();
   #over = false;
 
-  private constructor(child: Deno.ChildProcess) {
+  private constructor(child: Deno.ChildProcess, file: string) {
     this.#child = child;
+    this.#file = file;
     this.#log = this.#readLog();
   }
 
   /** Starts it with this configuration, and waits until it listens. */
-  static async start(config: string, options: { descriptors?: number } = {}): Promise<Goscon> {
+  static async start(
+    config: string,
+    options: { descriptors?: number; env?: Record<string, string> } = {},
+  ): Promise<Goscon> {
     const file = await Deno.makeTempFile({ suffix: ".yaml" });
     await Deno.writeTextFile(file, config);
     const args = ["--config", file, "--log-format", "json", "--log-level", "debug"];
-    const goscon = new Goscon(program(args, { ...options, stdin: "null", stdout: "null", stderr: "piped" }).spawn());
+    const child = program(args, { ...options, stdin: "null", stdout: "null", stderr: "piped" }).spawn();
+    const goscon = new Goscon(child, file);
     await goscon.event((e) => e.message.startsWith("ready"));
-    await Deno.remove(file);
     return goscon;
   }
 
   /** The addresses it listens on, in the order of the configuration. */
   get addresses(): string[] {
     return this.events.filter((e) => e.message === "listening").map((e) => String(e.address));
+  }
+
+  /** Writes another configuration where it reads it from. */
+  async rewrite(config: string): Promise<void> {
+    await Deno.writeTextFile(this.#file, config);
+  }
+
+  /** Asks the manager, which the configuration must have. */
+  async manager(method: string, path: string): Promise<{ status: number; text: string }> {
+    const { url } = await this.event((e) => e.message === "manager");
+    const response = await fetch(new URL(path, String(url)), { method });
+    return { status: response.status, text: await response.text() };
   }
 
   get pid(): number {
@@ -101,6 +118,7 @@ export class Goscon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#over) this.#child.kill("SIGKILL");
     await this.ended();
+    await Deno.remove(this.#file);
   }
 
   #said(): string {

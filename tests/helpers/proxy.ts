@@ -1,7 +1,9 @@
 import { type Config, parseConfig } from "../../lib/config.ts";
 import type { Fields, Log } from "../../lib/log.ts";
+import { countSessions, type Gauges } from "../../lib/proxy/data_plane.ts";
 import { type Proxy, startProxy } from "../../lib/proxy/proxy.ts";
 import { type Seams, systemSeams } from "../../lib/proxy/seams.ts";
+import type { StatsValues } from "../../lib/proxy/stats.ts";
 import { formatEndpoint } from "../../lib/link/link.ts";
 
 /** A line of the log. */
@@ -40,6 +42,8 @@ export class TestLog implements Log {
 
 /** A proxy in this process, on a random port, with a log that can be read. */
 export class TestProxy implements AsyncDisposable {
+  /** What is listened on unless told otherwise: one listener of each dialect. */
+  static readonly LISTEN = { listen: [{ tcp: "127.0.0.1:0" }, { tcp: "127.0.0.1:0", dialect: "plain" }] };
   readonly log = new TestLog();
   readonly proxy: Proxy;
 
@@ -49,9 +53,8 @@ export class TestProxy implements AsyncDisposable {
 
   /** `keys`: those of a configuration file. Unless told otherwise there is one listener of each dialect. */
   static start(keys: Record<string, unknown>, seams: Partial<Seams> = {}): TestProxy {
-    const listen = [{ tcp: "127.0.0.1:0" }, { tcp: "127.0.0.1:0", dialect: "plain" }];
     // JSON is YAML.
-    return new TestProxy(parseConfig(JSON.stringify({ listen, ...keys }), "test.yaml").config, seams);
+    return new TestProxy(parseConfig(JSON.stringify({ ...TestProxy.LISTEN, ...keys }), "test.yaml").config, seams);
   }
 
   /** Of the first listener, which is of dialect goscon. */
@@ -62,6 +65,21 @@ export class TestProxy implements AsyncDisposable {
   /** Of the second listener, which is of dialect plain. */
   get plainAddress(): string {
     return formatEndpoint(this.proxy.addresses[1]!);
+  }
+
+  /** How much of everything there is now. */
+  async gauges(): Promise<Gauges> {
+    return (await this.proxy.snapshot()).gauges;
+  }
+
+  /** How many sessions there are. */
+  async size(): Promise<number> {
+    return countSessions(await this.gauges());
+  }
+
+  /** What has happened since the start. */
+  async stats(): Promise<StatsValues> {
+    return (await this.proxy.snapshot()).stats;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -72,7 +72,7 @@ Deno.test("a client that is reset in its handshake leaves nothing behind", async
   await writeAll(link, record("0\n782riWdFIwE=").subarray(0, 7));
   link.close();
   await proxy.log.nth("handshake failed");
-  assert.equal(proxy.proxy.size, 0);
+  assert.equal(await proxy.size(), 0);
 });
 
 Deno.test("the new session's lines may be 2, 3, 4 or more", async () => {

@@ -17,11 +17,11 @@ async function echoes(client: RawClient): Promise<void> {
 
 /** A new session is refused with 501, in words that an operator can act on, and counted. */
 async function assertRefused(proxy: TestProxy, refusal: Refusal): Promise<void> {
-  const before = proxy.proxy.stats.refused[refusal];
+  const before = (await proxy.stats()).refused[refusal];
   const { link, answer } = await ask(proxy.address, HELLO);
   link.close();
   assert.equal(answer, "0\n501");
-  assert.equal(proxy.proxy.stats.refused[refusal], before + 1);
+  assert.equal((await proxy.stats()).refused[refusal], before + 1);
   assert.match(String(proxy.log.of("handshake failed").at(-1)?.reason), new RegExp(`refused: ${refusal}`));
 }
 
@@ -32,8 +32,8 @@ Deno.test("limits.sessions: beyond it a new session is refused, one that is ther
   await assertRefused(proxy, "sessions");
   await first.resume();
   await echoes(first);
-  assert.equal(proxy.proxy.endSession(second.id), true);
-  assert.equal(proxy.proxy.endSession(second.id), false);
+  assert.equal(await proxy.proxy.endSession(second.id), true);
+  assert.equal(await proxy.proxy.endSession(second.id), false);
   using third = await RawClient.open(proxy.address);
   await echoes(third);
 });
@@ -42,7 +42,7 @@ Deno.test("limits.sessions_per_ip: beyond it a new session of that address is re
   await using proxy = TestProxy.start({ ...ECHO, limits: { sessions_per_ip: 1 } });
   using first = await RawClient.open(proxy.address);
   await assertRefused(proxy, "sessions_per_ip");
-  proxy.proxy.endSession(first.id);
+  await proxy.proxy.endSession(first.id);
   using next = await RawClient.open(proxy.address);
   await echoes(next);
 });
@@ -58,7 +58,7 @@ Deno.test("limits.handshakes: beyond it a connection is closed at once, and sess
   await using proxy = TestProxy.start({ ...ECHO, limits: { handshakes: 2 } });
   using client = await RawClient.open(proxy.address);
   const silent = [await tcp(proxy.address), await tcp(proxy.address)];
-  while (proxy.proxy.gauges().handshakes < 2) await echoes(client);
+  while ((await proxy.gauges()).handshakes < 2) await echoes(client);
   const refused = await tcp(proxy.address);
   assert.equal(await refused.read(new Uint8Array(1)), null);
   assert.equal((await proxy.log.nth("connection refused")).reason, "handshakes");
@@ -73,7 +73,7 @@ Deno.test("limits.resume_failures_per_ip: beyond it resumes of that address are 
     link.close();
     assert.equal(answer, expected);
   }
-  assert.equal(proxy.proxy.stats.refused.resume_failures_per_ip, 1);
+  assert.equal((await proxy.stats()).refused.resume_failures_per_ip, 1);
   using client = await RawClient.open(proxy.address);
   await echoes(client);
 });
@@ -97,8 +97,8 @@ Deno.test("limits.cache_bytes: who is away longest cannot resume any more what i
   await writeAll(far, pattern(0, 60_000));
   await there.receive(60_000);
   assert.equal((await proxy.log.nth("resend cache released")).id, away.id);
-  assert.equal(proxy.proxy.gauges().cachesReleased, 1);
-  assert.equal(proxy.proxy.gauges().cacheBytes, 65536);
+  assert.equal((await proxy.gauges()).cachesReleased, 1);
+  assert.equal((await proxy.gauges()).cacheBytes, 65536);
   await there.resume();
   await writeAll(far, pattern(60_000, 10));
   assertSameBytes(await there.receive(10), pattern(60_000, 10));
@@ -114,7 +114,7 @@ Deno.test("deny: the connection is closed before a byte is read", async () => {
   assert.equal(await link.read(new Uint8Array(1)), null);
   link.close();
   assert.equal((await proxy.log.nth("connection refused")).reason, "denied");
-  assert.equal(proxy.proxy.stats.refused.denied, 1);
+  assert.equal((await proxy.stats()).refused.denied, 1);
 });
 
 Deno.test("accept_proxy: the client is who the trusted proxy says, for the log, the backend and the limits", async () => {
@@ -142,7 +142,7 @@ Deno.test("accept_proxy: the client is who the trusted proxy says, for the log, 
   await writeAll(denied, new TextEncoder().encode("PROXY TCP4 198.51.100.9 203.0.113.1 1234 443\r\n"));
   assert.equal((await readRecord(denied))?.content, "0\n501");
   denied.close();
-  assert.equal(proxy.proxy.stats.refused.denied, 1);
+  assert.equal((await proxy.stats()).refused.denied, 1);
 });
 
 Deno.test("accept_proxy: who is not trusted is refused, and so is a trusted one without the header", async () => {

@@ -25,7 +25,7 @@ Deno.test("stop() ends the backend's input, and gives the client what the backen
   assert.equal((await fed).length, 0);
   client.link.close();
   await stopped;
-  assert.equal(proxy.proxy.size, 0);
+  assert.equal(await proxy.size(), 0);
 });
 
 Deno.test("stop() ends the sessions of clients that are away, and connections in their handshake, at once", async () => {

@@ -62,7 +62,7 @@ Deno.test("a client whose backends all fail is given up: the connection and the 
   assert.equal((await client.receiveToEnd()).length, 0);
   assert.equal((await proxy.log.nth("session ended")).reason, "no upstream could be reached");
   assert.equal(proxy.log.of("upstream failed").length, 2);
-  assert.equal(proxy.proxy.size, 0);
+  assert.equal(await proxy.size(), 0);
 });
 
 Deno.test("an upstream that does not answer is left after connect_timeout", async () => {

@@ -1,0 +1,143 @@
+import { type Config, formatConfig } from "../config.ts";
+import type { Endpoint } from "../link/link.ts";
+import type { Log } from "../log.ts";
+import { countSessions, type DataPlane, type SessionQuery } from "../proxy/data_plane.ts";
+import { orExplain } from "../proxy/listener.ts";
+import { SESSION_STATES, type SessionState } from "../proxy/session_record.ts";
+import { refusalOf } from "./guard.ts";
+import { METRICS_TYPE, metricsText } from "./metrics.ts";
+import page from "./page.html" with { type: "text" };
+import type { Reloader } from "./reload.ts";
+
+/** Sessions in an answer, when nothing else is asked for, and at the most. */
+const DEFAULT_LIMIT = 100;
+const MOST_LIMIT = 10_000;
+
+/** The page brings all it needs, and may do nothing but ask the manager. */
+const PAGE_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+export interface ManagerOptions {
+  dataPlane: DataPlane;
+  reloader: Reloader;
+  log: Log;
+  /** Begins a drain, at whose end the process ends. */
+  drain: () => void;
+}
+
+type Handler = (manager: ManagerOptions, params: { id: string; search: URLSearchParams }) => Promise<Response>;
+
+/** What is answered, by method and path; `ID` is a number. */
+const ROUTES: Record<string, Handler> = {
+  "GET /": () => Promise.resolve(respond(page, "text/html; charset=utf-8", { "content-security-policy": PAGE_POLICY })),
+  "GET /config": ({ reloader }) =>
+    Promise.resolve(respond(formatConfig(withoutToken(reloader.config)), "text/vnd.yaml")),
+  "GET /reload": async ({ reloader }) => {
+    const result = await reloader.reload();
+    const text = result.ok ? "succeed" : `failed: ${result.faults.join("\n")}`;
+    return new Response(text, { status: result.ok ? 200 : 422 });
+  },
+  "POST /reload": async ({ reloader }) => {
+    const result = await reloader.reload();
+    return json(result, result.ok ? 200 : 422);
+  },
+  "GET /metrics": async ({ dataPlane }) => respond(await metricsText(await dataPlane.snapshot()), METRICS_TYPE),
+  "GET /healthz": () => Promise.resolve(new Response("ok\n")),
+  "GET /readyz": async ({ dataPlane }) => {
+    const { gauges, upstreams } = await dataPlane.snapshot();
+    const reason = gauges.draining
+      ? "draining"
+      : upstreams.length > 0 && !upstreams.some(({ status }) => status === "up")
+      ? "no upstream is up"
+      : undefined;
+    return new Response(`${reason ?? "ok"}\n`, { status: reason ? 503 : 200 });
+  },
+  "GET /status": async ({ dataPlane }) => {
+    const snapshot = await dataPlane.snapshot();
+    return json({ pairs: countSessions(snapshot.gauges), ...snapshot });
+  },
+  "GET /sessions": async ({ dataPlane }, { search }) => {
+    const query = queryOf(search);
+    return typeof query === "string" ? json({ error: query }, 400) : json(await dataPlane.sessions(query));
+  },
+  "GET /sessions/ID": async ({ dataPlane }, { id }) => {
+    const session = await dataPlane.session(Number(id));
+    return session ? json(session) : noSession(id);
+  },
+  "DELETE /sessions/ID": async ({ dataPlane }, { id }) =>
+    await dataPlane.endSession(Number(id)) ? json({ ended: Number(id) }) : noSession(id),
+  "POST /drain": async ({ dataPlane, drain }) => {
+    drain();
+    const { gauges } = await dataPlane.snapshot();
+    return json({ draining: true, sessions: countSessions(gauges) }, 202);
+  },
+  "GET /upstreams": async ({ dataPlane }) => json((await dataPlane.snapshot()).upstreams),
+};
+
+/**
+ * Serves the manager on `manager` of the configuration until `shutdown` is called on what is given. Throws when the address
+ * cannot be had.
+ */
+export function startManager(
+  { hostname, port }: Endpoint,
+  options: ManagerOptions,
+): { address: Endpoint; shutdown(): Promise<void> } {
+  const { log } = options;
+  const server = orExplain({ hostname, port }, () =>
+    Deno.serve({
+      hostname,
+      port,
+      onListen: () => {},
+      onError: (error) => {
+        log.error("internal error", { reason: String(error), stack: (error as Error)?.stack });
+        return json({ error: "internal error" }, 500);
+      },
+    }, (request) => answer(request, options)));
+  return { address: { hostname, port: server.addr.port }, shutdown: () => server.shutdown() };
+}
+
+async function answer(request: Request, options: ManagerOptions): Promise<Response> {
+  const refusal = refusalOf(request, options.reloader.config.managerToken);
+  if (refusal) return refusal;
+  const { pathname, searchParams: search } = new URL(request.url);
+  const [, id] = /^\/sessions\/(\d{1,10})$/.exec(pathname) ?? [];
+  const path = id === undefined ? pathname : "/sessions/ID";
+  const method = request.method === "HEAD" ? "GET" : request.method;
+  const handler = ROUTES[`${method} ${path}`];
+  if (handler) return await handler(options, { id: id ?? "", search });
+  const allowed = Object.keys(ROUTES).filter((route) => route.endsWith(` ${path}`)).map((route) => route.split(" ")[0]);
+  if (allowed.length === 0) return json({ error: `there is no ${pathname}` }, 404);
+  return json({ error: `${request.method} is not for ${pathname}` }, 405, { allow: allowed.join(", ") });
+}
+
+function queryOf(search: URLSearchParams): SessionQuery | string {
+  const limit = Number(search.get("limit") ?? DEFAULT_LIMIT);
+  if (!Number.isInteger(limit) || limit < 0 || limit > MOST_LIMIT) {
+    return `limit: expected a whole number of 0 to ${MOST_LIMIT}`;
+  }
+  const state = search.get("state") ?? undefined;
+  if (state !== undefined && !SESSION_STATES.some((known) => known === state)) {
+    return `state: expected one of ${SESSION_STATES.join(", ")}`;
+  }
+  return { limit, filter: search.get("filter") ?? "", ...(state && { state: state as SessionState }) };
+}
+
+function withoutToken(config: Config): Config {
+  return { ...config, managerToken: config.managerToken && "(hidden)" };
+}
+
+function noSession(id: string): Response {
+  return json({ error: `there is no session ${id}` }, 404);
+}
+
+function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  return respond(JSON.stringify(value) + "\n", "application/json", headers, status);
+}
+
+function respond(body: string, type: string, headers: Record<string, string> = {}, status = 200): Response {
+  return new Response(body, {
+    status,
+    headers: { "content-type": type, "cache-control": "no-store", "x-content-type-options": "nosniff", ...headers },
+  });
+}

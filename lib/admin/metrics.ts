@@ -1,0 +1,142 @@
+import process from "node:process";
+import { Registry } from "prom-client";
+import deno from "../../deno.json" with { type: "json" };
+import type { Snapshot } from "../proxy/data_plane.ts";
+import type { HistogramValues } from "../proxy/stats.ts";
+
+type Labels = Record<string, string>;
+type Sample = { value: number; labels: Labels; metricName?: string };
+type Type = "counter" | "gauge" | "histogram" | "summary" | "untyped";
+
+/** The content type of `metricsText`. */
+export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/** The metrics, in Prometheus' text format. */
+export function metricsText(snapshot: Snapshot): Promise<string> {
+  const registry = new Registry();
+  const add = (name: string, type: Type, help: string, values: Sample[]) => {
+    // Only what a registry asks of a metric: a name, and its values when they are wanted.
+    const metric = { name, get: () => Promise.resolve({ name, type, help, values, aggregator: "sum" }) };
+    registry.registerMetric(metric as unknown as Parameters<Registry["registerMetric"]>[0]);
+  };
+  addOfGoscon(add, snapshot);
+  addOfSessions(add, snapshot);
+  addOfUpstreams(add, snapshot);
+  addOfProcess(add, snapshot);
+  return registry.metrics();
+}
+
+type Add = (name: string, type: Type, help: string, values: Sample[]) => void;
+
+const one = (value: number): Sample[] => [{ value, labels: {} }];
+
+/** A sample for each key. */
+function byLabel(label: string, values: Readonly<Partial<Record<string, number>>>): Sample[] {
+  return Object.entries(values).map(([key, value = 0]) => ({ value, labels: { [label]: key } }));
+}
+
+function histogram(name: string, { bounds, counts, sum }: HistogramValues): Sample[] {
+  let total = 0;
+  const buckets = counts.map((count, i): Sample => {
+    total += count;
+    return {
+      value: total,
+      labels: { le: i < bounds.length ? String(bounds[i]) : "+Inf" },
+      metricName: `${name}_bucket`,
+    };
+  });
+  return [...buckets, ...sumAndCount(name, sum, total)];
+}
+
+function sumAndCount(name: string, sum: number, count: number): Sample[] {
+  return [
+    { value: sum, labels: {}, metricName: `${name}_sum` },
+    { value: count, labels: {}, metricName: `${name}_count` },
+  ];
+}
+
+/** The upper bound of the bucket in which a part `q` of all observations is reached; the last bound for those above. */
+function quantile(q: number, { bounds, counts }: HistogramValues): number {
+  let left = q * counts.reduce((sum, count) => sum + count, 0);
+  if (left === 0) return NaN;
+  const bucket = counts.findIndex((count) => (left -= count) <= 0);
+  return bounds[Math.min(bucket, bounds.length - 1)]!;
+}
+
+/** The names of the Go program, which have no `_total`: so they are untyped here. */
+function addOfGoscon(add: Add, { stats }: Snapshot): void {
+  const { resent, resumes } = stats;
+  const name = "goscon_connection_resend";
+  const quantiles = [0.5, 0.9, 0.99].map((q) => ({ value: quantile(q, resent), labels: { quantile: String(q) } }));
+  const count = resent.counts.reduce((sum, n) => sum + n, 0);
+  add("goscon_connection_accepts", "untyped", "Connections of clients that were accepted.", one(stats.accepts));
+  add("goscon_connection_accept_fails", "untyped", "Times that accepting failed.", one(stats.acceptFails));
+  add("goscon_connection_close", "untyped", "Connections of clients that are closed.", one(stats.closes));
+  const errors = byLabel("code", stats.handshakeErrors);
+  add("goscon_handshake_errors", "untyped", "Handshakes that came to nothing, by the code of the protocol.", errors);
+  add("goscon_connection_reuses", "untyped", "Resumes that succeeded.", one(resumes[200] ?? 0));
+  const help = "Bytes sent again at a resume; the quantiles are upper bounds, since the start.";
+  add(name, "summary", help, [...quantiles, ...sumAndCount(name, resent.sum, count)]);
+  const fails = "Resumes that were authorised, and failed then.";
+  add("goscon_connection_reuse_fails", "untyped", fails, one(stats.reuseFails));
+  add(
+    "goscon_upstream_fails",
+    "untyped",
+    "Clients given up because no backend could be reached.",
+    one(stats.upstreamFails),
+  );
+}
+
+function addOfSessions(add: Add, { stats, gauges }: Snapshot): void {
+  const addHistogram = (name: string, help: string, values: HistogramValues) =>
+    add(name, "histogram", help, histogram(name, values));
+  add("goscon_sessions", "gauge", "Sessions that there are.", byLabel("state", gauges.sessions));
+  add("goscon_sessions_begun_total", "counter", "Sessions that were begun.", one(stats.sessionsBegun));
+  add("goscon_sessions_ended_total", "counter", "Sessions that ended.", byLabel("reason", stats.sessionsEnded));
+  add(
+    "goscon_resumes_total",
+    "counter",
+    "Answers to resumes, by the code of the protocol.",
+    byLabel("code", stats.resumes),
+  );
+  addHistogram("goscon_resume_gap_seconds", "From the loss of a connection to its resume.", stats.gap);
+  addHistogram("goscon_resume_resent_bytes", "Bytes sent again at a resume.", stats.resent);
+  addHistogram("goscon_handshake_duration_seconds", "From accept to the answer.", stats.handshake);
+  add("goscon_handshakes", "gauge", "Connections in their handshake.", one(gauges.handshakes));
+  const refused = "Connections and sessions that were refused.";
+  add("goscon_refused_total", "counter", refused, byLabel("reason", stats.refused));
+  const [received, sent] = [stats.bytesReceived + gauges.bytesReceived, stats.bytesSent + gauges.bytesSent];
+  add("goscon_received_bytes_total", "counter", "Bytes of the streams received from clients.", one(received));
+  add("goscon_sent_bytes_total", "counter", "Bytes of the streams sent to clients.", one(sent));
+  add("goscon_resend_cache_bytes", "gauge", "Memory of all resend caches.", one(gauges.cacheBytes));
+  add("goscon_resend_cache_high_water_bytes", "gauge", "The most of it so far.", one(gauges.cacheHighWater));
+  const released = "Resend caches that gave way to limits.cache_bytes.";
+  add("goscon_resend_caches_released_total", "counter", released, one(gauges.cachesReleased));
+  add("goscon_draining", "gauge", "Whether no new sessions are begun.", one(Number(gauges.draining)));
+}
+
+function addOfUpstreams(add: Add, { stats, upstreams }: Snapshot): void {
+  const each = (value: (upstream: Snapshot["upstreams"][number]) => number): Sample[] =>
+    upstreams.map((upstream) => ({
+      value: value(upstream),
+      labels: { name: upstream.name, address: upstream.address },
+    }));
+  add("goscon_upstream_up", "gauge", "Whether a backend is up.", each(({ status }) => Number(status === "up")));
+  add("goscon_upstream_sessions", "gauge", "Sessions of a backend.", each(({ sessions }) => sessions));
+  const help = "Times that connecting to a backend failed.";
+  add("goscon_upstream_failures_total", "counter", help, each(({ failures }) => failures));
+  const name = "goscon_upstream_dial_duration_seconds";
+  add(name, "histogram", "From dialling to connected, when that succeeded.", histogram(name, stats.dial));
+}
+
+function addOfProcess(add: Add, { stats }: Snapshot): void {
+  const name = "goscon_event_loop_lag_seconds";
+  add(name, "histogram", "How late the event loop was with a timer.", histogram(name, stats.lag));
+  const labels = { version: deno.version, deno: Deno.version.deno, target: Deno.build.target };
+  add("goscon_build_info", "gauge", "What runs.", [{ value: 1, labels }]);
+  const { user, system } = process.cpuUsage();
+  add("process_cpu_seconds_total", "counter", "CPU time used.", one((user + system) / 1e6));
+  add("process_resident_memory_bytes", "gauge", "Resident memory.", one(Deno.memoryUsage().rss));
+  const started = (Date.now() - performance.now()) / 1000;
+  add("process_start_time_seconds", "gauge", "When the process started, since 1970.", one(started));
+}

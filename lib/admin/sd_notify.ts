@@ -1,0 +1,40 @@
+import { join } from "node:path";
+
+/** Tells systemd of the state of the service (sd_notify(3)). */
+export interface ServiceNotifier {
+  ready(): void;
+  reloading(): void;
+  stopping(): void;
+  close(): void;
+}
+
+/** Does nothing: nobody wants to know. */
+const SILENT: ServiceNotifier = { ready() {}, reloading() {}, stopping() {}, close() {} };
+
+/**
+ * Tells whoever listens on `NOTIFY_SOCKET`, and, with `WATCHDOG_USEC`, that the process lives, twice in that time. Throws when
+ * the socket cannot be used: an abstract one, which Deno cannot send to, is such.
+ */
+export function openNotifier(env: { get(name: string): string | undefined } = Deno.env): ServiceNotifier {
+  const path = env.get("NOTIFY_SOCKET");
+  if (!path) return SILENT;
+  if (!path.startsWith("/")) throw new Error(`Cannot notify ${path}: only sockets in the file system are supported`);
+  const own = join(Deno.makeTempDirSync({ prefix: "goscon-" }), "notify.sock");
+  const socket = Deno.listenDatagram({ transport: "unixpacket", path: own });
+  const send = (state: string) => {
+    // Whoever listened may be gone: that is no reason to stop serving.
+    socket.send(new TextEncoder().encode(state), { transport: "unixpacket", path }).catch(() => {});
+  };
+  const watchdog = Number(env.get("WATCHDOG_USEC") ?? 0) / 1000;
+  const timer = watchdog > 0 ? setInterval(() => send("WATCHDOG=1"), watchdog / 2) : undefined;
+  return {
+    ready: () => send("READY=1"),
+    reloading: () => send("RELOADING=1"),
+    stopping: () => send("STOPPING=1"),
+    close: () => {
+      clearInterval(timer);
+      socket.close();
+      Deno.removeSync(join(own, ".."), { recursive: true });
+    },
+  };
+}

@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { startManager } from "../../lib/admin/manager.ts";
+import { Reloader } from "../../lib/admin/reload.ts";
+import { parseConfig } from "../../lib/config.ts";
+import { formatEndpoint } from "../../lib/link/link.ts";
+import { TestProxy } from "../helpers/proxy.ts";
+import { RawClient } from "../helpers/raw_client.ts";
+
+const ECHO = { hosts: [{ name: "one", addr: "builtin:echo" }], shutdown_timeout: "10ms" };
+
+/** A manager of a proxy in this process; what it reads at a reload is `file`, a JSON text. */
+class TestManager implements AsyncDisposable {
+  readonly proxy: TestProxy;
+  file: string;
+  drains = 0;
+  readonly #server: ReturnType<typeof startManager>;
+
+  constructor(keys: Record<string, unknown> = {}) {
+    this.file = JSON.stringify({ ...TestProxy.LISTEN, ...ECHO, ...keys });
+    this.proxy = TestProxy.start({ ...ECHO, ...keys });
+    const read = () => parseConfig(this.file, "test.yaml").config;
+    const shared = { log: this.proxy.log, dataPlane: this.proxy.proxy };
+    const reloader = new Reloader(read(), { ...shared, read, apply: () => {} });
+    this.#server = startManager({ hostname: "127.0.0.1", port: 0 }, {
+      ...shared,
+      reloader,
+      drain: () => this.drains++,
+    });
+  }
+
+  async ask(
+    method: string,
+    path: string,
+    init: RequestInit = {},
+  ): Promise<{ status: number; text: string; headers: Headers }> {
+    const response = await fetch(`http://${formatEndpoint(this.#server.address)}${path}`, { ...init, method });
+    return { status: response.status, text: await response.text(), headers: response.headers };
+  }
+
+  // deno-lint-ignore no-explicit-any -- what is answered is looked at by each test
+  async json(method: string, path: string): Promise<{ status: number; body: any }> {
+    const { status, text } = await this.ask(method, path);
+    return { status, body: JSON.parse(text) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+    await this.proxy[Symbol.asyncDispose]();
+  }
+}
+
+Deno.test("GET /sessions lists sessions, a filter and a state choose among them, and a limit cuts the list", async () => {
+  await using manager = new TestManager();
+  const { address, log } = manager.proxy;
+  using first = await RawClient.open(address, { target: "one" });
+  using second = await RawClient.open(address, { target: "two" });
+  await log.nth("session new", 2);
+  const { body } = await manager.json("GET", "/sessions");
+  assert.equal(body.total, 2);
+  const session = body.sessions.find(({ id }: { id: number }) => id === first.id);
+  const { state, upstream, target, dialect, received, sent, resumes } = session;
+  assert.deepEqual([state, upstream, target, dialect], ["attached", "builtin:echo", "one", "goscon"]);
+  assert.deepEqual([received, sent, resumes], [0, 0, 0]);
+  assert.match(session.client, /^127\.0\.0\.1:\d+$/);
+  assert.deepEqual((await manager.json("GET", "/sessions?limit=0")).body, { total: 2, sessions: [] });
+  assert.equal((await manager.json("GET", "/sessions?limit=1")).body.sessions.length, 1);
+  const ids = async (query: string) =>
+    (await manager.json("GET", `/sessions?${query}`)).body.sessions.map(({ id }: { id: number }) => id);
+  assert.deepEqual(await ids("filter=two"), [second.id]);
+  assert.deepEqual(await ids(`filter=${second.id}`), [second.id]);
+  assert.deepEqual(await ids("filter=nobody"), []);
+  first.link.close();
+  await log.nth("session lost");
+  assert.deepEqual(await ids("state=detached"), [first.id]);
+  assert.deepEqual(await ids("state=attached"), [second.id]);
+  for (const query of ["limit=-1", "limit=10001", "limit=x", "state=dead"]) {
+    const { status, body } = await manager.json("GET", `/sessions?${query}`);
+    assert.equal(status, 400, query);
+    assert.match(body.error, /expected/);
+  }
+});
+
+Deno.test("GET and DELETE /sessions/ID show a session, and end it", async () => {
+  await using manager = new TestManager();
+  using client = await RawClient.open(manager.proxy.address);
+  await manager.proxy.log.nth("session new");
+  const path = `/sessions/${client.id}`;
+  assert.equal((await manager.json("GET", path)).body.id, client.id);
+  assert.deepEqual(await manager.json("DELETE", path), { status: 200, body: { ended: client.id } });
+  assert.equal((await client.receiveToEnd()).length, 0);
+  assert.match(String((await manager.proxy.log.nth("session ended")).reason), /manager/);
+  assert.equal((await manager.json("GET", path)).status, 404);
+  assert.equal((await manager.json("DELETE", path)).status, 404);
+});
+
+Deno.test("POST /reload goes by the file as it is then, and says what changed", async () => {
+  await using manager = new TestManager();
+  manager.file = JSON.stringify({
+    ...TestProxy.LISTEN,
+    ...ECHO,
+    hosts: [{ name: "other", addr: "builtin:echo" }],
+    scp: { reuse_time: "7s" },
+    manager: "127.0.0.1:7",
+    manager_token: "s3cret",
+  });
+  const { status, body } = await manager.json("POST", "/reload");
+  assert.equal(status, 200);
+  assert.equal(body.ok, true);
+  assert.deepEqual(
+    body.changed.toSorted(),
+    [
+      'hosts[0].name: "one" -> "other"',
+      'manager: "" -> "127.0.0.1:7"',
+      "manager_token: it has changed",
+      'scp.reuse_time: "30s" -> "7s"',
+    ],
+  );
+  assert.deepEqual(body.needsRestart, ['manager: "" -> "127.0.0.1:7"']);
+  const bearer = { headers: { authorization: "Bearer s3cret" } };
+  assert.equal((await manager.ask("GET", "/upstreams")).status, 401, "the new token holds at once");
+  assert.match((await manager.ask("GET", "/upstreams", bearer)).text, /"other"/);
+  const config = await manager.ask("GET", "/config", bearer);
+  assert.match(config.text, /reuse_time: 7s/);
+  assert.doesNotMatch(config.text, /s3cret/);
+});
+
+Deno.test("a reload of a file with faults changes nothing, and tells all of them", async () => {
+  await using manager = new TestManager();
+  const before = (await manager.ask("GET", "/config")).text;
+  manager.file = `hosts: [{addr: "builtin:echo", wait: 1}]\nscp: {reuse_time: soon}\n`;
+  const { status, body } = await manager.json("POST", "/reload");
+  assert.equal(status, 422);
+  assert.equal(body.ok, false);
+  assert.match(body.faults[0], /^test\.yaml:1:\d+: hosts\[0\]\.wait: unknown key/);
+  assert.match(body.faults[1], /^test\.yaml:2:\d+: scp\.reuse_time: expected/);
+  assert.equal((await manager.ask("GET", "/config")).text, before);
+  assert.equal(manager.proxy.log.of("configuration not reloaded").length, 2);
+  // As the Go program says it.
+  assert.match((await manager.ask("GET", "/reload")).text, /^failed: test\.yaml:1:/);
+  manager.file = JSON.stringify({ ...TestProxy.LISTEN, ...ECHO });
+  assert.equal((await manager.ask("GET", "/reload")).text, "succeed");
+});
+
+Deno.test("a reload that wants an address that is in use changes nothing", async () => {
+  await using manager = new TestManager();
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const listen = [...TestProxy.LISTEN.listen, { tcp: `127.0.0.1:${taken.addr.port}` }];
+  manager.file = JSON.stringify({ ...ECHO, listen, scp: { reuse_time: "7s" } });
+  const { status, body } = await manager.json("POST", "/reload");
+  assert.equal(status, 422);
+  assert.match(body.faults[0], /^Cannot listen on 127\.0\.0\.1:\d+: the address is in use$/);
+  assert.match((await manager.ask("GET", "/config")).text, /reuse_time: 30s/);
+  taken.close();
+  assert.equal((await manager.json("POST", "/reload")).status, 200);
+});
+
+Deno.test("GET /healthz and /readyz: 503 while draining, and when no upstream is up", async () => {
+  await using manager = new TestManager();
+  assert.deepEqual((await manager.ask("GET", "/healthz")).text, "ok\n");
+  assert.equal((await manager.ask("GET", "/readyz")).status, 200);
+  await manager.proxy.proxy.drain();
+  const draining = await manager.ask("GET", "/readyz");
+  assert.deepEqual([draining.status, draining.text], [503, "draining\n"]);
+  assert.equal((await manager.ask("GET", "/healthz")).status, 200);
+  await using down = new TestManager({ hosts: [{ addr: "builtin:echo", drain: true }] });
+  const { status, text } = await down.ask("GET", "/readyz");
+  assert.deepEqual([status, text], [503, "no upstream is up\n"]);
+});
+
+Deno.test("POST /drain begins the drain, and says how many sessions there are", async () => {
+  await using manager = new TestManager();
+  using _client = await RawClient.open(manager.proxy.address);
+  assert.deepEqual(await manager.json("POST", "/drain"), { status: 202, body: { draining: true, sessions: 1 } });
+  assert.equal(manager.drains, 1);
+});
+
+Deno.test("GET /, /metrics, /config, /status and /upstreams answer with what they are", async () => {
+  await using manager = new TestManager();
+  const types: Record<string, RegExp> = {
+    "/": /^text\/html/,
+    "/metrics": /^text\/plain; version=0\.0\.4/,
+    "/config": /^text\/vnd\.yaml/,
+    "/status": /^application\/json/,
+    "/upstreams": /^application\/json/,
+  };
+  for (const [path, type] of Object.entries(types)) {
+    const { status, headers, text } = await manager.ask("GET", path);
+    assert.equal(status, 200, path);
+    assert.match(headers.get("content-type")!, type);
+    assert(text.length > 50);
+    assert.equal((await manager.ask("HEAD", path)).status, 200);
+  }
+  assert.match((await manager.ask("GET", "/")).headers.get("content-security-policy")!, /default-src 'none'/);
+});
+
+Deno.test("an unknown path is 404, and a method that is not for a path 405, with those that are", async () => {
+  await using manager = new TestManager();
+  assert.equal((await manager.json("GET", "/nothing")).status, 404);
+  assert.equal((await manager.json("GET", "/sessions/x")).status, 404);
+  const { status, headers } = await manager.ask("PUT", "/reload");
+  assert.deepEqual([status, headers.get("allow")], [405, "GET, POST"]);
+  assert.equal((await manager.ask("GET", "/drain")).status, 405);
+});
+
+Deno.test("an address in use is told in one sentence", async () => {
+  await using manager = new TestManager();
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const options = { dataPlane: manager.proxy.proxy, log: manager.proxy.log, drain: () => {} };
+  const reloader = new Reloader({} as never, { ...options, read: () => ({}) as never, apply: () => {} });
+  assert.throws(() => startManager(taken.addr, { ...options, reloader }), {
+    message: `Cannot listen on 127.0.0.1:${taken.addr.port}: the address is in use`,
+  });
+  taken.close();
+});
