@@ -9,6 +9,9 @@ import type { Stats } from "./stats.ts";
 const FIRST_PAUSE = 5;
 const LONGEST_PAUSE = 1000;
 
+/** How accepting a connection fails that its client has reset meanwhile. */
+const GONE = [Deno.errors.NotConnected, Deno.errors.ConnectionAborted, Deno.errors.ConnectionReset];
+
 export interface ListenerOptions {
   /** Gets each connection, and owns it, with how its listener speaks. Must not throw. */
   onConnection: (link: ClientLink, listen: Listen) => void;
@@ -65,7 +68,10 @@ export class Listener {
     await this.#accepting;
   }
 
-  /** A failure, of which the usual one is to be out of descriptors, is waited out, each in a row twice as long. */
+  /**
+   * A failure, of which the usual one is to be out of descriptors, is waited out, each in a row twice as long. A client that was
+   * gone before it was accepted is none: others wait behind it.
+   */
   async #acceptAll(): Promise<void> {
     for (let pause = FIRST_PAUSE; !this.#closed;) {
       try {
@@ -76,6 +82,7 @@ export class Listener {
         this.#options.onConnection(link, this.#listen);
       } catch (error) {
         if (this.#closed) return;
+        if (GONE.some((kind) => error instanceof kind)) continue;
         this.#options.stats.acceptFails++;
         const fields = { local: formatEndpoint(this.address), reason: reasonOf(error), retry_ms: pause };
         this.#options.log.error("accept failed", fields);

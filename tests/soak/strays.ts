@@ -1,0 +1,63 @@
+import { request } from "../../lib/scp/mod.ts";
+import { writeAll } from "../../lib/link/link.ts";
+import type { Random } from "../helpers/random.ts";
+import { sleep } from "./sleep.ts";
+import type { Weather } from "./weather.ts";
+
+/** Milliseconds between two of them. */
+const EVERY = 500;
+/** The longest that one stays, in milliseconds. */
+const LONGEST_STAY = 10_000;
+
+/** Clients that leave in the handshake of a new session, again and again. */
+export class Strays {
+  readonly #options: { weather: Weather; random: Random; target: string };
+  readonly #about = new Set<Promise<void>>();
+  #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+  /** Whether some leave when the request is whole: the proxy keeps such a session until `reuse_time` is over. */
+  mayLeaveSessions = true;
+
+  constructor(options: { weather: Weather; random: Random; target: string }) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Settles when the last one has left. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+    await Promise.all(this.#about);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      const visit = this.#visit().catch(() => {}).finally(() => this.#about.delete(visit));
+      this.#about.add(visit);
+      await sleep(EVERY);
+    }
+  }
+
+  async #visit(): Promise<void> {
+    const { weather, random, target } = this.#options;
+    const dialect = random.next() < 0.5 ? "goscon" : "plain";
+    const { record } = request({ privateKey: 0x1234567890abcdefn, target, flag: 0, dialect, cacheSize: 1 });
+    const most = this.mayLeaveSessions ? record.length : record.length - 1;
+    const way = random.next() < 0.5 ? "reset" : "closed";
+    const length = Math.min(most, random.int(1, record.length + 3));
+    const link = await weather.dial(dialect, random, { kind: "mid-handshake", way, after: length });
+    try {
+      await writeAll(link, record.subarray(0, length - 1));
+      await this.#stay(random.int(0, LONGEST_STAY));
+      await writeAll(link, record.subarray(length - 1, length)); // after which it breaks
+    } finally {
+      link.close();
+    }
+  }
+  async #stay(ms: number): Promise<void> {
+    for (const until = performance.now() + ms; performance.now() < until && !this.#stopped;) await sleep(100);
+  }
+}
