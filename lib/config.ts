@@ -121,6 +121,7 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
       resumeFailuresPerIp: limits.resume_failures_per_ip,
       cacheBytes: limits.cache_bytes,
     },
+    workers: output.workers,
     allow: output.allow,
     deny: output.deny,
     drainTimeout: output.drain_timeout,

@@ -33,6 +33,17 @@ export function openLog(
   return getLogger("goscon");
 }
 
+/** Nothing that goes wrong in one session may end the others. It is a fault of ours: it is to be seen. */
+export function logInternalErrors(log: Log): void {
+  const tell = (event: Event, error: unknown) => {
+    event.preventDefault();
+    const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
+    log.error("internal error", { reason: message, stack });
+  };
+  globalThis.addEventListener("unhandledrejection", (event) => tell(event, event.reason));
+  globalThis.addEventListener("error", (event) => tell(event, event.error));
+}
+
 function formatText({ timestamp, level, message, properties }: LogRecord): string {
   const words = [new Date(timestamp).toISOString(), level.toUpperCase(), message.join("")];
   for (const [key, value] of Object.entries(properties)) {

@@ -15,7 +15,7 @@ export type ReloadResult =
   | { ok: false; faults: string[] };
 
 /** What cannot change while the process runs. */
-const FIXED = ["manager"];
+const FIXED = ["manager", "workers"];
 
 export interface ReloaderOptions {
   log: Log;

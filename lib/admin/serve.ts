@@ -1,9 +1,8 @@
 import { type Config, formatAddress } from "../config.ts";
-import { type Endpoint, formatEndpoint, reasonOf } from "../link/link.ts";
-import { type Log, openLog } from "../log.ts";
+import { type Endpoint, formatEndpoint } from "../link/link.ts";
+import { type Log, logInternalErrors, openLog } from "../log.ts";
 import type { DataPlane } from "../proxy/data_plane.ts";
-import { startProxy } from "../proxy/proxy.ts";
-import { systemSeams } from "../proxy/seams.ts";
+import { startWorkers } from "../proxy/worker_pool.ts";
 import { drain } from "./drain.ts";
 import { startManager } from "./manager.ts";
 import { Reloader } from "./reload.ts";
@@ -26,7 +25,7 @@ export interface ServeOptions {
 export async function serve(config: Config, { log, command, read }: ServeOptions): Promise<void> {
   logInternalErrors(log);
   const notifier = openNotifier();
-  const dataPlane = startProxy(config, systemSeams(log));
+  const dataPlane = await startWorkers(config);
   const reloader = new Reloader(config, { log, dataPlane, read, apply: ({ log }) => void openLog(log) });
   const end = Promise.withResolvers<"drain" | "stop">();
   const manager = config.manager &&
@@ -44,21 +43,18 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
     },
   });
   notifier.ready();
-  if (await end.promise === "drain") await drain(dataPlane, { log, timeout: () => reloader.config.drainTimeout });
+  if (await Promise.race([end.promise, dataPlane.failed]) === "drain") {
+    await drain(dataPlane, {
+      log,
+      timeout: () => reloader.config.drainTimeout,
+    });
+  }
   notifier.stopping();
   log.info("stopping");
   await dataPlane.stop();
   await manager?.shutdown();
   notifier.close();
   log.info("stopped");
-}
-
-/** Nothing that goes wrong in one session may end the others. It is a fault of ours: it is to be seen. */
-function logInternalErrors(log: Log): void {
-  globalThis.addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    log.error("internal error", { reason: reasonOf(event.reason), stack: (event.reason as Error)?.stack });
-  });
 }
 
 /** Says where it listens, where it forwards, and what to try next. */

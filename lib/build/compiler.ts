@@ -17,7 +17,9 @@ export function compileArguments(output: string, flags: readonly string[], versi
   const fixed = ["compile", "--quiet", "--no-code-cache", ...PERMISSIONS];
   // Deno 2.6 does not read `unstable` of deno.json here, and has imports of text switched off.
   const old = version.startsWith("2.6.") ? ["--unstable-net", "--unstable-raw-imports"] : [];
-  return [...fixed, ...old, ...flags, "--output", output, join(ROOT, "main.ts")];
+  // A worker is named by an address, which no import shows.
+  const worker = ["--include", join(ROOT, "lib/proxy/worker.ts")];
+  return [...fixed, ...old, ...worker, ...flags, "--output", output, join(ROOT, "main.ts")];
 }
 
 /** The name of the executable for a target, or for this machine. */

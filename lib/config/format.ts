@@ -62,6 +62,7 @@ export function plainConfig(config: Config): Record<string, unknown> {
       resume_failures_per_ip: limits.resumeFailuresPerIp,
       cache_bytes: formatSize(limits.cacheBytes),
     },
+    workers: config.workers,
     allow: config.allow,
     deny: config.deny,
     drain_timeout: formatTime(config.drainTimeout),

@@ -185,6 +185,10 @@ export const schema = v.strictObject({
     resume_failures_per_ip: count,
     cache_bytes: v.optional(quantity(SIZE_FORM, parseSize, 0), 0),
   }),
+  workers: v.optional(
+    v.union([v.literal("auto"), whole("", 1, 64)], expected("auto, or a number of threads, 1 to 64")),
+    "auto",
+  ),
   allow: cidrs,
   deny: cidrs,
   drain_timeout: v.optional(time, "60s"),

@@ -98,6 +98,8 @@ export interface Config {
     resolv?: Resolv;
   };
   hosts: Host[];
+  /** Threads of the data plane; `auto`: one a core. */
+  workers: number | "auto";
   limits: Limits;
   /** IP addresses and networks that may connect; empty: any. */
   allow: string[];

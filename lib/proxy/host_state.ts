@@ -1,4 +1,5 @@
 import { type Check, formatAddress, type Host } from "../config.ts";
+import { type HostCells, ownHostCells } from "./shared_state.ts";
 
 /** Failures to connect in a row after which a host is out. */
 const FAILURES = 5;
@@ -9,25 +10,43 @@ const LONGEST_OUT = 300_000;
 /** What a host is doing, for people. `down`: its checks fail. `out`: connecting failed too often of late. */
 export type HostStatus = "up" | "down" | "out" | "drain";
 
-/** A host, and how it is. */
+/** Where in `times` of its cells it stands until when it is out, and for how long it will be the next time; 0: see `FIRST_OUT`. */
+const OUT_UNTIL = 0;
+const NEXT_OUT = 1;
+
+/** A host, and how it is, which all threads know. */
 export class HostState {
   host: Host;
-  /** Sessions that go to it. */
-  sessions = 0;
-  /** Times that connecting to it failed. */
-  failures = 0;
   /** For the choice in turn: see `Upstreams`. */
   credit = 0;
-  #failuresInRow = 0;
-  #outUntil = -Infinity;
-  /** How long it is out the next time. */
-  #nextOut = FIRST_OUT;
-  #down = false;
-  /** Checks in a row that say other than `#down`. */
+  readonly #cells: HostCells;
+  /** Checks in a row that say other than that it is down, or up. */
   #against = 0;
 
-  constructor(host: Host) {
+  /** `cells`: by default its own. */
+  constructor(host: Host, cells: HostCells = ownHostCells()) {
     this.host = host;
+    this.#cells = cells;
+  }
+
+  /** Sessions that go to it. */
+  get sessions(): number {
+    return this.#cells.sessions.value;
+  }
+
+  /** Times that connecting to it failed. */
+  get failures(): number {
+    return this.#cells.failures.value;
+  }
+
+  /** Counts a session that goes to it, or is about to. */
+  begin(): void {
+    this.#cells.sessions.add(1);
+  }
+
+  /** Counts a session off again. */
+  end(): void {
+    this.#cells.sessions.add(-1);
   }
 
   /** Where it is, for people. */
@@ -38,7 +57,7 @@ export class HostState {
   /** How it is at `now`, in milliseconds. */
   status(now: number): HostStatus {
     if (this.host.drain) return "drain";
-    if (this.#down) return "down";
+    if (this.#isDown) return "down";
     return now < this.#outUntil ? "out" : "up";
   }
 
@@ -50,35 +69,44 @@ export class HostState {
 
   /** Says that connecting to it succeeded. */
   succeeded(): void {
-    this.#failuresInRow = 0;
-    this.#nextOut = FIRST_OUT;
-    this.#outUntil = -Infinity;
+    const { failuresInRow, times } = this.#cells;
+    failuresInRow.set(0);
+    times.fill(0);
   }
 
   /** Says that connecting to it failed. Gives for how many milliseconds it is out from now on; 0: it is not, or not if `mayGoOut` is false. */
   failed(now: number, mayGoOut: boolean): number {
-    this.failures++;
-    this.#failuresInRow++;
-    if (this.#failuresInRow < FAILURES || now < this.#outUntil || !mayGoOut) return 0;
-    const time = this.#nextOut;
-    this.#failuresInRow = 0;
-    this.#nextOut = Math.min(2 * time, LONGEST_OUT);
-    this.#outUntil = now + time;
+    const { failures, failuresInRow, times } = this.#cells;
+    failures.add(1);
+    if (failuresInRow.add(1) < FAILURES || now < this.#outUntil || !mayGoOut) return 0;
+    const time = times[NEXT_OUT] || FIRST_OUT;
+    failuresInRow.set(0);
+    times[NEXT_OUT] = Math.min(2 * time, LONGEST_OUT);
+    times[OUT_UNTIL] = now + time;
     return time;
   }
 
   /** Says what a check found. Gives whether that changed its status. */
   checked(ok: boolean, { rise, fall }: Check): boolean {
-    this.#against = ok === this.#down ? this.#against + 1 : 0;
-    if (this.#against < (this.#down ? rise : fall)) return false;
-    this.#down = !this.#down;
+    const isDown = this.#isDown;
+    this.#against = ok === isDown ? this.#against + 1 : 0;
+    if (this.#against < (isDown ? rise : fall)) return false;
+    this.#cells.down.set(isDown ? 0 : 1);
     this.#against = 0;
     return true;
   }
 
   /** Forgets what checks found: there are none any more. */
   unchecked(): void {
-    this.#down = false;
+    this.#cells.down.set(0);
     this.#against = 0;
+  }
+
+  get #isDown(): boolean {
+    return this.#cells.down.value === 1;
+  }
+
+  get #outUntil(): number {
+    return this.#cells.times[OUT_UNTIL]!;
   }
 }

@@ -10,12 +10,14 @@ import {
   type SessionQuery,
   type Snapshot,
 } from "./data_plane.ts";
-import { Listener, reservePort } from "./listener.ts";
+import { Listener } from "./listener.ts";
 import { Reception } from "./reception.ts";
 import type { Seams } from "./seams.ts";
 import type { SessionInfo } from "./session_record.ts";
 import { SessionTable } from "./session_table.ts";
+import { Stats } from "./stats.ts";
 import { Upstreams } from "./upstream.ts";
+import { Visitors } from "./visitors.ts";
 
 /** Milliseconds between two looks at all sessions. */
 const LOOK = 1000;
@@ -26,24 +28,30 @@ const LAG = 100;
 export class Proxy implements DataPlane {
   #config: Config;
   readonly #seams: Seams;
+  readonly #visitors: Visitors;
   readonly #admission: Admission;
   readonly #budget: CacheBudget;
   readonly #upstreams: Upstreams;
   readonly #sessions: SessionTable;
   readonly #reception: Reception;
   readonly #timers: ReturnType<typeof setInterval>[];
+  readonly #peerListener: Listener | undefined;
   #listeners: Listener[] = [];
 
   /** Use `startProxy`. */
   constructor(config: Config, seams: Seams) {
     this.#config = config;
     this.#seams = seams;
-    this.#admission = new Admission(config, seams.now);
-    this.#budget = new CacheBudget(config.limits.cacheBytes);
-    this.#upstreams = new Upstreams(seams);
+    this.#visitors = new Visitors(config.limits, seams.now);
+    const { shared: sharedState, gate = this.#visitors, cluster } = seams;
+    this.#admission = new Admission(config, { shared: sharedState, gate });
+    this.#budget = new CacheBudget(config.limits.cacheBytes, sharedState);
+    this.#upstreams = new Upstreams(seams, { checks: cluster.index === 0 });
     const shared = { seams, budget: this.#budget, config: () => this.#config };
     this.#sessions = new SessionTable({ ...shared, upstreams: this.#upstreams });
     this.#reception = new Reception({ ...shared, admission: this.#admission, sessions: this.#sessions });
+    const peer = cluster.peers[cluster.index];
+    this.#peerListener = peer && this.#listenForPeers(peer);
     this.#listeners = this.#listenAll(config.listen);
     this.#upstreams.reconfigure(config);
     this.#timers = [setInterval(() => this.#look(), LOOK), setInterval(lateness(seams.stats), LAG)];
@@ -83,6 +91,7 @@ export class Proxy implements DataPlane {
     this.#listeners = plan.map(({ listener }) => listener ?? opened.shift()!);
     this.#config = config;
     this.#budget.limit = config.limits.cacheBytes;
+    this.#visitors.limits = config.limits;
     this.#admission.reconfigure(config);
     this.#upstreams.reconfigure(config);
     for (const { listen, listener } of plan) listener?.reconfigure(listen);
@@ -97,12 +106,12 @@ export class Proxy implements DataPlane {
   async stop(): Promise<void> {
     this.#timers.forEach(clearInterval);
     this.#upstreams.stop();
-    const closed = this.#listeners.map((listener) => listener.close());
+    const closed = [...this.#listeners, this.#peerListener].map((listener) => listener?.close());
     this.#reception.close();
     this.#sessions.stop();
     const deadline = setTimeout(() => {
       this.#sessions.abort("shutdown_timeout is over");
-      this.#reception.close();
+      this.#reception.close({ all: true });
     }, this.#config.shutdownTimeout);
     await Promise.all(closed);
     await this.#reception.closed();
@@ -112,7 +121,8 @@ export class Proxy implements DataPlane {
 
   #look(): void {
     this.#sessions.look();
-    this.#admission.sweep();
+    this.#budget.reclaim();
+    this.#visitors.sweep();
   }
 
   #gauges(): Gauges {
@@ -137,7 +147,20 @@ export class Proxy implements DataPlane {
 
   /** The port to listen on: that of the listener whose place is taken, or a free one. */
   #portOf(listen: Listen): number {
-    return this.#listeners.find((listener) => listener.isAt(listen))?.address.port ?? reservePort(listen);
+    return this.#listeners.find((listener) => listener.isAt(listen))?.address.port ?? this.#seams.portOf(listen);
+  }
+
+  #listenForPeers(at: Endpoint): Listener {
+    const listen: Listen = { ...at, dialect: "goscon", acceptProxy: false, trusted: [] };
+    const listener = new Listener(listen, at.port, {
+      onConnection: (link) => this.#reception.welcomePeer(link),
+      keepAlive: () => false,
+      log: this.#seams.log,
+      // These are connections of clients that are counted already.
+      stats: new Stats(),
+    });
+    listener.accept();
+    return listener;
   }
 
   /** All of them, which accept, or none. */

@@ -6,6 +6,7 @@ import type { Log } from "../log.ts";
 import { FLAG_FORBID_ANNOUNCE } from "../scp/mod.ts";
 import { announcement, type ClientInfo } from "./announce.ts";
 import { EchoLink } from "./echo.ts";
+import type { SharedState } from "./shared_state.ts";
 import type { Stats } from "./stats.ts";
 
 /** Who wants a backend. */
@@ -27,6 +28,8 @@ export interface UpstreamSeams {
   now: () => number;
   /** A number of [0, 1), for the choice by weight. */
   random: () => number;
+  /** What all threads know of hosts. */
+  shared: SharedState;
   /** See `DialOptions`. */
   lookup?: NonNullable<DialOptions["lookup"]>;
 }

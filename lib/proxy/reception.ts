@@ -1,17 +1,11 @@
 import type { Config, Listen } from "../config.ts";
-import {
-  type ClientLink,
-  formatEndpoint,
-  lingeringClose,
-  readDecoded,
-  readRecord,
-  reasonOf,
-  writeAll,
-} from "../link/link.ts";
+import { type ClientLink, formatEndpoint, lingeringClose, readDecoded, readRecord, reasonOf } from "../link/link.ts";
+import { writeAll } from "../link/link.ts";
 import {
   answerRecord,
   type Code,
   type Dialect,
+  encodeRecord,
   type NewRequest,
   parseRequest,
   type ResumeRequest,
@@ -19,9 +13,11 @@ import {
 } from "../scp/mod.ts";
 import type { Admission } from "./admission.ts";
 import type { CacheBudget } from "./cache_budget.ts";
+import { connectToPeer, joinLinks, readPreface } from "./handoff.ts";
 import { Networks } from "./networks.ts";
 import { decodeProxyHeader } from "./proxy_header.ts";
 import type { Seams } from "./seams.ts";
+import { ownerBits, ownerOf } from "./session_ids.ts";
 import type { Arrival, SessionTable } from "./session_table.ts";
 import { countCode, type Refusal } from "./stats.ts";
 
@@ -42,6 +38,15 @@ class Refused extends ScpError {
   }
 }
 
+/** What a connection begins with, before the record of the protocol. */
+interface Preamble {
+  dialect: Dialect;
+  /** Bytes that came after it. */
+  rest?: Uint8Array;
+  /** Whether a peer hands it over, for a session of ours. */
+  ofPeer: boolean;
+}
+
 /** Where connections are received: from accept to the end of the handshake, which is a session's, or a refusal. */
 export class Reception {
   /** Whether no new session is begun: only clients that have one are let in. */
@@ -49,6 +54,8 @@ export class Reception {
   readonly #options: ReceptionOptions;
   /** Connections whose handshake is not over, with what settles when it is. */
   readonly #arriving = new Map<ClientLink, Promise<void>>();
+  /** Connections that are handed over to a peer, with what settles when they have ended. */
+  readonly #relayed = new Map<ClientLink, Promise<void>>();
 
   constructor(options: ReceptionOptions) {
     this.#options = options;
@@ -64,25 +71,47 @@ export class Reception {
     const { seams: { stats }, admission } = this.#options;
     stats.accepts++;
     const trusted = !listen.acceptProxy || new Networks(listen.trusted).has(link.remote.hostname);
-    const refusal = trusted
-      ? admission.refusesConnection(link.remote.hostname, this, listen.acceptProxy)
-      : "untrusted_proxy";
+    const refusal = trusted ? admission.refusesConnection(link.remote.hostname, listen.acceptProxy) : "untrusted_proxy";
     if (refusal) {
       link.close();
       return this.#refused(link, refusal);
     }
-    const done = this.#receive(link, listen).finally(() => this.#arriving.delete(link));
-    this.#arriving.set(link, done);
+    this.#arrive(link, listen.dialect, async () => {
+      const rest = listen.acceptProxy ? await this.#readProxyHeader(link) : undefined;
+      return { dialect: listen.dialect, ...(rest && { rest }), ofPeer: false };
+    });
   }
 
-  /** Closes every connection whose handshake is not over. */
-  close(): void {
+  /** Takes a connection that a peer hands over, and owns it. */
+  welcomePeer(link: ClientLink): void {
+    this.#arrive(link, "goscon", async () => {
+      const { preface: { remote, local, dialect }, rest } = await readPreface(link, this.#options.seams.cluster.secret);
+      Object.assign(link, { remote, local });
+      return { dialect, rest, ofPeer: true };
+    });
+  }
+
+  /** Closes every connection whose handshake is not over; with `all`, those that are handed over too. */
+  close({ all = false }: { all?: boolean } = {}): void {
     for (const link of this.#arriving.keys()) link.close();
+    if (all) { for (const link of this.#relayed.keys()) link.close(); }
   }
 
-  /** Settles when no handshake is under way. */
+  /** Settles when no handshake is under way, and nothing is handed over. */
   async closed(): Promise<void> {
-    while (this.#arriving.size > 0) await Promise.all(this.#arriving.values());
+    while (this.#arriving.size + this.#relayed.size > 0) {
+      await Promise.all([...this.#arriving.values(), ...this.#relayed.values()]);
+    }
+  }
+
+  #arrive(link: ClientLink, dialect: Dialect, readPreamble: () => Promise<Preamble>): void {
+    const { handshakes } = this.#options.seams.shared;
+    handshakes.add(1);
+    const done = this.#receive(link, dialect, readPreamble).finally(() => {
+      handshakes.add(-1);
+      this.#arriving.delete(link);
+    });
+    this.#arriving.set(link, done);
   }
 
   #refused(link: ClientLink, refusal: Refusal): void {
@@ -95,8 +124,8 @@ export class Reception {
     });
   }
 
-  /** Never rejects. */
-  async #receive(link: ClientLink, { dialect, acceptProxy }: Listen): Promise<void> {
+  /** Never rejects. `dialect`: of a refusal, as long as the preamble is not read. */
+  async #receive(link: ClientLink, dialect: Dialect, readPreamble: () => Promise<Preamble>): Promise<void> {
     const { handshakeTimeout } = this.#options.config().scp;
     const started = performance.now();
     let late = false;
@@ -105,11 +134,12 @@ export class Reception {
       link.close();
     }, handshakeTimeout);
     try {
-      const before = acceptProxy ? await this.#readProxyHeader(link) : undefined;
-      const record = await readRecord(link, before);
+      const preamble = await readPreamble();
+      dialect = preamble.dialect;
+      const record = await readRecord(link, preamble.rest);
       if (!record) throw new Error("closed by the peer");
       const arrival = { link, dialect, request: parseRequest(record.content), rest: record.rest };
-      await this.#admit(arrival);
+      await this.#admit(arrival, preamble.ofPeer, record.content);
       this.#options.seams.stats.handshake.observe((performance.now() - started) / 1000);
     } catch (error) {
       const reason = late ? `handshake_timeout of ${handshakeTimeout} ms is over` : reasonOf(error);
@@ -129,35 +159,47 @@ export class Reception {
     return read.rest;
   }
 
-  async #admit(arrival: Arrival<NewRequest | ResumeRequest>): Promise<void> {
-    if (isNew(arrival)) this.#open(arrival);
-    else await this.#resume(arrival as Arrival<ResumeRequest>);
+  async #admit(arrival: Arrival<NewRequest | ResumeRequest>, ofPeer: boolean, content: string): Promise<void> {
+    if (isNew(arrival)) return await this.#open(arrival);
+    const resume = arrival as Arrival<ResumeRequest>;
+    const { admission, seams: { cluster } } = this.#options;
+    const owner = ownerOf(resume.request.id, ownerBits(cluster.peers.length || 1));
+    if (!ofPeer) {
+      const refusal = await admission.refusesResume(arrival.link.remote.hostname);
+      if (refusal) throw this.#refusal(refusal);
+      if (owner !== cluster.index && cluster.peers[owner]) return await this.#handOver(resume, owner, content);
+    }
+    await this.#resume(resume);
   }
 
-  #open(arrival: Arrival<NewRequest>): void {
+  async #open(arrival: Arrival<NewRequest>): Promise<void> {
     const { admission, sessions, budget } = this.#options;
-    const { hostname } = arrival.link.remote;
-    const refusal = this.draining
-      ? "draining"
-      : admission.refusesSession(hostname, { sessions: sessions.size, cacheSpent: budget.spent });
-    if (refusal) throw this.#refusal(refusal);
-    sessions.open(arrival, admission.sessionBegun(hostname));
+    if (this.draining) throw this.#refusal("draining");
+    const begun = await admission.begin(arrival.link.remote.hostname, budget.spent);
+    if (typeof begun === "string") throw this.#refusal(begun);
+    sessions.open(arrival, begun.end);
   }
 
   async #resume(arrival: Arrival<ResumeRequest>): Promise<void> {
     const { seams: { stats }, admission, sessions } = this.#options;
-    const { hostname } = arrival.link.remote;
-    const refusal = admission.refusesResume(hostname);
-    if (refusal) throw this.#refusal(refusal);
     try {
       await sessions.resume(arrival);
       countCode(stats.resumes, 200);
     } catch (error) {
       const code = error instanceof ScpError ? error.code : 501;
       countCode(stats.resumes, code);
-      admission.resumeFailed(hostname);
+      admission.resumeFailed(arrival.link.remote.hostname);
       throw error;
     }
+  }
+
+  /** The session is a peer's: the peer goes on from the record. */
+  async #handOver({ link, dialect, rest }: Arrival<ResumeRequest>, owner: number, content: string): Promise<void> {
+    const { peers, secret } = this.#options.seams.cluster;
+    const first = Uint8Array.from([...encodeRecord(content), ...rest]);
+    const preface = { remote: link.remote, local: link.local, dialect };
+    const peer = await connectToPeer(peers[owner]!, { secret, preface, first });
+    this.#relayed.set(link, joinLinks(link, peer).finally(() => this.#relayed.delete(link)));
   }
 
   #refusal(refusal: Refusal): Refused {

@@ -4,7 +4,7 @@ import { accept, answerRecord, type Dialect, type NewRequest, type ResumeRequest
 import type { CacheBudget } from "./cache_budget.ts";
 import type { Seams } from "./seams.ts";
 import { ProxySession } from "./session.ts";
-import { SessionIds } from "./session_ids.ts";
+import { ownerBits, SessionIds } from "./session_ids.ts";
 import type { SessionInfo } from "./session_record.ts";
 import type { Upstreams } from "./upstream.ts";
 
@@ -36,7 +36,8 @@ export class SessionTable {
 
   constructor(options: SessionTableOptions) {
     this.#options = options;
-    this.#ids = new SessionIds(options.seams.randomU64());
+    const { randomU64, cluster: { index: owner, peers } } = options.seams;
+    this.#ids = new SessionIds(randomU64(), { owner, bits: ownerBits(peers.length || 1) });
   }
 
   /** How many there are. */

@@ -34,9 +34,12 @@ export class Upstreams {
   #check: HealthCheck | undefined;
   readonly #seams: UpstreamSeams;
 
-  /** There are none until `reconfigure`. */
-  constructor(seams: UpstreamSeams) {
+  readonly #checks: boolean;
+
+  /** There are none until `reconfigure`. `checks`: whether it is here that hosts are looked at, if they are. */
+  constructor(seams: UpstreamSeams, { checks }: { checks: boolean }) {
     this.#seams = seams;
+    this.#checks = checks;
   }
 
   /** Goes by a configuration from now on. Hosts that stay keep what is known of them; sessions are where they are. */
@@ -45,7 +48,7 @@ export class Upstreams {
     this.#config = config;
     this.#order = orderOf(config.upstreamOption.balance, this.#seams.random);
     this.#hosts = config.hosts.map((host) => {
-      const state = known.get(keyOf(host)) ?? new HostState(host);
+      const state = known.get(keyOf(host)) ?? new HostState(host, this.#seams.shared.host(keyOf(host)));
       known.delete(keyOf(host));
       state.host = host;
       return state;
@@ -80,15 +83,15 @@ export class Upstreams {
   async connect(request: BackendRequest): Promise<Backend> {
     const group = await this.#groupOf(request.target);
     for (const state of this.#candidates(group, request.client.remote.hostname)) {
-      state.sessions++; // from now on, so that several at once see each other
+      state.begin(); // from now on, so that several at once see each other
       try {
         const started = this.#seams.now();
         const link = await reach(state.host.addr, request, this.#config, this.#seams);
         this.#seams.stats.dial.observe((this.#seams.now() - started) / 1000);
         state.succeeded();
-        return { link, address: state.address, release: () => void state.sessions-- };
+        return { link, address: state.address, release: () => state.end() };
       } catch (error) {
-        state.sessions--;
+        state.end();
         if (request.signal.aborted) throw error;
         this.#failed(state, group, request, reasonOf(error));
       }
@@ -100,7 +103,7 @@ export class Upstreams {
   #startChecks(): void {
     const { check } = this.#config.upstreamOption;
     if (!check) { for (const state of this.#hosts) state.unchecked(); }
-    this.#check = check && new HealthCheck(check, () => this.#hosts, this.#seams.log);
+    this.#check = check && this.#checks ? new HealthCheck(check, () => this.#hosts, this.#seams.log) : undefined;
   }
 
   /** Those that are up, then the backups that are up, then, as the last resort, those that are not. */

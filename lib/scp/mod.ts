@@ -8,7 +8,7 @@ export {
   parseResumeAnswer,
   type ResumeRequest,
 } from "./message.ts";
-export { decodeRecord, MAX_RECORD } from "./record.ts";
+export { decodeRecord, encodeRecord, MAX_RECORD } from "./record.ts";
 export { hashkey, hmac64Md5 } from "./hmac64.ts";
 export { Session } from "./session.ts";
 export { accept, answerRecord, request, resumeRecord } from "./handshake.ts";

@@ -72,7 +72,7 @@ Deno.test("a second signal ends the process at once", async () => {
   await backend.accept();
   await goscon.event((e) => e.message === "session new");
   goscon.kill("SIGTERM");
-  await goscon.event((e) => e.message === "stopping");
+  await goscon.event((e) => e.message === "signal received");
   goscon.kill("SIGTERM");
   assert.equal(await goscon.ended(), 1);
   await client.receiveToEnd().catch(() => {});
@@ -81,10 +81,10 @@ Deno.test("a second signal ends the process at once", async () => {
 Deno.test("without a descriptor left for another connection the process waits, and goes on when there is one", {
   ignore: Deno.build.os === "windows",
 }, async () => {
-  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`, { descriptors: 64 });
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`, { descriptors: 80 });
   const address = goscon.addresses[0]!;
   using client = await RawClient.open(address);
-  const silent = await Promise.all(Array.from({ length: 64 }, () => tcp(address)));
+  const silent = await Promise.all(Array.from({ length: 80 }, () => tcp(address)));
   const failed = await goscon.event((e) => e.message === "accept failed");
   assert.match(String(failed.reason), /too many open files/i);
   await client.send(pattern(0, 10));
@@ -93,7 +93,7 @@ Deno.test("without a descriptor left for another connection the process waits, a
   using next = await RawClient.open(address);
   await next.send(pattern(0, 10));
   assertSameBytes(await next.receive(10), pattern(0, 10));
-  goscon.kill("SIGTERM");
+  goscon.kill("SIGINT");
   await Promise.all([client.receiveToEnd(), next.receiveToEnd()]);
   for (const { link } of [client, next]) link.close();
   assert.equal(await goscon.ended(), 0);

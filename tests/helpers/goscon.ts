@@ -42,6 +42,14 @@ export async function runProgram(
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 }
 
+/** With so many threads as the environment says, when it does. */
+function withWorkers(config: string): string {
+  const workers = Deno.env.get("GOSCON_WORKERS");
+  return workers
+    ? `${config.trimEnd()}\n${/^ */.exec(config.split("\n").at(1) ?? "")![0]}workers: ${workers}\n`
+    : config;
+}
+
 /** A line of the JSON log. */
 export type Event = { message: string; [field: string]: unknown };
 
@@ -66,7 +74,7 @@ export class Goscon implements AsyncDisposable {
     options: { descriptors?: number; env?: Record<string, string> } = {},
   ): Promise<Goscon> {
     const file = await Deno.makeTempFile({ suffix: ".yaml" });
-    await Deno.writeTextFile(file, config);
+    await Deno.writeTextFile(file, withWorkers(config));
     const args = ["--config", file, "--log-format", "json", "--log-level", "debug"];
     const child = program(args, { ...options, stdin: "null", stdout: "null", stderr: "piped" }).spawn();
     const goscon = new Goscon(child, file);
@@ -81,7 +89,7 @@ export class Goscon implements AsyncDisposable {
 
   /** Writes another configuration where it reads it from. */
   async rewrite(config: string): Promise<void> {
-    await Deno.writeTextFile(this.#file, config);
+    await Deno.writeTextFile(this.#file, withWorkers(config));
   }
 
   /** Asks the manager, which the configuration must have. */

@@ -43,7 +43,7 @@ Deno.test("least_conn takes the host with the fewest sessions for its weight", (
   const order = orderOf("least_conn", () => 0);
   const taken = Array.from({ length: 8 }, () => {
     const first = [...order([a, b], "x")][0]!;
-    first.sessions++;
+    first.begin();
     return first.host.name;
   });
   assert.deepEqual(taken.toSorted().join(""), "aabbbbbb");

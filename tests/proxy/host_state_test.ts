@@ -52,10 +52,13 @@ Deno.test("checks take a host down and up again after fall and rise in a row", (
 
 Deno.test("hasRoom goes by max_sessions and drain", () => {
   const state = open(2);
-  state.sessions = 1;
+  state.begin();
   assert.equal(state.hasRoom, true);
-  state.sessions = 2;
+  state.begin();
   assert.equal(state.hasRoom, false);
+  state.end();
+  assert.equal(state.hasRoom, true);
+  state.begin();
   state.host = { ...HOST, maxSessions: 0 };
   assert.equal(state.hasRoom, true);
   state.host = { ...HOST, maxSessions: 0, drain: true };
