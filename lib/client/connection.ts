@@ -176,6 +176,7 @@ async function exchange(
   const giveUp = () => abort.abort();
   const deadline = setTimeout(giveUp, handshakeTimeout);
   signal?.addEventListener("abort", giveUp);
+  if (signal?.aborted) giveUp();
   let link: Link | undefined;
   try {
     link = await dial(abort.signal);

@@ -27,8 +27,12 @@ function quantity(form: string, parse: (value: string | number) => number | unde
   );
 }
 
-const time = quantity(TIME_FORM, parseTime, 0);
-const timeNotZero = quantity(TIME_FORM, parseTime, 1);
+/** The longest that a timer can run. */
+const LONGEST_TIME = 2 ** 31 - 1;
+const bounded = (least: 0 | 1) =>
+  v.pipe(quantity(TIME_FORM, parseTime, least), v.maxValue(LONGEST_TIME, "expected at most 24 days: 576h"));
+const time = bounded(0);
+const timeNotZero = bounded(1);
 const size = v.pipe(quantity(SIZE_FORM, parseSize, 1), v.maxValue(2 ** 30, "expected at most 1GiB"));
 
 function whole(what: string, least: number, most: number) {

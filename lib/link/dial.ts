@@ -1,6 +1,6 @@
 import type { Address } from "../config.ts";
 import { formatEndpoint, reasonOf } from "./link.ts";
-import { SocketLink, TcpLink } from "./tcp.ts";
+import { SocketLink, tune } from "./tcp.ts";
 
 /** An address outside of this process. */
 export type SocketAddress = Exclude<Address, { kind: "builtin" }>;
@@ -8,7 +8,7 @@ export type SocketAddress = Exclude<Address, { kind: "builtin" }>;
 export interface DialOptions {
   /** Milliseconds for the look-up of a name, and again for each of its addresses. */
   timeout: number;
-  /** See `TcpLink`. */
+  /** See `tune`. */
   keepAlive: boolean;
   /** Gives the dialling up. */
   signal?: AbortSignal;
@@ -30,7 +30,8 @@ export async function dial(address: SocketAddress, options: DialOptions): Promis
   for (const ip of isIp(hostname) ? [hostname] : await lookUp(hostname, options)) {
     try {
       const conn = await withDeadline((signal) => Deno.connect({ hostname: ip, port, signal }), options);
-      return new TcpLink(conn, options);
+      tune(conn, options.keepAlive);
+      return new SocketLink(conn);
     } catch (error) {
       failures.push(`${formatEndpoint({ hostname: ip, port })}: ${reasonOf(error)}`);
     }
@@ -46,6 +47,7 @@ function isIp(hostname: string): boolean {
 export function lookUp(hostname: string, options: DialOptions): Promise<string[]> {
   const { lookup = systemLookup } = options;
   return withDeadline((signal) => {
+    signal.throwIfAborted();
     const aborted = Promise.withResolvers<never>();
     signal.addEventListener("abort", () => aborted.reject(signal.reason));
     return Promise.race([lookup(hostname), aborted.promise]);

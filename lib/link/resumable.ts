@@ -74,14 +74,19 @@ export class ResumableStream implements Link {
    */
   async attach(link: Link, { first, rest }: Attachment): Promise<boolean> {
     this.#link = link;
-    this.#rest = rest;
+    // An empty part of it would keep the whole buffer of the handshake.
+    this.#rest = rest.length > 0 ? rest : NOTHING;
     return await this.#write(link, async () => {
       for (const bytes of first) await writeAll(link, bytes);
       if (this.#finished) await link.closeWrite();
     });
   }
 
-  /** As a link's; `null` when the stream has ended. Rejects with the error it ended with, if any. */
+  /**
+   * As a link's; `null` when the stream has ended. Rejects with the error it ended with, if any.
+   *
+   * One function, as `write` is: each that awaited another would cost every message a turn, and every idle stream its memory.
+   */
   async read(buffer: Uint8Array): Promise<number | null> {
     for (;;) {
       if (this.#ended) return this.#end();
@@ -90,10 +95,19 @@ export class ResumableStream implements Link {
         await this.#changed.wait();
         continue;
       }
-      const n = this.#takeRest(buffer) || await this.#readLink(link, buffer);
-      if (n === 0) continue;
-      this.session.open(buffer.subarray(0, n));
-      return n;
+      const rest = this.#takeRest(buffer);
+      if (rest > 0) return this.#open(buffer, rest);
+      this.#reading = true;
+      try {
+        const n = await link.read(buffer);
+        if (n !== null) return this.#open(buffer, n);
+        this.#lose(link, "closed by the peer", true);
+      } catch (error) {
+        this.#lose(link, reasonOf(error));
+      } finally {
+        this.#reading = false;
+        this.#changed.notify();
+      }
     }
   }
 
@@ -110,7 +124,17 @@ export class ResumableStream implements Link {
         continue;
       }
       this.session.seal(bytes);
-      await this.#write(link, () => writeAll(link, bytes));
+      this.#writing = true;
+      try {
+        for (let taken = 0; taken < bytes.length;) {
+          taken += await link.write(taken === 0 ? bytes : bytes.subarray(taken));
+        }
+      } catch (error) {
+        this.#lose(link, reasonOf(error));
+      } finally {
+        this.#writing = false;
+        this.#changed.notify();
+      }
       return bytes.length;
     }
   }
@@ -143,28 +167,17 @@ export class ResumableStream implements Link {
     return null;
   }
 
+  #open(buffer: Uint8Array, n: number): number {
+    this.session.open(buffer.subarray(0, n));
+    return n;
+  }
+
   #takeRest(buffer: Uint8Array): number {
     const part = this.#rest.subarray(0, buffer.length);
     if (part.length === 0) return 0;
     buffer.set(part);
-    this.#rest = this.#rest.subarray(part.length);
+    this.#rest = part.length < this.#rest.length ? this.#rest.subarray(part.length) : NOTHING;
     return part.length;
-  }
-
-  /** 0: the link was lost. */
-  async #readLink(link: Link, buffer: Uint8Array): Promise<number> {
-    this.#reading = true;
-    try {
-      const n = await link.read(buffer);
-      if (n === null) this.#lose(link, "closed by the peer", true);
-      return n ?? 0;
-    } catch (error) {
-      this.#lose(link, reasonOf(error));
-      return 0;
-    } finally {
-      this.#reading = false;
-      this.#changed.notify();
-    }
   }
 
   /** Whether the link took it all. */

@@ -1,4 +1,4 @@
-import type { ClientLink, Endpoint, Link } from "./link.ts";
+import { type ClientLink, type Endpoint, type Link, unmapped } from "./link.ts";
 
 /** A link over a TCP or Unix socket, which it owns. */
 export class SocketLink implements Link {
@@ -45,13 +45,21 @@ export class TcpLink extends SocketLink implements ClientLink {
     super(conn, onClose);
     this.remote = endpointOf(conn.remoteAddr);
     this.local = endpointOf(conn.localAddr);
-    if (!("setNoDelay" in conn)) return;
+    if ("setNoDelay" in conn) tune(conn, keepAlive);
+  }
+}
+
+/** What holds for every TCP connection: nothing waits for more to come. */
+export function tune(conn: Deno.TcpConn, keepAlive: boolean): void {
+  try {
     conn.setNoDelay(true);
     if (keepAlive) conn.setKeepAlive(true);
+  } catch {
+    // It was reset meanwhile: who reads it will know.
   }
 }
 
 /** On a listener of both families IPv4 addresses come as IPv6: here they are what they are. */
 function endpointOf({ hostname, port }: Deno.NetAddr): Endpoint {
-  return { hostname: hostname.replace(/^::ffff:(?=\d+\.)/i, ""), port };
+  return { hostname: unmapped(hostname), port };
 }

@@ -10,11 +10,13 @@ import {
   type SessionQuery,
   type Snapshot,
 } from "./data_plane.ts";
-import { Listener } from "./listener.ts";
+import { isSameAddress, type Listener, type ListenerOptions, serves } from "./listener.ts";
 import { Reception } from "./reception.ts";
 import type { Seams } from "./seams.ts";
 import type { SessionInfo } from "./session_record.ts";
 import { SessionTable } from "./session_table.ts";
+import { TcpListener } from "./tcp_listener.ts";
+import { TlsListener } from "./tls_listener.ts";
 import { Stats } from "./stats.ts";
 import { Upstreams } from "./upstream.ts";
 import { Visitors } from "./visitors.ts";
@@ -37,6 +39,8 @@ export class Proxy implements DataPlane {
   readonly #timers: ReturnType<typeof setInterval>[];
   readonly #peerListener: Listener | undefined;
   #listeners: Listener[] = [];
+  /** Settles when clients can connect to every listener. */
+  readonly ready: Promise<void>;
 
   /** Use `startProxy`. */
   constructor(config: Config, seams: Seams) {
@@ -53,6 +57,7 @@ export class Proxy implements DataPlane {
     const peer = cluster.peers[cluster.index];
     this.#peerListener = peer && this.#listenForPeers(peer);
     this.#listeners = this.#listenAll(config.listen);
+    this.ready = this.#acceptOn(this.#listeners);
     this.#upstreams.reconfigure(config);
     this.#timers = [setInterval(() => this.#look(), LOOK), setInterval(lateness(seams.stats), LAG)];
   }
@@ -84,10 +89,11 @@ export class Proxy implements DataPlane {
   async reconfigure(config: Config): Promise<void> {
     const left = [...this.#listeners];
     const plan = config.listen.map((listen) => {
-      const at = left.findIndex((listener) => listener.serves(listen));
+      const at = left.findIndex((listener) => serves(listener, listen));
       return { listen, listener: at < 0 ? undefined : left.splice(at, 1)[0] };
     });
     const opened = this.#listenAll(plan.filter(({ listener }) => !listener).map(({ listen }) => listen));
+    const accepting = this.#acceptOn(opened);
     this.#listeners = plan.map(({ listener }) => listener ?? opened.shift()!);
     this.#config = config;
     this.#budget.limit = config.limits.cacheBytes;
@@ -95,7 +101,7 @@ export class Proxy implements DataPlane {
     this.#admission.reconfigure(config);
     this.#upstreams.reconfigure(config);
     for (const { listen, listener } of plan) listener?.reconfigure(listen);
-    await Promise.all(left.map((listener) => listener.close()));
+    await Promise.all([accepting, ...left.map((listener) => listener.close())]);
   }
 
   drain(): Promise<void> {
@@ -147,29 +153,30 @@ export class Proxy implements DataPlane {
 
   /** The port to listen on: that of the listener whose place is taken, or a free one. */
   #portOf(listen: Listen): number {
-    return this.#listeners.find((listener) => listener.isAt(listen))?.address.port ?? this.#seams.portOf(listen);
+    return this.#listeners.find((listener) => isSameAddress(listener.listen, listen))?.address.port ??
+      this.#seams.portOf(listen);
   }
 
   #listenForPeers(at: Endpoint): Listener {
     const listen: Listen = { ...at, dialect: "goscon", acceptProxy: false, trusted: [] };
-    const listener = new Listener(listen, at.port, {
+    const listener = openListener(listen, at.port, {
       onConnection: (link) => this.#reception.welcomePeer(link),
       keepAlive: () => false,
       log: this.#seams.log,
       // These are connections of clients that are counted already.
       stats: new Stats(),
     });
-    listener.accept();
+    void listener.accept();
     return listener;
   }
 
-  /** All of them, which accept, or none. */
+  /** All of them, or none. */
   #listenAll(listens: readonly Listen[]): Listener[] {
     const listeners: Listener[] = [];
     try {
       for (const listen of listens) {
         listeners.push(
-          new Listener(listen, this.#portOf(listen), {
+          openListener(listen, this.#portOf(listen), {
             onConnection: (link, listen) => this.#reception.welcome(link, listen),
             keepAlive: () => this.#config.tcpOption.keepalive,
             log: this.#seams.log,
@@ -181,9 +188,17 @@ export class Proxy implements DataPlane {
       for (const listener of listeners) void listener.close();
       throw error;
     }
-    for (const listener of listeners) listener.accept();
     return listeners;
   }
+
+  async #acceptOn(listeners: readonly Listener[]): Promise<void> {
+    await Promise.all(listeners.map((listener) => listener.accept()));
+  }
+}
+
+/** Has an address from now on, and accepts on it when told so. `port`: the one to have. Throws when it cannot be had. */
+function openListener(listen: Listen, port: number, options: ListenerOptions): Listener {
+  return listen.tls ? new TlsListener(listen, port, options) : new TcpListener(listen, port, options);
 }
 
 /** Observes, each time that it is called when it should be, how late that is. */

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { Endpoint } from "../link/link.ts";
+import { type Endpoint, unmapped } from "../link/link.ts";
 import { SIGNATURE, TCP4, TCP6 } from "./proxy_protocol.ts";
 
 /** The longest line of version 1, its line end included. */
@@ -41,7 +41,7 @@ function decodeV1(bytes: Uint8Array): ProxyHeader | undefined {
   const isRight = version !== 0 && isIP(remoteIp) === version && isIP(localIp) === version &&
     ports.every((port) => port <= 65535);
   if (!isRight) throw malformed();
-  const [remote, local] = [remoteIp, localIp].map((hostname, i) => ({ hostname, port: ports[i]! }));
+  const [remote, local] = [remoteIp, localIp].map((ip, i) => ({ hostname: unmapped(ip), port: ports[i]! }));
   return { size, client: { remote: remote!, local: local! } };
 }
 
@@ -69,7 +69,7 @@ function ipOf(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
   const groups = Array.from({ length: 8 }, (_, i) => (bytes[2 * i]! << 8 | bytes[2 * i + 1]!).toString(16));
   // The URL standard writes an IPv6 address in its shortest form.
-  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+  return unmapped(new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1));
 }
 
 function malformed(): Error {

@@ -1,5 +1,5 @@
 /** A pending read holds its buffer: what an idle connection costs. */
-const LEAST = 1024;
+const LEAST = 256;
 /** Reads that could have done with a much smaller buffer, in a row, before it shrinks. */
 const PATIENCE = 16;
 

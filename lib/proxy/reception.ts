@@ -188,7 +188,9 @@ export class Reception {
     } catch (error) {
       const code = error instanceof ScpError ? error.code : 501;
       countCode(stats.resumes, code);
-      admission.resumeFailed(arrival.link.remote.hostname);
+      // Honest clients learn by a 404 that their session has ended, and a 403 or 406 takes the right key.
+      const guessed = code === 401 || (code === 404 && !sessions.endedLately(arrival.request.id));
+      if (guessed) admission.resumeFailed(arrival.link.remote.hostname);
       throw error;
     }
   }
@@ -224,7 +226,8 @@ async function refuse(link: ClientLink, error: unknown, dialect: Dialect): Promi
   if (code) {
     await writeAll(link, answerRecord({ received: 0, code }, dialect)).catch(() => {});
     // Who is refused for want of room is not to take more of it.
-    if (!(error instanceof Refused)) await lingeringClose(link);
+    if (error instanceof Refused) await link.closeWrite().catch(() => {});
+    else await lingeringClose(link);
   }
   link.close();
 }

@@ -1,4 +1,4 @@
-import { type ClientLink, type Endpoint, formatEndpoint, LINGER, type Link, reasonOf, writeAll } from "../link/link.ts";
+import { type ClientLink, type Endpoint, formatEndpoint, LINGER, type Link, reasonOf } from "../link/link.ts";
 import { ResumableStream } from "../link/resumable.ts";
 import { type Code, type ResumeRequest, ScpError, type Session } from "../scp/mod.ts";
 import { pump } from "./relay.ts";
@@ -28,7 +28,8 @@ export class ProxySession {
   readonly #stream: ResumableStream;
   readonly #context: SessionContext;
   readonly #record: SessionRecord;
-  readonly #dialling = new AbortController();
+  /** Gives the dialling up; missing when there is nothing to give up. */
+  #dialling: AbortController | undefined = new AbortController();
   #backend: Backend | undefined;
   /** A write to the backend is under way. */
   #feeding = false;
@@ -66,7 +67,9 @@ export class ProxySession {
     if (!answered) return this.#end("unanswered");
     try {
       const client = { remote: link.remote, local: link.local, sessionId: this.id };
-      this.#backend = await this.#context.connect({ target, flag, client, signal: this.#dialling.signal });
+      const { signal } = this.#dialling!;
+      this.#backend = await this.#context.connect({ target, flag, client, signal });
+      this.#dialling = undefined;
     } catch (error) {
       return this.#end("no_upstream", reasonOf(error));
     }
@@ -94,12 +97,16 @@ export class ProxySession {
   ): Promise<void> {
     this.#session.authorize(request);
     const turn = ++this.#turn;
+    // Before the client counts as away: then its cache could be the one that gives way to `limits.cache_bytes`. Nothing is
+    // sealed from here to the attachment, so these stay the right bytes.
+    const missing = this.#missing(request.received);
     await this.#stream.detach(`replaced by ${formatEndpoint(link.remote)}`);
     if (turn !== this.#turn) throw this.#refusal(403, "a later resume overtook this one");
     if (this.#stream.ended) throw this.#refusal(404, "the session has ended");
-    const missing = this.#missing(request.received);
     const resent = missing.reduce((sum, { length }) => sum + length, 0);
     clearTimeout(this.#timer);
+    // The backend has ended: the client is given the time again, to take the rest.
+    if (this.#stream.finished) this.#endAfterReuseTime("upstream_closed");
     this.#record.resumed(link.remote, resent);
     void this.#stream.attach(link, { first: [answer(this.#session.receivedOnWire), ...missing], rest });
   }
@@ -126,7 +133,9 @@ export class ProxySession {
    */
   look(readTimeout: number): void {
     const silence = this.#record.silence();
-    if (readTimeout === 0 || silence < readTimeout || !this.#stream.attached) return;
+    // While its bytes wait for the backend nothing more is read of it: that is not its silence.
+    if (readTimeout === 0 || silence < readTimeout || !this.#backend || this.#feeding) return;
+    if (!this.#stream.attached) return;
     void this.#stream.detach(`nothing was received for ${readTimeout} ms (read_timeout)`);
   }
 
@@ -140,6 +149,7 @@ export class ProxySession {
       const missing = this.#session.missing(received);
       if (missing.length > 0 || !this.#stream.finished) return missing;
     } catch (error) {
+      this.#context.stats.reuseFails++;
       this.#end("not_resumable", reasonOf(error));
       throw error;
     }
@@ -154,39 +164,55 @@ export class ProxySession {
     return new ScpError(code, detail);
   }
 
-  async #pumpUp(backend: Link): Promise<void> {
-    // After the backend is gone, what the client sends is read and forgotten, until the client has seen the end.
-    await pump(this.#stream, async (bytes) => {
-      if (this.#fed) return;
-      this.#feeding = true;
-      const taken = await writeOrGiveUp(backend, bytes);
-      this.#feeding = false;
-      if (!taken || this.#stopping) this.#endOfInput(backend);
-    });
-    this.#endOfInput(backend);
+  #pumpUp(backend: Link): Promise<void> {
+    // A backend that is an SCP proxy itself takes no more at once than it can send again, which is the same as for clients.
+    return pump(this.#stream, (bytes) => this.#toBackend(backend, bytes), this.#context.cacheSize).then(() =>
+      this.#endOfInput(backend)
+    );
   }
 
-  async #pumpDown(backend: Link): Promise<void> {
-    let kind: EndKind = "upstream_closed";
-    let reason = END_REASONS[kind];
+  #pumpDown(backend: Link): Promise<void> {
+    return pump(backend, (bytes) => this.#toClient(bytes), this.#context.cacheSize).then(
+      () => this.#upstreamEnded(backend, "upstream_closed", END_REASONS.upstream_closed),
+      (error) => this.#upstreamEnded(backend, "upstream_failed", `${END_REASONS.upstream_failed}: ${reasonOf(error)}`),
+    );
+  }
+
+  /** After the backend is gone, what the client sends is forgotten, until the client has seen the end. */
+  async #toBackend(backend: Link, bytes: Uint8Array): Promise<void> {
+    if (this.#fed) return;
+    this.#feeding = true;
+    let gone = false;
     try {
-      await pump(backend, (bytes) => this.#toClient(bytes), this.#context.cacheSize);
-    } catch (error) {
-      kind = "upstream_failed";
-      reason = `${END_REASONS[kind]}: ${reasonOf(error)}`;
+      for (let taken = 0; taken < bytes.length;) {
+        taken += await backend.write(taken === 0 ? bytes : bytes.subarray(taken));
+      }
+    } catch {
+      gone = true;
     }
+    this.#feeding = false;
+    if (gone || this.#stopping) this.#endOfInput(backend);
+  }
+
+  async #upstreamEnded(backend: Link, kind: EndKind, reason: string): Promise<void> {
     this.#fed = true;
     backend.close();
     if (this.#stream.ended) return;
     this.#record.log("upstream closed", { reason });
-    await this.#stream.closeWrite();
-    this.#endAfterReuseTime(kind, reason);
+    const told = this.#stream.closeWrite();
+    // A client that is away has its time already, from its loss on.
+    if (this.#stream.attached) this.#endAfterReuseTime(kind, reason);
+    await told;
   }
 
-  /** What the backend sends after the session has ended is forgotten. */
+  /** What the backend sends after the session has ended is forgotten, as is what it sent while the session ended. */
   async #toClient(bytes: Uint8Array): Promise<void> {
     if (this.#stream.ended) return;
-    await this.#stream.write(bytes).catch(() => {});
+    try {
+      await this.#stream.write(bytes);
+    } catch {
+      return;
+    }
     this.#record.account();
   }
 
@@ -212,20 +238,10 @@ export class ProxySession {
     if (this.#stream.ended) return;
     this.#stream.end();
     clearTimeout(this.#timer);
-    this.#dialling.abort();
+    this.#dialling?.abort("the session has ended");
     const { link } = this.#backend ?? {};
     if (link) this.#timer = setTimeout(() => link.close(), LINGER);
     this.#record.ended(kind, reason);
     this.#context.onEnded();
-  }
-}
-
-/** Whether all was written. */
-async function writeOrGiveUp(link: Link, bytes: Uint8Array): Promise<boolean> {
-  try {
-    await writeAll(link, bytes);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -55,7 +55,8 @@ export class SessionRecord implements CacheHolder {
   #client: Endpoint;
   #target = "";
   #upstream = "none";
-  #lastSeen = Date.now();
+  /** When its client was last heard of, by a clock that nobody sets. */
+  #heardAt = performance.now();
   /** Bytes received when it was last looked at. */
   #receivedThen = 0;
   #lostAt = 0;
@@ -91,7 +92,7 @@ export class SessionRecord implements CacheHolder {
     this.#client = client;
     this.#resumes++;
     this.#resent += resent;
-    this.#lastSeen = Date.now();
+    this.#heardAt = performance.now();
     const gap = performance.now() - this.#lostAt;
     const { stats, budget } = this.#books;
     budget.cameBack(this);
@@ -136,9 +137,9 @@ export class SessionRecord implements CacheHolder {
   /** Looks whether the client was heard of since the last look. Gives for how many milliseconds it was not. */
   silence(): number {
     const { received } = this.#session;
-    if (received !== this.#receivedThen) this.#lastSeen = Date.now();
+    if (received !== this.#receivedThen) this.#heardAt = performance.now();
     this.#receivedThen = received;
-    return Date.now() - this.#lastSeen;
+    return performance.now() - this.#heardAt;
   }
 
   /** How it is now. */
@@ -151,7 +152,7 @@ export class SessionRecord implements CacheHolder {
       target: this.#target,
       dialect: this.#session.dialect,
       since: this.#begun,
-      lastSeen: this.#lastSeen,
+      lastSeen: Math.round(Date.now() - (performance.now() - this.#heardAt)),
       ...this.#bytes(),
       cache: this.#session.cacheInUse,
       resumes: this.#resumes,

@@ -8,6 +8,9 @@ import { ownerBits, SessionIds } from "./session_ids.ts";
 import type { SessionInfo } from "./session_record.ts";
 import type { Upstreams } from "./upstream.ts";
 
+/** How many of the sessions that have ended are remembered. */
+const MOST_REMEMBERED = 10_000;
+
 /** A request, with the connection it came on. */
 export interface Arrival<Request> {
   link: ClientLink;
@@ -31,6 +34,8 @@ export class SessionTable {
   readonly #options: SessionTableOptions;
   readonly #ids: SessionIds;
   readonly #sessions = new Map<number, ProxySession>();
+  /** The ids of the sessions that ended last, in that order. */
+  readonly #ended = new Set<number>();
   /** Sessions that are not closed whole, with what settles when they are: an ended one is, when its backend is. */
   readonly #running = new Map<ProxySession, Promise<void>>();
 
@@ -69,6 +74,7 @@ export class SessionTable {
       connect: (backendRequest) => upstreams.connect(backendRequest),
       onEnded: () => {
         this.#sessions.delete(id);
+        this.#remember(id);
         onEnded();
       },
     });
@@ -85,6 +91,11 @@ export class SessionTable {
     if (!session) throw new ScpError(404, `no session ${request.id}`);
     const answer = (received: number) => answerRecord({ received, code: 200 }, dialect);
     await session.resume(link, { request, rest, answer });
+  }
+
+  /** Whether a session of that id has ended not long ago. */
+  endedLately(id: number): boolean {
+    return this.#ended.has(id);
   }
 
   /** Looks at every session: to be called about once a second. */
@@ -106,6 +117,12 @@ export class SessionTable {
   /** Settles when all are closed whole. */
   async closed(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running.values());
+  }
+
+  #remember(id: number): void {
+    this.#ended.add(id);
+    const [oldest] = this.#ended;
+    if (this.#ended.size > MOST_REMEMBERED) this.#ended.delete(oldest!);
   }
 
   #freshId(): number {

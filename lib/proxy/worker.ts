@@ -22,7 +22,7 @@ let proxy: Proxy;
 
 /** What the maker of a worker may ask of it; first of all, to `start`. */
 const methods = {
-  start({ config, cluster, shared }: WorkerOptions): void {
+  start({ config, cluster, shared }: WorkerOptions): Promise<void> {
     const log = openLog(config.log);
     logInternalErrors(log);
     proxy = startProxy(config, {
@@ -32,6 +32,7 @@ const methods = {
       gate,
       portOf: ({ port }) => port,
     });
+    return proxy.ready;
   },
   snapshot: () => proxy.snapshot(),
   sessions: (query: SessionQuery) => proxy.sessions(query),
