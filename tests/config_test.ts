@@ -230,6 +230,28 @@ Deno.test("parseConfig() reads times and sizes with and without units", () => {
   }
 });
 
+Deno.test("parseConfig() refuses times that no timer can run for", () => {
+  const keys = [
+    "scp: {handshake_timeout: TIME}",
+    "scp: {reuse_time: TIME}",
+    "tcp_option: {read_timeout: TIME}",
+    "tcp_option: {keepalive_interval: TIME}",
+    "upstream_option: {connect_timeout: TIME}",
+    "upstream_option: {check: {interval: TIME}}",
+    "upstream_option: {check: {timeout: TIME}}",
+    "drain_timeout: TIME",
+    "shutdown_timeout: TIME",
+  ];
+  for (const key of keys) {
+    for (const long of ["2147483648ms", "2147484", "597h"]) {
+      const faults = faultsOf(HOSTS + key.replace("TIME", long));
+      assert.equal(faults.length, 1, key);
+      assert.match(faults[0]!, /^f\.yaml:2:\d+: [a-z_.]+: expected at most 24 days/, key);
+    }
+    parsed(HOSTS + key.replace("TIME", "2147483647ms"));
+  }
+});
+
 Deno.test("parseConfig() refuses what is no address or network, a manager that anybody could reach, and unbelievable proxies", () => {
   for (const bad of ["10.0.0.0/33", "10.0.0", "::/129", "name", "10.0.0.0/8/8", "5"]) {
     assert.match(faultsOf(`${HOSTS}deny: ["${bad}"]`).join(), /^f\.yaml:2:8: deny\[0\]: expected an IP address/, bad);
@@ -279,7 +301,7 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
         dialect: port % 2 ? "goscon" as const : "plain" as const,
         acceptProxy: port % 3 === 0,
         trusted: port % 3 === 0 ? ["10.0.0.0/8", "fe80::/10"] : [],
-        ...(port % 5 === 0 && { tls: { certFile: "a.pem", keyFile: "b.pem", cert: "", key: "" } }),
+        ...(port % 3 !== 0 && port % 5 === 0 && { tls: { certFile: "a.pem", keyFile: "b.pem", cert: "", key: "" } }),
       }))
     ),
     manager: fc.record({ hostname: fc.constantFrom("127.0.0.1", "::1"), port }),
@@ -297,9 +319,9 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
     }, { requiredKeys: ["net", "balance", "connectTimeout", "announce", "sprotoType"] }) as fc.Arbitrary<
       Config["upstreamOption"]
     >,
-    hosts: fc.array(
+    hosts: fc.uniqueArray(
       fc.record({ name, addr, weight: count, backup: fc.boolean(), drain: fc.boolean(), maxSessions: fc.nat() }),
-      { minLength: 1, maxLength: 3 },
+      { minLength: 1, maxLength: 3, selector: ({ name, addr }) => `${name} ${JSON.stringify(addr)}` },
     ),
     limits: fc.record({
       sessions: fc.nat(),

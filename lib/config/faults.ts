@@ -119,6 +119,16 @@ export function meaningless(input: Anything, document: Document): Fault[] {
     if (!before || String(address).endsWith(":0")) return;
     faults.push(faultAt(document, path, `${address} is listened on already, by ${formatPath(before[0])}`));
   });
+  const named = (Array.isArray(hosts) ? hosts : []).map((host: Anything) => `${host?.name ?? ""} ${host?.addr}`);
+  named.forEach((name, i) => {
+    const first = named.indexOf(name);
+    if (first < i) faults.push(faultAt(document, ["hosts", i], `has the name and addr of hosts[${first}]`));
+  });
+  list.forEach((entry: Anything, i: number) => {
+    if (!entry?.tls || entry.accept_proxy !== true) return;
+    const text = "the header of the PROXY protocol comes before TLS: let the proxy in front end it";
+    faults.push(faultAt(document, ["listen", i, "accept_proxy"], text));
+  });
   list.forEach((entry: Anything, i: number) => {
     if (entry?.accept_proxy !== true || entry.trusted?.length > 0) return;
     const text = "expected `trusted`: the addresses of the proxies that tell who the client is";

@@ -6,14 +6,13 @@ import type { Link } from "./link.ts";
 export class StreamLink implements Link {
   readonly #stream: Duplex;
   readonly #changed = new Condition();
-  /** Rejects when the stream is gone: one that is destroyed may forget to say so of a write. */
-  readonly #gone = Promise.withResolvers<never>();
+  /** Settles the write that is pending: a stream that is destroyed may forget to. */
+  #giveUp: (error: Error) => void = () => {};
   #error: Error | undefined;
   #ended = false;
 
   constructor(stream: Duplex) {
     this.#stream = stream;
-    this.#gone.promise.catch(() => {});
     stream.on("readable", () => this.#changed.notify());
     stream.on("end", () => {
       this.#ended = true;
@@ -37,15 +36,11 @@ export class StreamLink implements Link {
   }
 
   write(bytes: Uint8Array): Promise<number> {
-    const written = new Promise<number>((resolve, reject) => {
-      this.#stream.write(bytes, (error) => error ? reject(error) : resolve(bytes.length));
-    });
-    return Promise.race([written, this.#gone.promise]);
+    return this.#settled((done) => this.#stream.write(bytes, done), bytes.length);
   }
 
   closeWrite(): Promise<void> {
-    const told = new Promise<void>((resolve) => this.#stream.end(() => resolve()));
-    return Promise.race([told, this.#gone.promise]);
+    return this.#settled((done) => this.#stream.end(done), undefined);
   }
 
   close(): void {
@@ -53,9 +48,18 @@ export class StreamLink implements Link {
     this.#fail(new Error("the connection is closed"));
   }
 
+  /** Rejects too when the stream fails meanwhile, or has. */
+  #settled<T>(start: (done: (error?: Error | null) => void) => void, value: T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#error) return reject(this.#error);
+      this.#giveUp = reject;
+      start((error) => error ? reject(error) : resolve(value));
+    });
+  }
+
   #fail(error: Error): void {
     this.#error ??= error;
-    this.#gone.reject(error);
+    this.#giveUp(error);
     this.#changed.notify();
   }
 }

@@ -39,6 +39,7 @@ export class Proxy implements DataPlane {
   readonly #timers: ReturnType<typeof setInterval>[];
   readonly #peerListener: Listener | undefined;
   #listeners: Listener[] = [];
+  #stopped = false;
   /** Settles when clients can connect to every listener. */
   readonly ready: Promise<void>;
 
@@ -87,12 +88,13 @@ export class Proxy implements DataPlane {
   }
 
   async reconfigure(config: Config): Promise<void> {
+    if (this.#stopped) throw new Error("Cannot go by another configuration: the proxy has been stopped");
     const left = [...this.#listeners];
     const plan = config.listen.map((listen) => {
       const at = left.findIndex((listener) => serves(listener, listen));
       return { listen, listener: at < 0 ? undefined : left.splice(at, 1)[0] };
     });
-    const opened = this.#listenAll(plan.filter(({ listener }) => !listener).map(({ listen }) => listen));
+    const opened = this.#listenAll(plan.filter(({ listener }) => !listener).map(({ listen }) => listen), left);
     const accepting = this.#acceptOn(opened);
     this.#listeners = plan.map(({ listener }) => listener ?? opened.shift()!);
     this.#config = config;
@@ -110,6 +112,7 @@ export class Proxy implements DataPlane {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#timers.forEach(clearInterval);
     this.#upstreams.stop();
     const closed = [...this.#listeners, this.#peerListener].map((listener) => listener?.close());
@@ -151,10 +154,12 @@ export class Proxy implements DataPlane {
     };
   }
 
-  /** The port to listen on: that of the listener whose place is taken, or a free one. */
-  #portOf(listen: Listen): number {
-    return this.#listeners.find((listener) => isSameAddress(listener.listen, listen))?.address.port ??
-      this.#seams.portOf(listen);
+  /** The port to listen on: that of the listener whose place is taken, or one that strangers do not have. */
+  #portOf(listen: Listen, replaced: readonly Listener[]): number {
+    const same = replaced.find((listener) => isSameAddress(listener.listen, listen));
+    if (same) return same.address.port;
+    const isOurs = this.#listeners.some(({ address }) => address.port === listen.port);
+    return isOurs ? listen.port : this.#seams.portOf(listen);
   }
 
   #listenForPeers(at: Endpoint): Listener {
@@ -171,12 +176,12 @@ export class Proxy implements DataPlane {
   }
 
   /** All of them, or none. */
-  #listenAll(listens: readonly Listen[]): Listener[] {
+  #listenAll(listens: readonly Listen[], replaced: readonly Listener[] = []): Listener[] {
     const listeners: Listener[] = [];
     try {
       for (const listen of listens) {
         listeners.push(
-          openListener(listen, this.#portOf(listen), {
+          openListener(listen, this.#portOf(listen, replaced), {
             onConnection: (link, listen) => this.#reception.welcome(link, listen),
             keepAlive: () => this.#config.tcpOption.keepalive,
             log: this.#seams.log,

@@ -35,14 +35,20 @@ export interface UpstreamSeams {
 }
 
 /** `upstream_option.resolv`: the addresses of what the name stands for, when it fits the pattern and the DNS knows it. */
-export async function resolve(name: string, config: Config, seams: UpstreamSeams): Promise<Address[] | undefined> {
+export async function resolve(
+  name: string,
+  config: Config,
+  seams: UpstreamSeams,
+  signal: AbortSignal,
+): Promise<Address[] | undefined> {
   const rule = config.upstreamOption.resolv;
   if (!rule || !new RegExp(rule.pattern).test(name)) return undefined;
   const hostname = rule.prefix + name + rule.suffix;
   try {
-    const ips = await lookUp(hostname, dialOptions(config, seams));
+    const ips = await lookUp(hostname, dialOptions(config, seams, signal));
     return ips.map((ip) => ({ kind: "tcp", hostname: ip, port: rule.port }));
   } catch (error) {
+    signal.throwIfAborted();
     seams.log.warning("upstream name unknown", { name, hostname, reason: reasonOf(error) });
     return undefined;
   }

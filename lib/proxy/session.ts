@@ -36,6 +36,8 @@ export class ProxySession {
   /** The backend gets no more. */
   #fed = false;
   #stopping = false;
+  /** What the backend ended with. */
+  #upstreamEnd: [kind: EndKind, reason: string] = ["upstream_closed", END_REASONS.upstream_closed];
   /** The one timer: until `reuse_time` is over, while there is no client or no backend. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** The resume that was authorised last: an earlier one that still waits has been overtaken. */
@@ -106,7 +108,7 @@ export class ProxySession {
     const resent = missing.reduce((sum, { length }) => sum + length, 0);
     clearTimeout(this.#timer);
     // The backend has ended: the client is given the time again, to take the rest.
-    if (this.#stream.finished) this.#endAfterReuseTime("upstream_closed");
+    if (this.#stream.finished) this.#endAfterReuseTime(...this.#upstreamEnd);
     this.#record.resumed(link.remote, resent);
     void this.#stream.attach(link, { first: [answer(this.#session.receivedOnWire), ...missing], rest });
   }
@@ -132,10 +134,10 @@ export class ProxySession {
    * without a byte from the client after which its connection counts as lost; 0: it never does.
    */
   look(readTimeout: number): void {
-    const silence = this.#record.silence();
     // While its bytes wait for the backend nothing more is read of it: that is not its silence.
-    if (readTimeout === 0 || silence < readTimeout || !this.#backend || this.#feeding) return;
-    if (!this.#stream.attached) return;
+    const heard = !this.#backend || this.#feeding;
+    const silence = this.#record.silence(heard);
+    if (readTimeout === 0 || silence < readTimeout || !this.#stream.attached) return;
     void this.#stream.detach(`nothing was received for ${readTimeout} ms (read_timeout)`);
   }
 
@@ -154,7 +156,7 @@ export class ProxySession {
       throw error;
     }
     // The client has all there was: an answer of 200 would only make it come again.
-    this.#end("upstream_closed");
+    this.#end(...this.#upstreamEnd);
     throw this.#refusal(404, "the session has come to its end");
   }
 
@@ -196,6 +198,7 @@ export class ProxySession {
 
   async #upstreamEnded(backend: Link, kind: EndKind, reason: string): Promise<void> {
     this.#fed = true;
+    this.#upstreamEnd = [kind, reason];
     backend.close();
     if (this.#stream.ended) return;
     this.#record.log("upstream closed", { reason });
@@ -225,7 +228,8 @@ export class ProxySession {
   #lost(reason: string): void {
     this.#record.lost(reason);
     if (this.#stopping) return this.#end("shutdown");
-    this.#endAfterReuseTime(this.#stream.finished ? "upstream_closed" : "reuse_timeout");
+    if (this.#stream.finished) this.#endAfterReuseTime(...this.#upstreamEnd);
+    else this.#endAfterReuseTime("reuse_timeout");
   }
 
   #endAfterReuseTime(kind: EndKind, reason?: string): void {

@@ -134,10 +134,10 @@ export class SessionRecord implements CacheHolder {
     this.log("resend cache released", { reason: "limits.cache_bytes" });
   }
 
-  /** Looks whether the client was heard of since the last look. Gives for how many milliseconds it was not. */
-  silence(): number {
+  /** Looks whether the client was heard of since the last look, or `heard` says so. Gives for how many milliseconds it was not. */
+  silence(heard: boolean): number {
     const { received } = this.#session;
-    if (received !== this.#receivedThen) this.#heardAt = performance.now();
+    if (heard || received !== this.#receivedThen) this.#heardAt = performance.now();
     this.#receivedThen = received;
     return performance.now() - this.#heardAt;
   }

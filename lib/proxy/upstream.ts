@@ -81,8 +81,10 @@ export class Upstreams {
    * group. The caller owns the link. Rejects when none is left, or the dialling is given up.
    */
   async connect(request: BackendRequest): Promise<Backend> {
-    const group = await this.#groupOf(request.target);
+    const group = await this.#groupOf(request);
     for (const state of this.#candidates(group, request.client.remote.hostname)) {
+      // Others may have come while one before was tried.
+      if (!state.hasRoom) continue;
       state.begin(); // from now on, so that several at once see each other
       try {
         const started = this.#seams.now();
@@ -103,7 +105,7 @@ export class Upstreams {
   #startChecks(): void {
     const { check } = this.#config.upstreamOption;
     if (!check) { for (const state of this.#hosts) state.unchecked(); }
-    this.#check = check && this.#checks ? new HealthCheck(check, () => this.#hosts, this.#seams.log) : undefined;
+    this.#check = check && this.#checks ? new HealthCheck(check, () => this.#hosts, this.#seams) : undefined;
   }
 
   /** Those that are up, then the backups that are up, then, as the last resort, those that are not. */
@@ -118,19 +120,20 @@ export class Upstreams {
 
   #failed(state: HostState, group: readonly HostState[], { client }: BackendRequest, reason: string): void {
     const now = this.#seams.now();
-    const out = group.filter((other) => other.status(now) === "out").length;
-    const outFor = state.failed(now, out + 1 <= group.length / 2);
+    const sameName = group.filter(({ host }) => host.name === state.host.name);
+    const out = sameName.filter((other) => other.status(now) === "out").length;
+    const outFor = state.failed(now, out + 1 <= sameName.length / 2);
     const fields = { upstream: state.address, name: state.host.name, session: client.sessionId, reason };
     this.#seams.log.warning("upstream failed", fields);
     if (outFor > 0) this.#seams.log.warning("upstream out", { upstream: state.address, for_ms: outFor });
   }
 
   /** The hosts of that name; or the one that the name resolves to by rule; or all (as goscon has it). */
-  async #groupOf(name: string): Promise<readonly HostState[]> {
+  async #groupOf({ target: name, signal }: BackendRequest): Promise<readonly HostState[]> {
     if (name === "") return this.#hosts;
     const named = this.#hosts.filter(({ host }) => host.name === name);
     if (named.length > 0) return named;
-    const addresses = await resolve(name, this.#config, this.#seams);
+    const addresses = await resolve(name, this.#config, this.#seams, signal);
     const plain = { name, weight: 1, backup: false, drain: false, maxSessions: 0 };
     return addresses?.map((addr) => new HostState({ ...plain, addr })) ?? this.#hosts;
   }

@@ -60,7 +60,7 @@ export class WorkerPool implements DataPlane {
     Deno.env.set("DENO_TOKIO_EVENT_INTERVAL", EVENT_INTERVAL);
     for (let index = 0; index < count; index++) this.#remotes.push(this.#startThread());
     const options = (index: number): WorkerOptions => ({
-      config: this.#withPorts(config),
+      config: withPorts(config, this.#listens),
       cluster: { index, peers, secret },
       shared,
     });
@@ -97,10 +97,11 @@ export class WorkerPool implements DataPlane {
   }
 
   async reconfigure(config: Config): Promise<void> {
-    this.#listens = this.#reserve(config.listen);
-    this.#visitors.limits = config.limits;
-    const resolved = this.#withPorts(config);
+    const listens = this.#reserve(config.listen);
+    const resolved = withPorts(config, listens);
     await Promise.all(this.#remotes.map((remote) => remote.reconfigure(resolved)));
+    this.#listens = listens;
+    this.#visitors.limits = config.limits;
   }
 
   async drain(): Promise<void> {
@@ -141,14 +142,16 @@ export class WorkerPool implements DataPlane {
       const at = left.findIndex(({ wanted: { hostname, port } }) =>
         hostname === wanted.hostname && port === wanted.port
       );
-      const { port } = at < 0 ? { port: reservePort(wanted) } : left.splice(at, 1)[0]!.had;
-      return { wanted, had: { ...wanted, port } };
+      if (at >= 0) return { wanted, had: { ...wanted, port: left.splice(at, 1)[0]!.had.port } };
+      // A port that is ours, at another address: strangers do not have it.
+      const isOurs = this.#listens.some(({ had }) => had.port === wanted.port);
+      return { wanted, had: { ...wanted, port: isOurs ? wanted.port : reservePort(wanted) } };
     });
   }
+}
 
-  #withPorts(config: Config): Config {
-    return { ...config, listen: this.#listens.map(({ had }) => had) };
-  }
+function withPorts(config: Config, listens: readonly { had: Listen }[]): Config {
+  return { ...config, listen: listens.map(({ had }) => had) };
 }
 
 function workersOf({ workers }: Config): number {

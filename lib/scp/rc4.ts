@@ -1,8 +1,16 @@
 import { hmac64Md5 } from "./hmac64.ts";
 
-/** One RC4 keystream, running on from call to call (protocol: Computations, cipher). */
+/** Fewer bytes than these are not worth a view of words. */
+const WORTH_WORDS = 256;
+
+/**
+ * One RC4 keystream, running on from call to call (protocol: Computations, cipher).
+ *
+ * Long parts go by words of 4 bytes. Of what was measured this is the fastest: a state of bytes, or going by bytes, takes a
+ * fifth more time, and so do loops in WebAssembly with two streams interleaved, when their copies are counted.
+ */
 export class Rc4 {
-  readonly #state = new Uint8Array(256);
+  readonly #state = new Int32Array(256);
   #i = 0;
   #j = 0;
 
@@ -20,10 +28,20 @@ export class Rc4 {
 
   /** Ciphers, or deciphers, `bytes` in place. */
   xor(bytes: Uint8Array): void {
+    const { length, buffer, byteOffset } = bytes;
+    if (length < WORTH_WORDS) return this.#xorBytes(bytes, 0, length);
+    const head = -byteOffset & 3;
+    const words = (length - head) >> 2;
+    this.#xorBytes(bytes, 0, head);
+    this.#xorWords(new Int32Array(buffer, byteOffset + head, words));
+    this.#xorBytes(bytes, head + 4 * words, length);
+  }
+
+  #xorBytes(bytes: Uint8Array, from: number, to: number): void {
     const s = this.#state;
     let i = this.#i;
     let j = this.#j;
-    for (let k = 0; k < bytes.length; k++) {
+    for (let k = from; k < to; k++) {
       i = (i + 1) & 255;
       const a = s[i]!;
       j = (j + a) & 255;
@@ -31,6 +49,45 @@ export class Rc4 {
       s[i] = b;
       s[j] = a;
       bytes[k]! ^= s[(a + b) & 255]!;
+    }
+    this.#i = i;
+    this.#j = j;
+  }
+
+  /** The first byte of a word is its lowest, as on every machine that there is a runtime for. */
+  #xorWords(words: Int32Array): void {
+    const s = this.#state;
+    let i = this.#i;
+    let j = this.#j;
+    for (let k = 0; k < words.length; k++) {
+      i = (i + 1) & 255;
+      let a = s[i]!;
+      j = (j + a) & 255;
+      let b = s[j]!;
+      s[i] = b;
+      s[j] = a;
+      let word = s[(a + b) & 255]!;
+      i = (i + 1) & 255;
+      a = s[i]!;
+      j = (j + a) & 255;
+      b = s[j]!;
+      s[i] = b;
+      s[j] = a;
+      word |= s[(a + b) & 255]! << 8;
+      i = (i + 1) & 255;
+      a = s[i]!;
+      j = (j + a) & 255;
+      b = s[j]!;
+      s[i] = b;
+      s[j] = a;
+      word |= s[(a + b) & 255]! << 16;
+      i = (i + 1) & 255;
+      a = s[i]!;
+      j = (j + a) & 255;
+      b = s[j]!;
+      s[i] = b;
+      s[j] = a;
+      words[k]! ^= word | s[(a + b) & 255]! << 24;
     }
     this.#i = i;
     this.#j = j;

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
+import { mock } from "node:test";
 import { backoff } from "../../lib/client/backoff.ts";
 import { Connection } from "../../lib/client/connection.ts";
 import { type Link, readRecord, writeAll } from "../../lib/link/link.ts";
-import { ScpError } from "../../lib/scp/mod.ts";
+import { decodeRecord, parseRequest, ScpError } from "../../lib/scp/mod.ts";
 import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
-import { assertSameBytes } from "../helpers/bytes.ts";
+import { assertSameBytes, concat } from "../helpers/bytes.ts";
+import { ManualLink } from "../helpers/manual_link.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern } from "../helpers/random.ts";
 import { record, tcp } from "../helpers/raw_client.ts";
+import { turn } from "../helpers/turns.ts";
 
 const ECHO = { hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" };
 
@@ -215,4 +218,93 @@ Deno.test("a session closed while it resumes leaves no connection behind", async
   await connection.cut();
   assert.equal(await closed, undefined);
   assert.equal(await connection.read(new Uint8Array(1)), null);
+});
+
+/** A connection of dialect plain over links that settle nothing by themselves; timers go only when the test says so. */
+async function byHand() {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const links: ManualLink[] = [];
+  const dial = () => Promise.resolve(links[links.push(new ManualLink()) - 1]!);
+  const opening = Connection.open({ dial, dialect: "plain", random: () => 0 });
+  await turn();
+  links[0]!.bring(record("7\n782riWdFIwE="));
+  const connection = await opening;
+  return {
+    connection,
+    links,
+    /** Lets so much time pass, and then all that is ready run. */
+    pass: async (ms: number) => {
+      mock.timers.tick(ms);
+      await turn();
+    },
+    async [Symbol.asyncDispose]() {
+      connection.close();
+      for (const link of links) if (link.reading) link.bring(null);
+      await turn();
+      mock.timers.reset();
+    },
+  };
+}
+
+Deno.test("a resume waits for the old reader, and tells what that still brought", async () => {
+  await using hand = await byHand();
+  const { connection, links, pass } = hand;
+  const old = links[0]!;
+  const buffer = new Uint8Array(10);
+  const read = connection.read(buffer);
+  old.write = () => Promise.reject(new Error("reset"));
+  await connection.write(pattern(0, 3));
+  await pass(backoff(0, () => 0));
+  assert.equal(old.reading, true);
+  assert.equal(links.length, 1, "it dialled while the old connection was still being read");
+  old.bring(new TextEncoder().encode("late"));
+  await turn();
+  assert.equal(await read, 4);
+  const told = parseRequest(decodeRecord(concat(links[1]!.written))!.content);
+  assert(told.kind === "resume");
+  assert.deepEqual([told.index, told.received], [1, 4]);
+});
+
+Deno.test("close() during a pause between attempts ends them", async () => {
+  await using hand = await byHand();
+  const { connection, links, pass } = hand;
+  await connection.cut();
+  await pass(backoff(0, () => 0) - 1);
+  connection.close();
+  await pass(60_000);
+  assert.equal(links.length, 1);
+});
+
+Deno.test("close() during a handshake that gets no answer closes its connection at once", async () => {
+  await using hand = await byHand();
+  const { connection, links, pass } = hand;
+  await connection.cut();
+  await pass(backoff(0, () => 0));
+  assert.deepEqual([links.length, links[1]!.reading, links[1]!.closed], [2, true, false]);
+  connection.close();
+  assert.equal(links[1]!.closed, true);
+});
+
+Deno.test("close() leaves no connection open, at whatever step after the answer it comes", async () => {
+  for (let steps = 0; steps < 20; steps++) {
+    await using hand = await byHand();
+    const { connection, links, pass } = hand;
+    await connection.cut();
+    await pass(backoff(0, () => 0));
+    links[1]!.bring(record("0\n200"));
+    for (let step = 0; step < steps; step++) await Promise.resolve();
+    connection.close();
+    await turn();
+    assert.equal(links[1]!.closed, true, `it came ${steps} steps after the answer`);
+  }
+});
+
+Deno.test("open() with a signal that is aborted already rejects, and leaves no session", async () => {
+  await using proxy = TestProxy.start(ECHO);
+  const links: Link[] = [];
+  const dial = async () => links[links.push(await tcp(proxy.address)) - 1]!;
+  await assert.rejects(Connection.open({ dial, signal: AbortSignal.abort(), giveUpAfter: 0 }), /given up/);
+  for (const link of links) await assert.rejects(link.read(new Uint8Array(1)), "it was left open");
+  while ((await proxy.gauges()).handshakes > 0) await turn();
+  assert.equal((await proxy.stats()).sessionsBegun, 0);
 });

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { mock } from "node:test";
 import { readRecord, writeAll } from "../../lib/link/link.ts";
+import { readToEnd } from "../helpers/backend.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern, Random } from "../helpers/random.ts";
-import { assertSameBytes } from "../helpers/bytes.ts";
-import { RawClient, record, tcp } from "../helpers/raw_client.ts";
+import { assertSameBytes, concat } from "../helpers/bytes.ts";
+import { ask, RawClient, record, tcp } from "../helpers/raw_client.ts";
 
 const ECHO = { hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" };
 
@@ -86,5 +88,32 @@ Deno.test("the new session's lines may be 2, 3, 4 or more", async () => {
     assert.equal(await link.read(buffer), 10);
     assertSameBytes(buffer.subarray(0, 10), pattern(0, 10));
     link.close();
+  }
+});
+
+Deno.test("a refusal arrives although much more was sent than is read", async () => {
+  await using proxy = TestProxy.start(ECHO);
+  const link = await tcp(proxy.address);
+  await writeAll(link, concat([record("what?"), pattern(0, 100_000)]));
+  assertSameBytes(await readToEnd(link), record("0\n400"));
+  // It was not reset, which could have overtaken the answer: more is still taken.
+  for (let i = 0; i < 10; i++) await writeAll(link, pattern(0, 1000));
+  link.close();
+});
+
+Deno.test("a refused client that does not close is cut by handshake_timeout", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    await using proxy = TestProxy.start({ ...ECHO, scp: { handshake_timeout: "1s" } });
+    const { link, answer } = await ask(proxy.address, "what?");
+    assert.equal(answer, "0\n400");
+    assert.equal(await link.read(new Uint8Array(1)), null);
+    mock.timers.tick(999);
+    assert.equal((await proxy.stats()).closes, 0);
+    mock.timers.tick(1);
+    assert.equal((await proxy.stats()).closes, 1);
+    link.close();
+  } finally {
+    mock.timers.reset();
   }
 });

@@ -133,7 +133,7 @@ Deno.test(
     const log = new TestLog();
     const state = new WatchedHost(backend.address);
     await withIntervals(async (tick) => {
-      const health = new HealthCheck(CHECK, () => [state], log);
+      const health = new HealthCheck(CHECK, () => [state], { log });
       let checks = 0;
       const next = async () => {
         if (checks++ > 0) tick();
@@ -176,7 +176,7 @@ Deno.test("HealthCheck looks at every host beside the others, at none that is bu
   const builtin = new WatchedHost("builtin:echo");
   let hosts = [good!, bad!, builtin];
   await withIntervals(async (tick) => {
-    const health = new HealthCheck({ ...CHECK, fall: 1 }, () => hosts, log);
+    const health = new HealthCheck({ ...CHECK, fall: 1 }, () => hosts, { log });
     await Promise.all([good!.count(1), bad!.count(1)]);
     hosts = [later!, builtin];
     tick();
@@ -199,7 +199,7 @@ Deno.test(
     const health = new HealthCheck(
       { interval: 3_600_000, timeout: 20, rise: 1, fall: 1 },
       () => [new WatchedHost(address)],
-      log,
+      { log },
     );
     assert.match(String((await log.nth("upstream down")).reason), /no answer within 20 ms/);
     health.stop();
@@ -218,7 +218,7 @@ Deno.test("HealthCheck stop() gives up the check under way, which then says noth
   const [silent, dead] = [new WatchedHost(address), new WatchedHost(deadAddress())];
   const check = { interval: 3_600_000, timeout: 3_600_000, rise: 1, fall: 1 };
   // That these end at all is what the test's sanitizer of resources and timers says.
-  new HealthCheck(check, () => [silent, dead], log).stop();
+  new HealthCheck(check, () => [silent, dead], { log }).stop();
   for (let i = 0; i < 20; i++) await turn();
   assert.deepEqual([silent.seen, dead.seen, log.events], [[], [], []]);
   for (const link of waiting) link.close();

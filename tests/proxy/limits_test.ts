@@ -78,6 +78,25 @@ Deno.test("limits.resume_failures_per_ip: beyond it resumes of that address are 
   await echoes(client);
 });
 
+Deno.test("limits.resume_failures_per_ip: a session that ended lately is no failure, nor a used index; a wrong hmac is", async () => {
+  await using proxy = TestProxy.start({ ...ECHO, limits: { resume_failures_per_ip: 1 } });
+  const answerTo = async (content: string) => {
+    const { link, answer } = await ask(proxy.address, content);
+    link.close();
+    return answer;
+  };
+  using ended = await RawClient.open(proxy.address);
+  await proxy.proxy.endSession(ended.id);
+  for (let i = 0; i < 3; i++) assert.equal(await answerTo(ended.resumeContent()), "0\n404");
+  using client = await RawClient.open(proxy.address);
+  const used = client.resumeContent();
+  await client.resume();
+  assert.equal(await answerTo(used), "0\n403");
+  assert.equal(await answerTo(`${client.id}\n9\n0\nAAAAAAAAAAA=`), "0\n401");
+  assert.equal(await answerTo(ended.resumeContent()), "0\n501");
+  assert.equal((await proxy.stats()).refused.resume_failures_per_ip, 1);
+});
+
 Deno.test("limits.cache_bytes: who is away longest cannot resume any more what it lacks, who is there can", async () => {
   await using backend = new Backend();
   await using proxy = TestProxy.start({
@@ -143,6 +162,29 @@ Deno.test("accept_proxy: the client is who the trusted proxy says, for the log, 
   assert.equal((await readRecord(denied))?.content, "0\n501");
   denied.close();
   assert.equal((await proxy.stats()).refused.denied, 1);
+});
+
+Deno.test("accept_proxy: an IPv4 address that is written as an IPv6 one is what it is", async () => {
+  await using proxy = TestProxy.start({
+    ...ECHO,
+    listen: [{ tcp: "127.0.0.1:0", accept_proxy: true, trusted: ["127.0.0.1"] }],
+  });
+  const line = (text: string) => new TextEncoder().encode(`PROXY TCP6 ${text} ::ffff:203.0.113.1 1234 443\r\n`);
+  const headers = [
+    line("::ffff:192.0.2.7"),
+    line("::FFFF:c000:207"),
+    Uint8Array.fromHex(
+      "0d0a0d0a000d0a515549540a21210024" + "00000000000000000000ffffc0000207" + "00000000000000000000ffffcb007101" +
+        "04d201bb",
+    ),
+  ];
+  for (const [i, header] of headers.entries()) {
+    const link = await tcp(proxy.address);
+    await writeAll(link, Uint8Array.from([...header, ...record(HELLO)]));
+    const { client, local } = await proxy.log.nth("session new", i + 1);
+    assert.deepEqual([client, local], ["192.0.2.7:1234", "203.0.113.1:443"]);
+    link.close();
+  }
 });
 
 Deno.test("accept_proxy: who is not trusted is refused, and so is a trusted one without the header", async () => {

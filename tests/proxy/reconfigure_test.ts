@@ -515,3 +515,36 @@ Deno.test("reconfigure() while draining: no new session is begun by it", async (
   await client.resume();
   await echoes(client);
 });
+
+Deno.test("reconfigure() to another address of a port that is ours needs no stranger's leave", async () => {
+  const one = freeAddress();
+  await using proxy = TestProxy.start({ ...ECHO, listen: [{ tcp: one }] });
+  await reconfigure(proxy, { ...ECHO, listen: [{ tcp: one.replace("127.0.0.1", "0.0.0.0") }] });
+  using client = await RawClient.open(one);
+  await echoes(client);
+  await reconfigure(proxy, { ...ECHO, listen: [{ tcp: one }] });
+  using next = await RawClient.open(one);
+  await echoes(next);
+  await using any = TestProxy.start({ ...ECHO, listen: [ANY] });
+  await reconfigure(any, { ...ECHO, listen: [{ tcp: any.address }] });
+  using last = await RawClient.open(any.address);
+  await echoes(last);
+});
+
+Deno.test("reconfigure() gives each listener that asks for any port one of its own", async () => {
+  await using proxy = TestProxy.start({ ...ECHO, listen: [ANY] });
+  const [before] = addresses(proxy);
+  await reconfigure(proxy, { ...ECHO, listen: [ANY, PLAIN] });
+  const [first, second] = addresses(proxy);
+  assert.equal(first, before);
+  assert.notEqual(first, second);
+});
+
+Deno.test("reconfigure() after stop() is refused, and opens nothing", async () => {
+  const proxy = TestProxy.start(ECHO);
+  await proxy.proxy.stop();
+  await assert.rejects(
+    reconfigure(proxy, { ...ECHO, listen: [ANY], upstream_option: { check: {} } }),
+    /the proxy has been stopped/,
+  );
+});

@@ -123,6 +123,18 @@ async function echoes(client: RawClient, at: number, count = 100): Promise<void>
   assertSameBytes(got, pattern(at, count));
 }
 
+/** Writes to a connection of which it reads nothing, until it is cut: how often. */
+async function writesUntilCut(link: Link): Promise<number> {
+  for (let count = 0;; count++) {
+    try {
+      await link.write(new Uint8Array(1));
+      await turn();
+    } catch {
+      return count;
+    }
+  }
+}
+
 async function upstreamSessions({ proxy }: TlsProxy): Promise<number> {
   return (await proxy.snapshot()).upstreams.reduce((sum, { sessions }) => sum + sessions, 0);
 }
@@ -336,6 +348,71 @@ Deno.test("reconfigure() turns TLS on and off at an address, and a session goes 
 });
 
 Deno.test(
+  "reconfigure() without a listener with tls frees its port at once; its sessions go on, and resume over TCP",
+  OPENSSL,
+  async () => {
+    using certificates = new Certificates();
+    const pair = await certificates.make("one");
+    const { proxy, secure, plain } = await start(pair);
+    await using _ = proxy;
+    using client = await openOver(await tls(secure, pair.cert));
+    await echoes(client, 0);
+    await proxy.proxy.reconfigure(configOf({ listen: [{ tcp: "localhost:0" }] }));
+    assert.deepEqual(proxy.addresses, [plain]);
+    const [hostname, port] = secure.split(":") as [string, string];
+    Deno.listen({ hostname, port: Number(port) }).close();
+    await echoes(client, 100);
+    (await resumeOver(client, await tcp(plain))).close();
+    await echoes(client, 200);
+  },
+);
+
+Deno.test("a client over TLS that takes nothing is cut off its connection when its session ends", OPENSSL, async () => {
+  using certificates = new Certificates();
+  const pair = await certificates.make("one");
+  await using backend = new Backend();
+  const { proxy, secure } = await start(pair, { hosts: [{ addr: backend.address }], scp: { reuse_buffer: "32MiB" } });
+  await using _ = proxy;
+  // Between them: one that passes TLS on, takes nothing more once it has passed some, and looks on when it is told so.
+  const look = Promise.withResolvers<void>();
+  const cut = Promise.withResolvers<number>();
+  await using relay = new Backend().serve(async (link) => {
+    const onward = await tcp(secure);
+    const up = (async () => {
+      const buffer = new Uint8Array(4096);
+      for (let n = await link.read(buffer); n !== null; n = await link.read(buffer)) {
+        await writeAll(onward, buffer.slice(0, n));
+      }
+    })().catch(() => {});
+    const buffer = new Uint8Array(4096);
+    for (let passed = 0; passed < 50_000;) {
+      const n = (await onward.read(buffer))!;
+      await writeAll(link, buffer.slice(0, n));
+      passed += n;
+    }
+    await look.promise;
+    cut.resolve(await writesUntilCut(onward));
+    link.close();
+    onward.close();
+    await up;
+  });
+  using client = await openOver(await tls(relay.address, pair.cert));
+  const far = await backend.accept();
+  const wrote = writeAll(far, pattern(0, 16_000_000)).catch(() => {});
+  await client.receive(1000);
+  let sent = 0;
+  const poll = setInterval(async () => sent = (await proxy.proxy.session(client.id))?.sent ?? 0, 1);
+  await stalled(() => sent);
+  clearInterval(poll);
+  assert(sent > 50_000 && sent < 16_000_000, `${sent} bytes were sent to a client that takes none`);
+  await proxy.proxy.endSession(client.id);
+  look.resolve();
+  await cut.promise;
+  await wrote;
+  while (await upstreamSessions(proxy) > 0) await turn();
+});
+
+Deno.test(
   "reconfigure() that cannot have an address leaves the certificate, and the port, as they were",
   OPENSSL,
   async () => {
@@ -515,6 +592,7 @@ Deno.test(
     assertSameBytes(await client.receiveToEnd(), pattern(0, 501_000));
     client.link.close();
     await stopped;
+    assert.equal((await readToEnd(silent)).length, 0);
     silent.close();
     assert.equal(await upstreamSessions(proxy), 0);
   },

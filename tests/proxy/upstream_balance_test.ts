@@ -433,3 +433,35 @@ Deno.test("a host that was removed while it was dialled gets its session, and is
   for (let i = 0; i < 10; i++) await turn();
   assert.deepEqual(await counts(proxy), [0, 0], "it was counted off a host that did not count it");
 });
+
+Deno.test("max_sessions holds also for a host that is turned to after another has failed", async () => {
+  await using backend = new Backend();
+  const asked = Promise.withResolvers<void>();
+  const found = Promise.withResolvers<string[]>();
+  const points = [0, 0.9];
+  await using proxy = TestProxy.start({
+    hosts: [{ addr: "slow.test:1" }, { addr: backend.address, max_sessions: 1 }],
+    shutdown_timeout: "10ms",
+  }, { random: () => points.shift() ?? 0.9, lookup: () => (asked.resolve(), found.promise) });
+  using first = await RawClient.open(proxy.address);
+  await asked.promise;
+  using _second = await RawClient.open(proxy.address);
+  await proxy.log.nth("session new");
+  found.reject(new Error("unknown"));
+  assert.equal((await first.receiveToEnd()).length, 0);
+  assert.equal((await counts(proxy))[1], 1);
+});
+
+Deno.test("upstream_option.resolv: a look-up that is given up, because the session has ended, is waited for no more", async () => {
+  const asked = Promise.withResolvers<void>();
+  const proxy = TestProxy.start({
+    hosts: [{ addr: "builtin:echo" }],
+    upstream_option: { connect_timeout: "1h", resolv: { port: 1 } },
+    shutdown_timeout: "1h",
+  }, { lookup: () => (asked.resolve(), new Promise(() => {})) });
+  using client = await RawClient.open(proxy.address, { target: "game" });
+  await asked.promise;
+  await proxy.proxy.endSession(client.id);
+  await proxy.proxy.stop();
+  assert.deepEqual(proxy.log.of("upstream name unknown"), []);
+});

@@ -19,6 +19,22 @@ Deno.test("Rc4.xor() is RC4, and runs on from call to call, however the stream i
   }
 });
 
+Deno.test("Rc4.xor() gives the same for any place and length of the bytes in their buffer, by words or not", () => {
+  const { secret, keystream_1000_1016 } = vectors.rc4[0]!;
+  for (let offset = 0; offset < 4; offset++) {
+    for (const length of [255, 256, 257, 258, 259, 1000]) {
+      const cipher = new Rc4(rc4Key(u64(secret)));
+      const one = new Rc4(rc4Key(u64(secret)));
+      const [bytes, expected] = [new Uint8Array(offset + 1016), new Uint8Array(1016)];
+      cipher.xor(bytes.subarray(offset, offset + length));
+      cipher.xor(bytes.subarray(offset + length));
+      for (let at = 0; at < 1016; at++) one.xor(expected.subarray(at, at + 1));
+      assert.equal(toHex(bytes.subarray(offset)), toHex(expected));
+      assert.equal(toHex(bytes.subarray(offset + 1000)), keystream_1000_1016);
+    }
+  }
+});
+
 Deno.test("Rc4 takes keys of other lengths (RFC 6229, key 0x0102030405)", () => {
   const stream = new Uint8Array(16);
   new Rc4(Uint8Array.of(1, 2, 3, 4, 5)).xor(stream);
