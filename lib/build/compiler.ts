@@ -8,6 +8,9 @@ export const DIST = join(ROOT, "dist");
 /** What the executable may do: listen and dial, read its configuration, use Unix sockets, see its environment. */
 const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
 
+/** Bytes of stack for the threads of the compiler: with its default of 2 MiB Deno 2.6 overflows it. */
+const STACK = String(16 * 2 ** 20);
+
 /** An executable that cannot be made: its message is one sentence. */
 export class CompileError extends Error {}
 
@@ -45,7 +48,8 @@ export async function compile(output: string, flags: readonly string[]): Promise
   const { deno: version } = Deno.version;
   const target = targetOf(flags) ?? Deno.build.target;
   const args = compileArguments(output, flags, version);
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stderr: "piped" }).output();
+  const options = { args, cwd: ROOT, env: { RUST_MIN_STACK: STACK }, stderr: "piped" } as const;
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), options).output();
   if (!success) throw new CompileError(failureOf(new TextDecoder().decode(stderr), { version, target }));
 }
 

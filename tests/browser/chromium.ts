@@ -1,5 +1,5 @@
 import { type Browser, chromium } from "playwright-core";
-import { isInstalled } from "./programs.ts";
+import { isInstalled } from "../helpers/programs.ts";
 
 /** The browser, where there is one. */
 export const CHROMIUM = ["chromium", "google-chrome"].find(isInstalled);

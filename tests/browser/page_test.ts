@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
 import { Goscon } from "../helpers/goscon.ts";
-import { CHROMIUM, launchChromium } from "../helpers/chromium.ts";
+import { CHROMIUM, launchChromium } from "./chromium.ts";
 import { pattern } from "../helpers/random.ts";
 import { RawClient } from "../helpers/raw_client.ts";
 
