@@ -53,7 +53,7 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
   log.info("stopping");
   await dataPlane.stop();
   await manager?.shutdown();
-  notifier.close();
+  await notifier.close();
   log.info("stopped");
 }
 

@@ -19,6 +19,16 @@ export interface SessionContext extends SessionBooks {
   onEnded: () => void;
 }
 
+/** What a session is opened with. */
+export interface Opening {
+  /** The record that answers the request. */
+  answer: Uint8Array;
+  /** Bytes of the stream that came with the request. */
+  rest: Uint8Array;
+  target: string;
+  flag: number;
+}
+
 /**
  * The proxy's end of a session: a client that may break, joined with a backend that does not. The client side is
  * attached, detached until `reuse_time` is over, or closed.
@@ -60,27 +70,34 @@ export class ProxySession {
    * Goes over `link`, which it owns from now on, after writing `answer`; connects to a backend and relays until the session
    * has ended, and the backend is closed. Never rejects.
    */
-  async run(
-    link: ClientLink,
-    { answer, rest, target, flag }: { answer: Uint8Array; rest: Uint8Array; target: string; flag: number },
-  ): Promise<void> {
+  run(link: ClientLink, opening: Opening): Promise<void> {
+    // Two steps, the first of which leaves nothing behind for as long as the second lasts.
+    return this.#begin(link, opening).then((backend) => backend && this.#relay(backend));
+  }
+
+  /** The backend; `undefined`: the session has ended before there was one. */
+  async #begin(link: ClientLink, { answer, rest, target, flag }: Opening): Promise<Backend | undefined> {
     const answered = await this.#stream.attach(link, { first: [answer], rest });
     // A client that did not get the answer does not know the session: nobody can resume it.
-    if (!answered) return this.#end("unanswered");
+    if (!answered) return void this.#end("unanswered");
     try {
       const client = { remote: link.remote, local: link.local, sessionId: this.id };
       const { signal } = this.#dialling!;
       this.#backend = await this.#context.connect({ target, flag, client, signal });
       this.#dialling = undefined;
     } catch (error) {
-      return this.#end("no_upstream", reasonOf(error));
+      return void this.#end("no_upstream", reasonOf(error));
     }
     if (!this.#stream.ended) {
       this.#record.began({ target, upstream: this.#backend.address, local: link.local });
-      await Promise.all([this.#pumpUp(this.#backend.link), this.#pumpDown(this.#backend.link)]);
     }
-    this.#backend.link.close();
-    this.#backend.release();
+    return this.#backend;
+  }
+
+  async #relay({ link, release }: Backend): Promise<void> {
+    if (!this.#stream.ended) await Promise.all([this.#pumpUp(link), this.#pumpDown(link)]);
+    link.close();
+    release();
     clearTimeout(this.#timer);
   }
 

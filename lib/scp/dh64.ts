@@ -13,9 +13,17 @@ function powerModP(base: bigint, exponent: bigint): bigint {
   return result;
 }
 
-/** The public key that belongs to a private one. */
+/** G to the power of each power of 2: what a public key is a product of. */
+const POWERS_OF_G = [G];
+for (let i = 1; i < 64; i++) POWERS_OF_G.push(POWERS_OF_G[i - 1]! ** 2n % P);
+
+/** The public key that belongs to a private one, of 64 bits. */
 export function publicKey(privateKey: bigint): bigint {
-  return powerModP(G, privateKey);
+  let result = 1n;
+  for (let rest = privateKey, i = 0; rest > 0n; rest >>= 1n, i++) {
+    if (rest & 1n) result = result * POWERS_OF_G[i]! % P;
+  }
+  return result;
 }
 
 /** What both ends have in common: from one's own private key and the other's public one. */
