@@ -13,13 +13,13 @@ import type { WorkerMethods, WorkerOptions } from "./worker.ts";
 const SWEEP = 1000;
 
 /** The most workers: more would leave too few ids to each. */
-export const MOST_WORKERS = 64;
+const MOST_WORKERS = 64;
 
 /**
- * How often tokio looks at all sockets, in polls of those that are ready: by default every 61, which lets a few busy connections
- * starve many quiet ones. It is read when a thread's runtime is made.
+ * The variable that says how often tokio looks at all sockets, in polls of those that are ready: by default every 61, which lets
+ * a few busy connections starve many quiet ones. It is read when a thread's runtime is made.
  */
-const EVENT_INTERVAL = "4";
+const EVENT_INTERVAL = "DENO_TOKIO_EVENT_INTERVAL";
 
 /** The data plane in threads of its own, one a core by default. */
 export class WorkerPool implements DataPlane {
@@ -57,7 +57,7 @@ export class WorkerPool implements DataPlane {
       : Array.from({ length: count }, () => ({ ...loopback, port: reservePort(loopback) }));
     const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
     const { buffer: shared } = new SharedState();
-    Deno.env.set("DENO_TOKIO_EVENT_INTERVAL", EVENT_INTERVAL);
+    if (!Deno.env.has(EVENT_INTERVAL)) Deno.env.set(EVENT_INTERVAL, "4");
     for (let index = 0; index < count; index++) this.#remotes.push(this.#startThread());
     const options = (index: number): WorkerOptions => ({
       config: withPorts(config, this.#listens),
@@ -154,8 +154,10 @@ function withPorts(config: Config, listens: readonly { had: Listen }[]): Config 
   return { ...config, listen: listens.map(({ had }) => had) };
 }
 
+/** Only Linux spreads the connections of an address over the sockets that share it. */
 function workersOf({ workers }: Config): number {
-  return workers === "auto" ? Math.min(navigator.hardwareConcurrency, MOST_WORKERS) : workers;
+  if (workers !== "auto") return workers;
+  return Deno.build.os === "linux" ? Math.min(navigator.hardwareConcurrency, MOST_WORKERS) : 1;
 }
 
 /** Listens as `config` says and serves until `stop`, in `workers` threads. Rejects when an address cannot be had. */
