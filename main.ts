@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { ConfigFileError, readConfigFile, readPair } from "./lib/admin/config_file.ts";
 import { serve } from "./lib/admin/serve.ts";
+import { check } from "./lib/client/check.ts";
 import { terminal } from "./lib/client/terminal.ts";
 import { ConfigError, DIALECTS, formatConfig, parseConfig } from "./lib/config.ts";
 import { LOG_FORMATS, LOG_LEVELS, openLog } from "./lib/log.ts";
@@ -14,6 +15,7 @@ const USAGE = `goscon ${deno.version}: a TCP proxy whose clients can lose their 
 Usage:
   ${COMMAND} [options]                     run the proxy
   ${COMMAND} connect ADDR [options]        join a session to standard input and output
+  ${COMMAND} check ADDR [options]          try the rules of the protocol on a server whose backend is an echo
 
 Options of the proxy:
   -c, --config FILE        default: config.yaml here, or beside the binary, or the one built in
@@ -22,8 +24,8 @@ Options of the proxy:
       --log-level LEVEL    ${LOG_LEVELS.join(", ")}
       --log-format FORMAT  ${LOG_FORMATS.join(", ")}
 
-Options of connect:
-      --target NAME        the backend to prefer
+Options of connect and check:
+      --target NAME        the backend to prefer; of connect alone
       --dialect DIALECT    goscon (default) or plain
 
   -h, --help
@@ -41,7 +43,8 @@ const SERVE = {
   "log-level": { type: "string" },
   "log-format": { type: "string" },
 } as const;
-const CONNECT = { ...COMMON, target: { type: "string" }, dialect: { type: "string" } } as const;
+const CHECK = { ...COMMON, dialect: { type: "string" } } as const;
+const CONNECT = { ...CHECK, target: { type: "string" } } as const;
 
 class UsageError extends Error {}
 
@@ -87,11 +90,27 @@ async function runServe(args: string[]): Promise<void> {
   await serve(config, { log, command: COMMAND, read: () => read().config });
 }
 
+/** The one address that a command is for. */
+function onlyAddress(command: string, [addr, ...more]: string[]): string {
+  if (addr === undefined || more.length > 0) throw new UsageError(`${command} takes one address, host:port`);
+  return addr;
+}
+
+async function runCheck(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({ args, options: CHECK, allowPositionals: true });
+  if (answered(values)) return;
+  const addr = onlyAddress("check", positionals);
+  const dialect = choice("dialect", values.dialect, DIALECTS) ?? "goscon";
+  const all = await check(addr, dialect, ({ section, rule, reason }) => {
+    console.log(`${reason === undefined ? "ok  " : "FAIL"}  ${rule} (${section})${reason ? `\n      ${reason}` : ""}`);
+  });
+  if (!all) throw new Error(`${addr} does not keep every rule`);
+}
+
 async function runConnect(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, options: CONNECT, allowPositionals: true });
   if (answered(values)) return;
-  const [addr, ...more] = positionals;
-  if (addr === undefined || more.length > 0) throw new UsageError("connect takes one address, host:port");
+  const addr = onlyAddress("connect", positionals);
   const dialect = choice("dialect", values.dialect, DIALECTS) ?? "goscon";
   const { readable: input } = Deno.stdin;
   await terminal({ addr, dialect, target: values.target ?? "" }, { input, output: Deno.stdout.writable, tell: say });
@@ -112,6 +131,7 @@ function fail(error: unknown): number {
 async function main([first, ...rest]: string[]): Promise<number> {
   try {
     if (first === "connect") await runConnect(rest);
+    else if (first === "check") await runCheck(rest);
     else await runServe(first === undefined ? [] : [first, ...rest]);
     return 0;
   } catch (error) {

@@ -29,6 +29,7 @@ Deno.test("bad usage exits with 2 and one line that says what is wrong", async (
     [["--log-format", "xml"], /--log-format xml: expected one of text, json/],
     [["connect"], /connect takes one address/],
     [["connect", "a:1", "b:2"], /connect takes one address/],
+    [["check"], /check takes one address/],
     [["connect", "a:1", "--dialect", "latin"], /--dialect latin: expected one of goscon, plain/],
     [["serve-me"], /serve-me/],
   ];

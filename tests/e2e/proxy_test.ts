@@ -139,3 +139,20 @@ Deno.test("goscon connect says in one sentence why there is no session", async (
   assert.equal(code, 1);
   assert.match(err, /^goscon: 127\.0\.0\.1:\d+: Connection refused[^\n]*\n$/);
 });
+
+Deno.test("goscon check finds every rule of the protocol kept, in both dialects, and says which are not", async () => {
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{name: one, addr: "builtin:echo"}]`);
+  for (const [i, dialect] of ["goscon", "plain"].entries()) {
+    const { code, out, err } = await runProgram(["check", goscon.addresses[i]!, "--dialect", dialect]);
+    assert.deepEqual([code, err], [0, ""], out);
+    assert.equal(out.match(/^ok {4}/gm)?.length, 14);
+    assert.doesNotMatch(out, /FAIL/);
+  }
+  const { code, out, err } = await runProgram(["check", goscon.addresses[0]!, "--dialect", "plain"]);
+  assert.equal(code, 1);
+  assert.deepEqual(out.match(/^FAIL.*\n.*$/gm), [
+    "FAIL  the second line of a resume's answer is that of the dialect: 200, or 200 OK in plain (Two dialects)\n" +
+    '      it is "200", where 200 OK was expected',
+  ]);
+  assert.match(err, /^goscon: 127\.0\.0\.1:\d+ does not keep every rule\n$/);
+});
