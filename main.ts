@@ -1,7 +1,10 @@
 import { parseArgs } from "node:util";
 import { ConfigFileError, readConfigFile, readPair } from "./lib/admin/config_file.ts";
 import { serve } from "./lib/admin/serve.ts";
+import { onSignals } from "./lib/admin/signals.ts";
 import { check } from "./lib/client/check.ts";
+import { startFlaky } from "./lib/client/flaky.ts";
+import { FLAKY_FLAGS, FLAKY_USAGE, flakyOptions } from "./lib/client/flaky_flags.ts";
 import { terminal } from "./lib/client/terminal.ts";
 import { ConfigError, DIALECTS, formatConfig, parseConfig } from "./lib/config.ts";
 import { LOG_FORMATS, LOG_LEVELS, openLog } from "./lib/log.ts";
@@ -15,6 +18,8 @@ const USAGE = `goscon ${deno.version}: a TCP proxy whose clients can lose their 
 Usage:
   ${COMMAND} [options]                     run the proxy
   ${COMMAND} connect ADDR [options]        join a session to standard input and output
+  ${COMMAND} flaky --listen ADDR --connect ADDR [options]
+                                            a relay that hurts on purpose, for tests
   ${COMMAND} check ADDR [options]          try the rules of the protocol on a server whose backend is an echo
 
 Options of the proxy:
@@ -28,6 +33,7 @@ Options of connect and check:
       --target NAME        the backend to prefer; of connect alone
       --dialect DIALECT    goscon (default) or plain
 
+${FLAKY_USAGE}
   -h, --help
       --version
 
@@ -44,6 +50,7 @@ const SERVE = {
   "log-format": { type: "string" },
 } as const;
 const CHECK = { ...COMMON, dialect: { type: "string" } } as const;
+const FLAKY = { ...COMMON, ...FLAKY_FLAGS } as const;
 const CONNECT = { ...CHECK, target: { type: "string" } } as const;
 
 class UsageError extends Error {}
@@ -107,6 +114,23 @@ async function runCheck(args: string[]): Promise<void> {
   if (!all) throw new Error(`${addr} does not keep every rule`);
 }
 
+async function runFlaky(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options: FLAKY });
+  if (answered(values)) return;
+  const flaky = await startFlaky({ ...orUsage(() => flakyOptions(values)), tell: say });
+  await new Promise<void>((resolve) => onSignals({ onEnd: () => resolve(), onReload: () => {} }));
+  await flaky.stop();
+}
+
+/** What `read` gives; what it throws is a fault of the command line. */
+function orUsage<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
 async function runConnect(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, options: CONNECT, allowPositionals: true });
   if (answered(values)) return;
@@ -132,6 +156,7 @@ async function main([first, ...rest]: string[]): Promise<number> {
   try {
     if (first === "connect") await runConnect(rest);
     else if (first === "check") await runCheck(rest);
+    else if (first === "flaky") await runFlaky(rest);
     else await runServe(first === undefined ? [] : [first, ...rest]);
     return 0;
   } catch (error) {

@@ -1,8 +1,8 @@
 import { timingSafeEqual } from "node:crypto";
 import { dial } from "../link/dial.ts";
 import { type ClientLink, type Endpoint, type Link, readDecoded, reasonOf, writeAll } from "../link/link.ts";
+import { pump } from "../link/relay.ts";
 import { decodeRecord, type Dialect, encodeRecord, ScpError } from "../scp/mod.ts";
-import { pump } from "./relay.ts";
 
 /** Milliseconds to reach a peer in. */
 const DIAL_TIMEOUT = 5000;

@@ -1,7 +1,7 @@
 import { type ClientLink, type Endpoint, formatEndpoint, LINGER, type Link, reasonOf } from "../link/link.ts";
+import { pump } from "../link/relay.ts";
 import { ResumableStream } from "../link/resumable.ts";
 import { type Code, type ResumeRequest, ScpError, type Session } from "../scp/mod.ts";
-import { pump } from "./relay.ts";
 import type { BackendRequest } from "./reach.ts";
 import { END_REASONS, type SessionBooks, type SessionInfo, SessionRecord } from "./session_record.ts";
 import type { EndKind } from "./stats.ts";

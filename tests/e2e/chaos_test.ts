@@ -39,7 +39,7 @@ for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
       await using goscon = await Goscon.start(`
         listen: [{tcp: "127.0.0.1:0"}, {tcp: "127.0.0.1:0", dialect: plain}]
         hosts: [{addr: "${backend.address}"}]
-        scp: {reuse_buffer: 16MiB}
+        scp: {reuse_buffer: 64MiB}
       `);
       const address = goscon.addresses[i]!;
       const held = await runStalls({ address, dialect, backend, bytes: 30_000_000, random });

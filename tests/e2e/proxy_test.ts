@@ -156,3 +156,28 @@ Deno.test("goscon check finds every rule of the protocol kept, in both dialects,
   ]);
   assert.match(err, /^goscon: 127\.0\.0\.1:\d+ does not keep every rule\n$/);
 });
+
+Deno.test("goscon flaky cuts what goes through it, and a session through it loses nothing", async () => {
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`);
+  const args = [
+    "--listen",
+    "127.0.0.1:0",
+    "--connect",
+    goscon.addresses[0]!,
+    "--cut-after-bytes",
+    "20KiB",
+    "--seed",
+    "7",
+  ];
+  await using flaky = Goscon.spawn(["flaky", ...args]);
+  const { message } = await flaky.event((e) => e.message.includes("listening on"));
+  const address = /listening on (\S+),/.exec(message)![1]!;
+  let resumes = 0;
+  const connection = await Connection.open({ dial: () => tcp(address), random: () => 0, onResumed: () => resumes++ });
+  for (let at = 0; at < 200_000; at += 5000) {
+    await writeAll(connection, pattern(at, 5000));
+    assertSameBytes(await readExactly(connection, 5000), pattern(at, 5000));
+  }
+  connection.close();
+  assert(resumes >= 400_000 / 20_480, `only ${resumes} resumes`);
+});

@@ -88,7 +88,8 @@ export async function runStalls(
   { address, dialect, backend, bytes, random }: Omit<Chaos, "sessions" | "cutWithin">,
 ): Promise<number> {
   const { dial, bury } = dialer({ address, cutWithin: 2 ** 40, abandon: 1, random });
-  const near = await Connection.open({ dial, dialect, cacheSize: 16 * 2 ** 20, random: () => 0, onClosed: bury });
+  // More than all that the sockets on the way can hold, of which there are twice as many when a thread hands a client on.
+  const near = await Connection.open({ dial, dialect, cacheSize: 64 * 2 ** 20, random: () => 0, onClosed: bury });
   const far = await backend.accept();
   const cut = () => near.cut();
   try {

@@ -53,16 +53,16 @@ function withWorkers(config: string): string {
 /** A line of the JSON log. */
 export type Event = { message: string; [field: string]: unknown };
 
-/** A proxy: the real process, with the JSON log read. */
+/** The real process, most often a proxy, with its log read. */
 export class Goscon implements AsyncDisposable {
   readonly events: Event[] = [];
   readonly #child: Deno.ChildProcess;
-  readonly #file: string;
+  readonly #file: string | undefined;
   readonly #log: Promise<void>;
   readonly #waiting = new Set<() => void>();
   #over = false;
 
-  private constructor(child: Deno.ChildProcess, file: string) {
+  private constructor(child: Deno.ChildProcess, file?: string) {
     this.#child = child;
     this.#file = file;
     this.#log = this.#readLog();
@@ -82,6 +82,11 @@ export class Goscon implements AsyncDisposable {
     return goscon;
   }
 
+  /** Starts another command of the program; each line that it says is an event. */
+  static spawn(args: string[]): Goscon {
+    return new Goscon(program(args, { stdin: "null", stdout: "null", stderr: "piped" }).spawn());
+  }
+
   /** The addresses it listens on, in the order of the configuration. */
   get addresses(): string[] {
     return this.events.filter((e) => e.message === "listening").map((e) => String(e.address));
@@ -89,7 +94,7 @@ export class Goscon implements AsyncDisposable {
 
   /** Writes another configuration where it reads it from. */
   async rewrite(config: string): Promise<void> {
-    await Deno.writeTextFile(this.#file, withWorkers(config));
+    await Deno.writeTextFile(this.#file!, withWorkers(config));
   }
 
   /** Asks the manager, which the configuration must have. */
@@ -126,7 +131,7 @@ export class Goscon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#over) this.#child.kill("SIGKILL");
     await this.ended();
-    await Deno.remove(this.#file);
+    if (this.#file) await Deno.remove(this.#file);
   }
 
   #said(): string {

@@ -1,27 +1,10 @@
-/** Chance that repeats: every number from one seed (xorshift32). Print the seed with every failure. */
-export class Random {
-  readonly seed: number;
-  #state: number;
+import { Random as Seeded } from "../../lib/client/random.ts";
 
+/** Chance that repeats, for tests. Print the seed with every failure. */
+export class Random extends Seeded {
   /** The seed is `GOSCON_SEED` when that is set. */
-  constructor(seed = Number(Deno.env.get("GOSCON_SEED")) || crypto.getRandomValues(new Uint32Array(1))[0]!) {
-    this.seed = seed;
-    this.#state = seed >>> 0 || 1;
-  }
-
-  /** Of [0, 1). */
-  next(): number {
-    let x = this.#state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#state = x >>> 0;
-    return this.#state / 2 ** 32;
-  }
-
-  /** An integer of [from, to]. */
-  int(from: number, to: number): number {
-    return from + Math.floor(this.next() * (to - from + 1));
+  constructor(seed?: number) {
+    super(seed ?? (Number(Deno.env.get("GOSCON_SEED")) || undefined));
   }
 
   bytes(length: number): Uint8Array {

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import type { Link } from "../link/link.ts";
+import type { Link } from "./link.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 
 /** The largest read, in bytes. */

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers";
 import assert from "node:assert/strict";
-import { pump } from "../../lib/proxy/relay.ts";
+import { pump } from "../../lib/link/relay.ts";
 
 /** More reads than any turn of the event loop should be made of. */
 const READS = 10_000;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ReadBuffer } from "../../lib/proxy/read_buffer.ts";
+import { ReadBuffer } from "../../lib/link/read_buffer.ts";
 
 Deno.test("ReadBuffer is small until reads fill it, and then grows to the most that is allowed", () => {
   const buffer = new ReadBuffer(50_000);
