@@ -2,11 +2,12 @@ import { parseArgs } from "node:util";
 import { ConfigFileError, readConfigFile, readPair } from "./lib/admin/config_file.ts";
 import { serve } from "./lib/admin/serve.ts";
 import { onSignals } from "./lib/admin/signals.ts";
+import { startBridge } from "./lib/client/bridge.ts";
 import { check } from "./lib/client/check.ts";
 import { startFlaky } from "./lib/client/flaky.ts";
 import { FLAKY_FLAGS, FLAKY_USAGE, flakyOptions } from "./lib/client/flaky_flags.ts";
 import { terminal } from "./lib/client/terminal.ts";
-import { ConfigError, DIALECTS, formatConfig, parseConfig } from "./lib/config.ts";
+import { ConfigError, DIALECTS, formatConfig, parseAddress, parseConfig } from "./lib/config.ts";
 import { LOG_FORMATS, LOG_LEVELS, openLog } from "./lib/log.ts";
 import deno from "./deno.json" with { type: "json" };
 
@@ -18,6 +19,8 @@ const USAGE = `goscon ${deno.version}: a TCP proxy whose clients can lose their 
 Usage:
   ${COMMAND} [options]                     run the proxy
   ${COMMAND} connect ADDR [options]        join a session to standard input and output
+  ${COMMAND} bridge --listen ADDR --connect ADDR [options]
+                                            carry the TCP connections of any program as sessions
   ${COMMAND} flaky --listen ADDR --connect ADDR [options]
                                             a relay that hurts on purpose, for tests
   ${COMMAND} check ADDR [options]          try the rules of the protocol on a server whose backend is an echo
@@ -29,8 +32,8 @@ Options of the proxy:
       --log-level LEVEL    ${LOG_LEVELS.join(", ")}
       --log-format FORMAT  ${LOG_FORMATS.join(", ")}
 
-Options of connect and check:
-      --target NAME        the backend to prefer; of connect alone
+Options of connect, check and bridge:
+      --target NAME        the backend to prefer; not of check
       --dialect DIALECT    goscon (default) or plain
 
 ${FLAKY_USAGE}
@@ -52,6 +55,13 @@ const SERVE = {
 const CHECK = { ...COMMON, dialect: { type: "string" } } as const;
 const FLAKY = { ...COMMON, ...FLAKY_FLAGS } as const;
 const CONNECT = { ...CHECK, target: { type: "string" } } as const;
+const BRIDGE = {
+  ...CONNECT,
+  listen: { type: "string" },
+  connect: { type: "string" },
+  "log-level": { type: "string" },
+  "log-format": { type: "string" },
+} as const;
 
 class UsageError extends Error {}
 
@@ -114,11 +124,34 @@ async function runCheck(args: string[]): Promise<void> {
   if (!all) throw new Error(`${addr} does not keep every rule`);
 }
 
+async function runBridge(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options: BRIDGE });
+  if (answered(values)) return;
+  const { listen, connect, target } = values;
+  if (listen === undefined || connect === undefined) {
+    throw new UsageError("bridge takes --listen ADDR and --connect ADDR");
+  }
+  const address = orUsage(() => parseAddress(listen));
+  if (address.kind !== "tcp") throw new UsageError(`--listen ${listen}: expected host:port, to listen on`);
+  const dialect = choice("dialect", values.dialect, DIALECTS) ?? "goscon";
+  const log = openLog({
+    level: choice("log-level", values["log-level"], LOG_LEVELS) ?? "info",
+    format: choice("log-format", values["log-format"], LOG_FORMATS) ?? "text",
+  });
+  const bridge = startBridge({ listen: address, connect, dialect, target: target ?? "", log });
+  await untilSignal();
+  await bridge.stop();
+}
+
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => onSignals({ onEnd: () => resolve(), onReload: () => {} }));
+}
+
 async function runFlaky(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: FLAKY });
   if (answered(values)) return;
   const flaky = await startFlaky({ ...orUsage(() => flakyOptions(values)), tell: say });
-  await new Promise<void>((resolve) => onSignals({ onEnd: () => resolve(), onReload: () => {} }));
+  await untilSignal();
   await flaky.stop();
 }
 
@@ -152,12 +185,18 @@ function fail(error: unknown): number {
   return usage || error instanceof ConfigFileError ? 2 : 1;
 }
 
-async function main([first, ...rest]: string[]): Promise<number> {
+const COMMANDS: Record<string, (args: string[]) => Promise<void>> = {
+  connect: runConnect,
+  check: runCheck,
+  bridge: runBridge,
+  flaky: runFlaky,
+};
+
+async function main(args: string[]): Promise<number> {
   try {
-    if (first === "connect") await runConnect(rest);
-    else if (first === "check") await runCheck(rest);
-    else if (first === "flaky") await runFlaky(rest);
-    else await runServe(first === undefined ? [] : [first, ...rest]);
+    const [first = "", ...rest] = args;
+    const run = COMMANDS[first];
+    await (run ? run(rest) : runServe(args));
     return 0;
   } catch (error) {
     return fail(error);

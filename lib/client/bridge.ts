@@ -9,7 +9,7 @@ import type { ConnectionOptions } from "./connection.ts";
 
 /** See `BridgeOptions.quiet`. */
 const QUIET = 1000;
-/** What the buffers of two kernels hold at most of a stream whose reader is stalled: a cut then must not cost the session. */
+/** More than kernels usually hold of a stream whose reader is stalled: a cut then must not cost the session. Used as it fills. */
 const CACHE_SIZE = 16 * 2 ** 20;
 const DIAL_TIMEOUT = 10_000;
 

@@ -1,15 +1,9 @@
 import type { Listen } from "../config.ts";
-import { formatEndpoint, reasonOf } from "../link/link.ts";
+import { acceptAll } from "../link/accept.ts";
+import { formatEndpoint } from "../link/link.ts";
 import type { Endpoint } from "../link/link.ts";
 import { TcpLink } from "../link/tcp.ts";
 import { type Listener, type ListenerOptions, orExplain } from "./listener.ts";
-
-/** The first and the longest pause after a failed accept, in milliseconds. */
-const FIRST_PAUSE = 5;
-const LONGEST_PAUSE = 1000;
-
-/** How accepting a connection fails that its client has reset meanwhile. */
-const GONE = [Deno.errors.NotConnected, Deno.errors.ConnectionAborted, Deno.errors.ConnectionReset];
 
 /** A listener whose connections are bare TCP. */
 export class TcpListener implements Listener {
@@ -17,10 +11,8 @@ export class TcpListener implements Listener {
   readonly #options: ListenerOptions;
   #listen: Listen;
   readonly #listener: Deno.TcpListener;
-  #closed = false;
+  readonly #closing = new AbortController();
   #accepting = Promise.resolve();
-  /** Ends the pause after a failure. */
-  #wake = () => {};
 
   /** See `openListener`. */
   constructor(listen: Listen, port: number, options: ListenerOptions) {
@@ -39,45 +31,23 @@ export class TcpListener implements Listener {
   }
 
   accept(): Promise<void> {
-    this.#accepting = this.#acceptAll();
+    const { keepAlive, stats, log, onConnection } = this.#options;
+    this.#accepting = acceptAll(this.#listener, {
+      onConnection: (conn) => {
+        onConnection(new TcpLink(conn, { keepAlive: keepAlive(), onClose: () => stats.closes++ }), this.#listen);
+      },
+      onFailure: (failure) => {
+        stats.acceptFails++;
+        log.error("accept failed", { local: formatEndpoint(this.address), ...failure });
+      },
+      signal: this.#closing.signal,
+    });
     return Promise.resolve();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#wake();
+    this.#closing.abort();
     this.#listener.close();
     await this.#accepting;
-  }
-
-  /**
-   * A failure, of which the usual one is to be out of descriptors, is waited out, each in a row twice as long. A client that was
-   * gone before it was accepted is none: others wait behind it.
-   */
-  async #acceptAll(): Promise<void> {
-    for (let pause = FIRST_PAUSE; !this.#closed;) {
-      try {
-        const conn = await this.#listener.accept();
-        pause = FIRST_PAUSE;
-        const { keepAlive, stats } = this.#options;
-        const link = new TcpLink(conn, { keepAlive: keepAlive(), onClose: () => stats.closes++ });
-        this.#options.onConnection(link, this.#listen);
-      } catch (error) {
-        if (this.#closed) return;
-        if (GONE.some((kind) => error instanceof kind)) continue;
-        this.#options.stats.acceptFails++;
-        const fields = { local: formatEndpoint(this.address), reason: reasonOf(error), retry_ms: pause };
-        this.#options.log.error("accept failed", fields);
-        await this.#sleep(pause);
-        pause = Math.min(2 * pause, LONGEST_PAUSE);
-      }
-    }
-  }
-
-  #sleep(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    this.#wake = resolve;
-    return promise.finally(() => clearTimeout(timer));
   }
 }

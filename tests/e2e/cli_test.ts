@@ -30,6 +30,8 @@ Deno.test("bad usage exits with 2 and one line that says what is wrong", async (
     [["connect"], /connect takes one address/],
     [["connect", "a:1", "b:2"], /connect takes one address/],
     [["check"], /check takes one address/],
+    [["bridge", "--listen", "127.0.0.1:0"], /--connect/],
+    [["bridge", "--listen", "unix:/x", "--connect", "a:1"], /--listen unix:\/x: expected host:port/],
     [["flaky", "--listen", "127.0.0.1:0"], /--connect/],
     [["flaky", "--listen", "127.0.0.1:0", "--connect", "a:1", "--rate", "fast"], /--rate/],
     [["connect", "a:1", "--dialect", "latin"], /--dialect latin: expected one of goscon, plain/],

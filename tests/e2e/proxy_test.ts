@@ -181,3 +181,23 @@ Deno.test("goscon flaky cuts what goes through it, and a session through it lose
   connection.close();
   assert(resumes >= 400_000 / 20_480, `only ${resumes} resumes`);
 });
+
+Deno.test("goscon bridge carries any program's connections, over a link that is cut again and again", async () => {
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`);
+  const at = ["--listen", "127.0.0.1:0"];
+  await using flaky = Goscon.spawn(["flaky", ...at, "--connect", goscon.addresses[0]!, "--cut-after-bytes", "50KiB"]);
+  const { message } = await flaky.event((e) => e.message.includes("listening on"));
+  const connect = /listening on (\S+),/.exec(message)![1]!;
+  await using bridge = Goscon.spawn(["bridge", ...at, "--connect", connect, "--log-format", "json"]);
+  const { address } = await bridge.event((e) => e.message === "bridge listening");
+  const links = await Promise.all([1, 2, 3].map(() => tcp(String(address))));
+  await Promise.all(links.map(async (link, salt) => {
+    const bytes = pattern(0, 300_000, salt);
+    const [echoed] = await Promise.all([readExactly(link, bytes.length), writeAll(link, bytes)]);
+    assertSameBytes(echoed, bytes);
+    link.close();
+  }));
+  assert(bridge.events.filter((e) => e.message === "bridge session resumed").length > 10);
+  bridge.kill("SIGTERM");
+  assert.equal(await bridge.ended(), 0);
+});
