@@ -183,7 +183,7 @@ Deno.test("goscon flaky cuts what goes through it, and a session through it lose
 });
 
 Deno.test("goscon bridge carries any program's connections, over a link that is cut again and again", async () => {
-  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`);
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]\nscp: {reuse_buffer: 4MiB}`);
   const at = ["--listen", "127.0.0.1:0"];
   await using flaky = Goscon.spawn(["flaky", ...at, "--connect", goscon.addresses[0]!, "--cut-after-bytes", "50KiB"]);
   const { message } = await flaky.event((e) => e.message.includes("listening on"));
