@@ -42,9 +42,9 @@ for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
         scp: {reuse_buffer: 64MiB}
       `);
       const address = goscon.addresses[i]!;
-      const held = await runStalls({ address, dialect, backend, bytes: 30_000_000, random });
+      const held = await runStalls({ address, dialect, backend, bytes: 60_000_000, random });
       const resumes = goscon.events.filter((e) => e.message === "session resumed").length;
-      console.log(`seed ${random.seed}: 60 MB, ${resumes} resumes, each with ${held} bytes or more under way`);
+      console.log(`seed ${random.seed}: 120 MB, ${resumes} resumes, each with ${held} bytes or more under way`);
       assert(resumes >= 4, `only ${resumes} resumes`);
       assert(held > 100_000, `only ${held} bytes were under way`);
     },
