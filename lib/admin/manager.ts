@@ -1,8 +1,8 @@
 import { type Config, formatConfig } from "../config.ts";
 import type { Endpoint } from "../link/link.ts";
+import { orExplain } from "../link/listen.ts";
 import type { Log } from "../log.ts";
 import { countSessions, type DataPlane, type SessionQuery } from "../proxy/data_plane.ts";
-import { orExplain } from "../proxy/listener.ts";
 import { SESSION_STATES, type SessionState } from "../proxy/session_record.ts";
 import { refusalOf } from "./guard.ts";
 import { METRICS_TYPE, metricsText } from "./metrics.ts";

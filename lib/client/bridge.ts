@@ -1,7 +1,8 @@
 import { parseAddress } from "../config.ts";
 import { acceptAll } from "../link/accept.ts";
 import { dial } from "../link/dial.ts";
-import { type Endpoint, formatEndpoint, reasonOf } from "../link/link.ts";
+import { type Endpoint, formatEndpoint } from "../link/link.ts";
+import { orExplain } from "../link/listen.ts";
 import { TcpLink } from "../link/tcp.ts";
 import type { Fields, Log } from "../log.ts";
 import { Carriage } from "./carriage.ts";
@@ -49,9 +50,10 @@ export function startBridge(options: BridgeOptions): Bridge {
     dialect,
     cacheSize: CACHE_SIZE,
   };
-  const listener = listenOn(options.listen);
-  const { hostname, port } = listener.addr;
-  const [address, stopping] = [{ hostname, port }, new AbortController()];
+  const { hostname, port: wanted } = options.listen;
+  const listener = orExplain(options.listen, () => Deno.listen({ hostname, port: wanted }));
+  const address = { hostname: listener.addr.hostname, port: listener.addr.port };
+  const stopping = new AbortController();
   const running = new Map<Carriage, Promise<void>>();
   const onConnection = (conn: Deno.TcpConn) => {
     const carriage = new Carriage(new TcpLink(conn, { keepAlive: true }), quiet, log);
@@ -72,12 +74,4 @@ export function startBridge(options: BridgeOptions): Bridge {
     await Promise.all([accepting, ...running.values()]);
   };
   return { address, stop };
-}
-
-function listenOn(endpoint: Endpoint): Deno.TcpListener {
-  try {
-    return Deno.listen({ hostname: endpoint.hostname, port: endpoint.port });
-  } catch (error) {
-    throw new Error(`Cannot listen on ${formatEndpoint(endpoint)}: ${reasonOf(error)}`);
-  }
 }

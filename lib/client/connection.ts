@@ -205,7 +205,8 @@ function refusalIn(content: string): ScpError | undefined {
   }
 }
 
-function randomKey(): bigint {
+/** A private key: 64 bits from a cryptographic generator, not 0. */
+export function randomKey(): bigint {
   const [key] = crypto.getRandomValues(new BigUint64Array(1));
   return key || 1n;
 }

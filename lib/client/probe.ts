@@ -1,8 +1,7 @@
-import { dial } from "../link/dial.ts";
-import type { SocketAddress } from "../link/dial.ts";
+import { dial, type SocketAddress } from "../link/dial.ts";
 import { type Link, readRecord, writeAll } from "../link/link.ts";
-import { type Dialect, parseResumeAnswer, request, type Session } from "../scp/mod.ts";
-import { encodeRecord, resumeRecord } from "../scp/mod.ts";
+import { type Dialect, encodeRecord, parseResumeAnswer, request, resumeRecord, type Session } from "../scp/mod.ts";
+import { randomKey } from "./connection.ts";
 
 /** What a rule finds not to hold: said in one line. */
 export class Broken extends Error {}
@@ -90,9 +89,4 @@ export async function receive(
   }
   session.open(bytes);
   return bytes;
-}
-
-function randomKey(): bigint {
-  const [key] = crypto.getRandomValues(new BigUint64Array(1));
-  return key || 1n;
 }

@@ -25,9 +25,9 @@ export class Random {
   }
 }
 
-/** Makes seeds that are alike, as 1 and 2, begin unlike: the finalizer of MurmurHash3. */
-function scatter(seed: number): number {
-  let x = seed >>> 0;
+/** Spreads 32 bits, so that numbers that are alike, as 1 and 2, become unlike: the finalizer of MurmurHash3. */
+export function scatter(bits: number): number {
+  let x = bits >>> 0;
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
   return (x ^ (x >>> 16)) >>> 0;

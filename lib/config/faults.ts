@@ -125,14 +125,12 @@ export function meaningless(input: Anything, document: Document): Fault[] {
     if (first < i) faults.push(faultAt(document, ["hosts", i], `has the name and addr of hosts[${first}]`));
   });
   list.forEach((entry: Anything, i: number) => {
-    if (!entry?.tls || entry.accept_proxy !== true) return;
-    const text = "the header of the PROXY protocol comes before TLS: let the proxy in front end it";
-    faults.push(faultAt(document, ["listen", i, "accept_proxy"], text));
-  });
-  list.forEach((entry: Anything, i: number) => {
-    if (entry?.accept_proxy !== true || entry.trusted?.length > 0) return;
-    const text = "expected `trusted`: the addresses of the proxies that tell who the client is";
-    faults.push(faultAt(document, ["listen", i, "accept_proxy"], text));
+    if (entry?.accept_proxy !== true) return;
+    const wrong = (text: string) => faults.push(faultAt(document, ["listen", i, "accept_proxy"], text));
+    if (entry.tls) wrong("the header of the PROXY protocol comes before TLS: let the proxy in front end it");
+    if (!(entry.trusted?.length > 0)) {
+      wrong("expected `trusted`: the addresses of the proxies that tell who the client is");
+    }
   });
   if (isExposed(input.manager) && !input.manager_token) {
     faults.push(

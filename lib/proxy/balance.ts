@@ -1,3 +1,4 @@
+import { scatter } from "../client/random.ts";
 import type { Balance } from "../config.ts";
 import { hashkey } from "../scp/mod.ts";
 import type { HostState } from "./host_state.ts";
@@ -52,10 +53,7 @@ function bySource(hosts: readonly HostState[], client: string): HostState[] {
     .map(({ state }) => state);
 }
 
-/** 32 bits that look random of a text: its hash, with the bits spread (the finaliser of MurmurHash3). */
+/** 32 bits that look random of a text: its hash, with the bits spread. */
 function mixed(text: string): number {
-  let h = Number(hashkey(new TextEncoder().encode(text)) & 0xffffffffn);
-  h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
-  h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
-  return (h ^ h >>> 16) >>> 0;
+  return scatter(Number(hashkey(new TextEncoder().encode(text)) & 0xffffffffn));
 }

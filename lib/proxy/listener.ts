@@ -1,5 +1,6 @@
 import type { Listen } from "../config.ts";
-import { type ClientLink, type Endpoint, formatEndpoint, reasonOf } from "../link/link.ts";
+import type { ClientLink, Endpoint } from "../link/link.ts";
+import { orExplain } from "../link/listen.ts";
 import type { Log } from "../log.ts";
 import type { Stats } from "./stats.ts";
 
@@ -42,18 +43,4 @@ export function reservePort({ hostname, port }: Endpoint): number {
   const listener = orExplain({ hostname, port }, () => Deno.listen({ hostname, port }));
   listener.close();
   return listener.addr.port;
-}
-
-/** What `listen` gives. Throws, when the address cannot be had, why, in one sentence. */
-export function orExplain<T>(endpoint: Endpoint, listen: () => T): T {
-  try {
-    return listen();
-  } catch (error) {
-    const reason = error instanceof Deno.errors.AddrInUse
-      ? "the address is in use"
-      : error instanceof Deno.errors.PermissionDenied
-      ? "permission denied (ports below 1024 need root, or CAP_NET_BIND_SERVICE)"
-      : reasonOf(error);
-    throw new Error(`Cannot listen on ${formatEndpoint(endpoint)}: ${reason}`);
-  }
 }

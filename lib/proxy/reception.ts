@@ -1,6 +1,13 @@
 import type { Config, Listen } from "../config.ts";
-import { type ClientLink, formatEndpoint, lingeringClose, readDecoded, readRecord, reasonOf } from "../link/link.ts";
-import { writeAll } from "../link/link.ts";
+import {
+  type ClientLink,
+  formatEndpoint,
+  lingeringClose,
+  readDecoded,
+  readRecord,
+  reasonOf,
+  writeAll,
+} from "../link/link.ts";
 import {
   answerRecord,
   type Code,

@@ -45,11 +45,6 @@ export class SessionTable {
     this.#ids = new SessionIds(randomU64(), { owner, bits: ownerBits(peers.length || 1) });
   }
 
-  /** How many there are. */
-  get size(): number {
-    return this.#sessions.size;
-  }
-
   get(id: number): ProxySession | undefined {
     return this.#sessions.get(id);
   }

@@ -64,7 +64,7 @@ export class SharedState {
   /** The cells of a host, by what names it; they are never another's, even when it is gone. */
   host(key: string): HostCells {
     const slot = this.#slots.get(key) ?? this.#slots.size;
-    if (slot >= MOST_HOSTS) return cellsIn(new SharedArrayBuffer(HOST_BYTES), 0);
+    if (slot >= MOST_HOSTS) return ownHostCells();
     this.#slots.set(key, slot);
     return cellsIn(this.buffer, 4 * HOSTS_AT + slot * HOST_BYTES);
   }

@@ -1,9 +1,9 @@
 import type { Listen } from "../config.ts";
 import { acceptAll } from "../link/accept.ts";
-import { formatEndpoint } from "../link/link.ts";
-import type { Endpoint } from "../link/link.ts";
+import { type Endpoint, formatEndpoint } from "../link/link.ts";
+import { orExplain } from "../link/listen.ts";
 import { TcpLink } from "../link/tcp.ts";
-import { type Listener, type ListenerOptions, orExplain } from "./listener.ts";
+import type { Listener, ListenerOptions } from "./listener.ts";
 
 /** A listener whose connections are bare TCP. */
 export class TcpListener implements Listener {

@@ -1,8 +1,7 @@
 /** A worker: a thread with a data plane of its own. See `worker_pool.ts`, which starts it. */
 import type { Config } from "../config.ts";
 import { logInternalErrors, openLog } from "../log.ts";
-import type { Cluster } from "./seams.ts";
-import { systemSeams } from "./seams.ts";
+import { type Cluster, systemSeams } from "./seams.ts";
 import type { SessionQuery } from "./data_plane.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
 import { connectPort, type Port } from "./rpc.ts";
