@@ -6,13 +6,15 @@ import type { Config, Listen, Tls } from "./config/types.ts";
 import type { Dialect } from "./scp/mod.ts";
 
 export { formatConfig, plainConfig } from "./config/format.ts";
-export type { Balance, Check, Config, Host, Limits, Listen, Tls } from "./config/types.ts";
+export type { Balance, Check, Config, Host, Limits, Listen, Tls, WebSocketOptions } from "./config/types.ts";
 export { type Address, formatAddress, parseAddress } from "./config/units.ts";
 
 /** The dialects that a listener can speak. */
 export const DIALECTS: readonly Dialect[] = ["goscon", "plain"];
 
 const DEFAULT_WEIGHT = 100;
+const DEFAULT_PATH = "/scp";
+const DEFAULT_PING_INTERVAL = 30_000;
 const DEFAULT_ADDRESS = { hostname: "0.0.0.0", port: 1248 };
 
 /** A file that is not a configuration: each of its faults as `FILE:LINE:COLUMN: path: what is wrong`. */
@@ -133,16 +135,25 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
 /** goscon's own `tcp` comes first; where a file has neither form, there is the default one. */
 function listenOf(output: Output, pairs: (Tls | undefined)[]): Listen[] {
   const first = output.tcp ?? (output.listen || "tcp" in output ? undefined : DEFAULT_ADDRESS);
-  const plainTcp = ({ hostname, port }: typeof DEFAULT_ADDRESS): Listen => (
-    { hostname, port, dialect: "goscon", acceptProxy: false, trusted: [] }
+  const plainTcp = (address: typeof DEFAULT_ADDRESS): Listen => (
+    { ...place(address), dialect: "goscon", acceptProxy: false, trusted: [] }
   );
-  const others = (output.listen ?? []).map(({ tcp, dialect, accept_proxy, trusted }, i): Listen => ({
-    hostname: tcp.hostname,
-    port: tcp.port,
+  const others = (output.listen ?? []).map(({ tcp, ws, dialect, accept_proxy, trusted, ...entry }, i): Listen => ({
+    ...place((tcp ?? ws)!),
     dialect,
     acceptProxy: accept_proxy,
     trusted,
     ...(pairs[i] && { tls: pairs[i] }),
+    ...(ws && { webSocket: webSocketOf(entry) }),
   }));
   return [...(first ? [plainTcp(first)] : []), ...others];
+}
+
+function place({ hostname, port }: typeof DEFAULT_ADDRESS) {
+  return { hostname, port };
+}
+
+function webSocketOf(entry: Pick<NonNullable<Output["listen"]>[number], "path" | "origins" | "ping_interval">) {
+  const { path = DEFAULT_PATH, origins = [], ping_interval: pingInterval = DEFAULT_PING_INTERVAL } = entry;
+  return { path, origins, pingInterval };
 }

@@ -268,6 +268,54 @@ Deno.test("parseConfig() refuses what is no address or network, a manager that a
   assert.deepEqual(parsed(proxied(", trusted: [10.0.0.0/8]")).listen[0]?.trusted, ["10.0.0.0/8"]);
 });
 
+Deno.test("parseConfig() reads a listener of WebSockets", () => {
+  const [bare, full] = parsed(`${HOSTS}listen:
+  - ws: ":8248"
+  - {ws: "[::1]:8249", path: /a/b, dialect: plain, origins: ["https://a.example:8443"], ping_interval: 0, trusted: ["::1"]}
+`).listen;
+  const common = { acceptProxy: false, trusted: [] };
+  assert.deepEqual(bare, {
+    ...common,
+    hostname: "0.0.0.0",
+    port: 8248,
+    dialect: "goscon",
+    webSocket: { path: "/scp", origins: [], pingInterval: 30_000 },
+  });
+  assert.deepEqual(full, {
+    ...common,
+    hostname: "::1",
+    port: 8249,
+    dialect: "plain",
+    trusted: ["::1"],
+    webSocket: { path: "/a/b", origins: ["https://a.example:8443"], pingInterval: 0 },
+  });
+});
+
+Deno.test("parseConfig() tells what is wrong with a listener of WebSockets", () => {
+  const cases: [string, RegExp][] = [
+    [`{ws: ":1", tcp: ":2"}`, /^f\.yaml:2:15: listen\[0\]\.ws: a listener is tcp or ws, not both$/],
+    [`{tcp: ":1"}, {dialect: plain}`, /^f\.yaml:2:23: listen\[1\]: expected tcp or ws: where to listen$/],
+    [`{tcp: ":1", path: /scp}`, /^f\.yaml:2:28: listen\[0\]\.path: only a listener of WebSockets \(ws\) has this$/],
+    [`{tcp: ":1", origins: []}`, /listen\[0\]\.origins: only a listener/],
+    [`{tcp: ":1", ping_interval: 1}`, /listen\[0\]\.ping_interval: only a listener/],
+    [`{ws: ":1", path: scp}`, /^f\.yaml:2:27: listen\[0\]\.path: expected a path of a URL, from its \/, not "scp"$/],
+    [`{ws: ":1", path: "/scp?v=1"}`, /listen\[0\]\.path: expected a path/],
+    [
+      `{ws: ":1", origins: [game.example]}`,
+      /listen\[0\]\.origins\[0\]: expected an origin, as https:\/\/game\.example, not/,
+    ],
+    [`{ws: ":1", origins: ["https://game.example/"]}`, /listen\[0\]\.origins\[0\]: expected an origin/],
+    [`{ws: ":1", origins: https://game.example}`, /listen\[0\]\.origins: expected a list of origins/],
+    [`{ws: ":1", accept_proxy: true, trusted: ["::1"]}`, /listen\[0\]\.accept_proxy: not with ws/],
+    [`{tcp: ":1"}, {ws: ":1"}`, /listen\[1\]\.ws: :1 is listened on already, by listen\[0\]\.tcp/],
+  ];
+  for (const [listen, fault] of cases) {
+    const faults = faultsOf(`${HOSTS}listen: [${listen}]`);
+    assert.equal(faults.length, 1, `${listen}: ${faults}`);
+    assert.match(faults[0]!, fault);
+  }
+});
+
 Deno.test("parseConfig() takes a certificate and its key from who can read them, and tells where they are named when not", () => {
   const text = `${HOSTS}listen:\n  - {tcp: ":1"}\n  - {tcp: ":2", tls: {cert: c.pem, key: k.pem}}`;
   const { config } = parseConfig(text, "f.yaml", (cert, key) => ({ cert: `in ${cert}`, key: `in ${key}` }));
@@ -302,6 +350,9 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
         acceptProxy: port % 3 === 0,
         trusted: port % 3 === 0 ? ["10.0.0.0/8", "fe80::/10"] : [],
         ...(port % 3 !== 0 && port % 5 === 0 && { tls: { certFile: "a.pem", keyFile: "b.pem", cert: "", key: "" } }),
+        ...(port % 3 === 1 && {
+          webSocket: { path: "/a/b", origins: port % 2 ? ["https://a.example"] : [], pingInterval: port },
+        }),
       }))
     ),
     manager: fc.record({ hostname: fc.constantFrom("127.0.0.1", "::1"), port }),

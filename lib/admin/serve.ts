@@ -63,8 +63,12 @@ function announce(
   { addresses }: DataPlane,
   { log, command, manager }: { log: Log; command: string; manager: Endpoint | undefined },
 ): void {
-  config.listen.forEach(({ dialect, tls, acceptProxy }, i) => {
-    const more = { ...(tls && { tls: tls.certFile }), ...(acceptProxy && { accept_proxy: "true" }) };
+  config.listen.forEach(({ dialect, tls, acceptProxy, webSocket }, i) => {
+    const more = {
+      ...(webSocket && { ws: webSocket.path }),
+      ...(tls && { tls: tls.certFile }),
+      ...(acceptProxy && { accept_proxy: "true" }),
+    };
     log.info("listening", { address: formatEndpoint(addresses[i]!), dialect, ...more });
   });
   for (const { name, addr, weight } of config.hosts) {

@@ -109,7 +109,9 @@ export function meaningless(input: Anything, document: Document): Fault[] {
   }
   const listeners: [Path, unknown][] = [[["tcp"], input.tcp]];
   const list = Array.isArray(input.listen) ? input.listen : [];
-  list.forEach((entry: Anything, i: number) => listeners.push([["listen", i, "tcp"], entry?.tcp]));
+  list.forEach((entry: Anything, i: number) => {
+    for (const kind of ["tcp", "ws"]) listeners.push([["listen", i, kind], entry?.[kind]]);
+  });
   const used = listeners.filter(([, address]) => typeof address === "string" && address !== "");
   if (used.length === 0 && (input.tcp === "" || Array.isArray(input.listen))) {
     faults.push(faultAt(document, [Array.isArray(input.listen) ? "listen" : "tcp"], "expected at least one listener"));
@@ -125,12 +127,7 @@ export function meaningless(input: Anything, document: Document): Fault[] {
     if (first < i) faults.push(faultAt(document, ["hosts", i], `has the name and addr of hosts[${first}]`));
   });
   list.forEach((entry: Anything, i: number) => {
-    if (entry?.accept_proxy !== true) return;
-    const wrong = (text: string) => faults.push(faultAt(document, ["listen", i, "accept_proxy"], text));
-    if (entry.tls) wrong("the header of the PROXY protocol comes before TLS: let the proxy in front end it");
-    if (!(entry.trusted?.length > 0)) {
-      wrong("expected `trusted`: the addresses of the proxies that tell who the client is");
-    }
+    for (const [key, text] of meaninglessInListen(entry)) faults.push(faultAt(document, ["listen", i, ...key], text));
   });
   if (isExposed(input.manager) && !input.manager_token) {
     faults.push(
@@ -138,6 +135,23 @@ export function meaningless(input: Anything, document: Document): Fault[] {
     );
   }
   return faults;
+}
+
+/** What is wrong with an entry of `listen` whose keys are each right: where, and what. */
+function* meaninglessInListen(entry: Anything): Generator<[key: Path, text: string]> {
+  if (typeof entry !== "object" || entry === null) return;
+  if ("tcp" in entry && "ws" in entry) yield [["ws"], "a listener is tcp or ws, not both"];
+  else if (!("tcp" in entry || "ws" in entry)) yield [[], "expected tcp or ws: where to listen"];
+  for (const key of ["path", "origins", "ping_interval"]) {
+    if (key in entry && !("ws" in entry)) yield [[key], "only a listener of WebSockets (ws) has this"];
+  }
+  if (entry.accept_proxy !== true) return;
+  const at = ["accept_proxy"];
+  if (entry.tls) yield [at, "the header of the PROXY protocol comes before TLS: let the proxy in front end it"];
+  if (entry.ws) yield [at, "not with ws: there the proxies that are `trusted` tell it by X-Forwarded-For or Forwarded"];
+  if (!(entry.trusted?.length > 0)) {
+    yield [at, "expected `trusted`: the addresses of the proxies that tell who the client is"];
+  }
 }
 
 /** Whether others than this machine could reach the address of the manager. */

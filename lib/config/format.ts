@@ -11,8 +11,13 @@ export function formatConfig(config: Config): string {
 export function plainConfig(config: Config): Record<string, unknown> {
   const { scp, tcpOption, upstreamOption: { resolv, check, ...upstream }, limits, log } = config;
   return {
-    listen: config.listen.map(({ hostname, port, dialect, acceptProxy, trusted, tls }) => ({
-      tcp: formatAddress({ kind: "tcp", hostname, port }),
+    listen: config.listen.map(({ hostname, port, dialect, acceptProxy, trusted, tls, webSocket }) => ({
+      [webSocket ? "ws" : "tcp"]: formatAddress({ kind: "tcp", hostname, port }),
+      ...(webSocket && {
+        path: webSocket.path,
+        origins: webSocket.origins,
+        ping_interval: formatTime(webSocket.pingInterval),
+      }),
       dialect,
       accept_proxy: acceptProxy,
       trusted,

@@ -105,6 +105,13 @@ const cidr = v.pipe(
 
 const cidrs = v.optional(v.array(cidr, expected("a list of IP addresses and networks")), []);
 
+const ORIGIN_FORM = "an origin, as https://game.example";
+
+const origin = v.pipe(
+  v.string(expected(ORIGIN_FORM)),
+  v.check((value) => URL.canParse(value) && new URL(value).origin === value, expected(ORIGIN_FORM)),
+);
+
 /** A map in which every key may be missing: then each has its default. */
 function section<T extends v.ObjectEntries>(entries: T) {
   return v.optional(v.strictObject(entries, expected("a map")), {} as never);
@@ -121,12 +128,16 @@ const kcpKeys =
 export const schema = v.strictObject({
   listen: v.optional(v.array(
     v.strictObject({
-      tcp: listenAddress,
+      tcp: v.optional(listenAddress),
+      ws: v.optional(listenAddress),
+      path: v.optional(v.pipe(text, v.regex(/^\/[^?#\s]*$/, expected("a path of a URL, from its /")))),
+      origins: v.optional(v.array(origin, expected("a list of origins"))),
+      ping_interval: v.optional(time),
       dialect: v.optional(choice(["goscon", "plain"]), "goscon"),
       accept_proxy: v.optional(flag, false),
       trusted: cidrs,
       tls: v.optional(v.strictObject({ cert: text, key: text }, expected("a map with cert and key"))),
-    }, expected("a map with tcp")),
+    }, expected("a map with tcp or ws")),
     expected("a list of listeners"),
   )),
   tcp: v.optional(v.union([v.pipe(v.literal(""), v.transform(() => undefined)), listenAddress], expected("host:port"))),

@@ -10,9 +10,21 @@ export interface Listen {
   dialect: Dialect;
   /** A connection begins with a header of HAProxy's PROXY protocol that tells its client; only `trusted` may connect. */
   acceptProxy: boolean;
-  /** IP addresses and networks. */
+  /** IP addresses and networks of proxies, which are believed who their clients are. */
   trusted: string[];
   tls?: Tls;
+  /** Its connections are WebSockets. */
+  webSocket?: WebSocketOptions;
+}
+
+/** What a WebSocket is let in by. */
+export interface WebSocketOptions {
+  /** Of the URL, without a query. */
+  path: string;
+  /** `https://game.example`; empty: any. */
+  origins: string[];
+  /** 0: none. */
+  pingInterval: number;
 }
 
 /** A certificate and its key: the names of the files, and what is in them. */

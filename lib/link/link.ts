@@ -27,6 +27,8 @@ export interface ClientLink extends Link {
   remote: Endpoint;
   /** Where it connected to. */
   local: Endpoint;
+  /** Settles when such a proxy has said who the client is; missing where it says so otherwise. Rejects when the link broke. */
+  ready?(): Promise<unknown>;
 }
 
 /** The IPv4 address that an IPv6 one stands for on a socket of both families; any other as it is. */

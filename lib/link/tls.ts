@@ -1,22 +1,21 @@
-import type { Socket } from "node:net";
-import { type SecureContext, TLSSocket } from "node:tls";
-import { type ClientLink, type Endpoint, unmapped } from "./link.ts";
+import type { Carrier } from "./carrier.ts";
+import type { ClientLink, Endpoint } from "./link.ts";
 import { StreamLink } from "./stream.ts";
 
 /** The server's end of a TLS connection. Reads and writes wait for its handshake. */
 export class TlsLink extends StreamLink implements ClientLink {
   remote: Endpoint;
   local: Endpoint;
-  readonly #socket: Socket;
+  readonly #carrier: Carrier;
   readonly #onClose: () => void;
   #closed = false;
 
-  /** Owns `socket`. `onClose` is called once, when this end closes it. */
-  constructor(socket: Socket, secureContext: SecureContext, onClose: () => void) {
-    super(new TLSSocket(socket, { isServer: true, secureContext }));
-    this.remote = { hostname: unmapped(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
-    this.local = { hostname: unmapped(socket.localAddress ?? ""), port: socket.localPort ?? 0 };
-    this.#socket = socket;
+  /** Owns the carrier. `onClose` is called once, when this end closes it. */
+  constructor(carrier: Carrier, onClose: () => void) {
+    super(carrier.stream);
+    this.remote = carrier.remote;
+    this.local = carrier.local;
+    this.#carrier = carrier;
     this.#onClose = onClose;
   }
 
@@ -24,8 +23,7 @@ export class TlsLink extends StreamLink implements ClientLink {
     if (this.#closed) return;
     this.#closed = true;
     super.close();
-    // Also when the other end is in the middle of a handshake, or takes nothing.
-    this.#socket.destroy();
+    this.#carrier.destroy();
     this.#onClose();
   }
 }

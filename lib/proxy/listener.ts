@@ -33,9 +33,10 @@ export function isSameAddress(a: Listen, b: Listen): boolean {
   return a.hostname === b.hostname && a.port === b.port;
 }
 
-/** Whether a listener can go on as another configuration says: with TLS or without. */
+/** Whether a listener can go on as another configuration says: with TLS or without, WebSockets or not. */
 export function serves({ listen }: Listener, wanted: Listen): boolean {
-  return isSameAddress(listen, wanted) && (listen.tls === undefined) === (wanted.tls === undefined);
+  const isSameKind = !listen.tls === !wanted.tls && !listen.webSocket === !wanted.webSocket;
+  return isSameKind && isSameAddress(listen, wanted);
 }
 
 /** The port of an address that is free, which is another one when it asks for any. Throws when it cannot be had. */

@@ -15,8 +15,8 @@ import { Reception } from "./reception.ts";
 import type { Seams } from "./seams.ts";
 import type { SessionInfo } from "./session_record.ts";
 import { SessionTable } from "./session_table.ts";
+import { StreamListener } from "./stream_listener.ts";
 import { TcpListener } from "./tcp_listener.ts";
-import { TlsListener } from "./tls_listener.ts";
 import { Stats } from "./stats.ts";
 import { Upstreams } from "./upstream.ts";
 import { Visitors } from "./visitors.ts";
@@ -203,7 +203,9 @@ export class Proxy implements DataPlane {
 
 /** Has an address from now on, and accepts on it when told so. `port`: the one to have. Throws when it cannot be had. */
 function openListener(listen: Listen, port: number, options: ListenerOptions): Listener {
-  return listen.tls ? new TlsListener(listen, port, options) : new TcpListener(listen, port, options);
+  return listen.tls || listen.webSocket
+    ? new StreamListener(listen, port, options)
+    : new TcpListener(listen, port, options);
 }
 
 /** Observes, each time that it is called when it should be, how late that is. */

@@ -63,6 +63,7 @@ export class Reception {
   readonly #arriving = new Map<ClientLink, Promise<void>>();
   /** Connections that are handed over to a peer, with what settles when they have ended. */
   readonly #relayed = new Map<ClientLink, Promise<void>>();
+  readonly #trusted = new WeakMap<Listen, Networks>();
 
   constructor(options: ReceptionOptions) {
     this.#options = options;
@@ -77,16 +78,25 @@ export class Reception {
   welcome(link: ClientLink, listen: Listen): void {
     const { seams: { stats }, admission } = this.#options;
     stats.accepts++;
-    const trusted = !listen.acceptProxy || new Networks(listen.trusted).has(link.remote.hostname);
-    const refusal = trusted ? admission.refusesConnection(link.remote.hostname, listen.acceptProxy) : "untrusted_proxy";
+    const isProxy = this.#trustedBy(listen).has(link.remote.hostname);
+    const trusted = isProxy || !listen.acceptProxy;
+    const refusal = trusted ? admission.refusesConnection(link.remote.hostname, isProxy) : "untrusted_proxy";
     if (refusal) {
       link.close();
       return this.#refused(link, refusal);
     }
     this.#arrive(link, listen.dialect, async () => {
       const rest = listen.acceptProxy ? await this.#readProxyHeader(link) : undefined;
+      await link.ready?.();
+      if (isProxy && admission.refusesAddress(link.remote.hostname)) throw this.#refusal("denied");
       return { dialect: listen.dialect, ...(rest && { rest }), ofPeer: false };
     });
+  }
+
+  #trustedBy(listen: Listen): Networks {
+    const trusted = this.#trusted.get(listen) ?? new Networks(listen.trusted);
+    this.#trusted.set(listen, trusted);
+    return trusted;
   }
 
   /** Takes a connection that a peer hands over, and owns it. */
@@ -162,7 +172,6 @@ export class Reception {
     const read = await readDecoded(link, decodeProxyHeader);
     if (!read) throw new Error("closed by the peer");
     Object.assign(link, read.value.client);
-    if (this.#options.admission.refusesAddress(link.remote.hostname)) throw this.#refusal("denied");
     return read.rest;
   }
 

@@ -54,7 +54,11 @@ export class TestProxy implements AsyncDisposable {
   /** `keys`: those of a configuration file. Unless told otherwise there is one listener of each dialect. */
   static start(keys: Record<string, unknown>, seams: Partial<Seams> = {}): TestProxy {
     // JSON is YAML.
-    return new TestProxy(parseConfig(JSON.stringify({ ...TestProxy.LISTEN, ...keys }), "test.yaml").config, seams);
+    return TestProxy.of(parseConfig(JSON.stringify({ ...TestProxy.LISTEN, ...keys }), "test.yaml").config, seams);
+  }
+
+  static of(config: Config, seams: Partial<Seams> = {}): TestProxy {
+    return new TestProxy(config, seams);
   }
 
   /** Of the first listener, which is of dialect goscon. */

@@ -470,7 +470,7 @@ Deno.test("a pair that cannot be used is a fault of the configuration, with its 
     const faults = faultsOf(pair);
     assert.equal(faults.length, 1, JSON.stringify(pair));
     assert.match(faults[0]!, place);
-    assert([pair.cert, pair.key].some((file) => faults[0]!.includes(file)), faults[0]);
+    assert([pair.cert, pair.key].some((file) => faults[0]!.includes(file)), faults.join());
     assert.doesNotMatch(faults[0]!, /\n/);
   }
   assert.match(

@@ -1,25 +1,32 @@
 import { createServer, type Socket } from "node:net";
-import { createSecureContext, type SecureContext } from "node:tls";
+import { createSecureContext } from "node:tls";
 import type { Listen } from "../config.ts";
+import { carrierOf } from "../link/carrier.ts";
 import { type Endpoint, formatEndpoint, reasonOf } from "../link/link.ts";
 import { TlsLink } from "../link/tls.ts";
 import type { Listener, ListenerOptions } from "./listener.ts";
+import { Networks } from "./networks.ts";
+import { Upgrade } from "./upgrade.ts";
 
 /**
- * A listener whose connections are TLS. By Node's interface: a connection of Deno's own cannot be closed while its handshake is
- * under way, so silent clients would hold descriptors for as long as they like; nor can its certificate be changed.
+ * A listener whose connections are TLS, or WebSockets, or both. By Node's interface: a TLS connection of Deno's own cannot be
+ * closed while its handshake is under way, so silent clients would hold descriptors for as long as they like, nor can its
+ * certificate be changed; and a WebSocket of Deno's own reads on whether anybody takes what it read or not.
  */
-export class TlsListener implements Listener {
+export class StreamListener implements Listener {
   readonly address: Endpoint;
   readonly #options: ListenerOptions;
   #listen: Listen;
-  #context: SecureContext;
+  #context: ReturnType<typeof contextOf>;
+  #trusted: Networks;
+  readonly #upgrade = new Upgrade();
   readonly #server = createServer({ noDelay: true }, (socket) => this.#welcome(socket));
 
   /** See `openListener`. */
   constructor(listen: Listen, port: number, options: ListenerOptions) {
     this.#listen = listen;
-    this.#context = createSecureContext(listen.tls);
+    this.#context = contextOf(listen);
+    this.#trusted = new Networks(listen.trusted);
     this.address = { hostname: listen.hostname, port };
     this.#options = options;
   }
@@ -30,7 +37,8 @@ export class TlsListener implements Listener {
 
   reconfigure(listen: Listen): void {
     this.#listen = listen;
-    this.#context = createSecureContext(listen.tls);
+    this.#context = contextOf(listen);
+    this.#trusted = new Networks(listen.trusted);
   }
 
   accept(): Promise<void> {
@@ -54,6 +62,16 @@ export class TlsListener implements Listener {
   #welcome(socket: Socket): void {
     const { keepAlive, stats, onConnection } = this.#options;
     if (keepAlive()) socket.setKeepAlive(true);
-    onConnection(new TlsLink(socket, this.#context, () => stats.closes++), this.#listen);
+    const carrier = carrierOf(socket, this.#context);
+    const onClose = () => stats.closes++;
+    const { webSocket } = this.#listen;
+    const link = webSocket
+      ? this.#upgrade.take(carrier, webSocket, this.#trusted, onClose)
+      : new TlsLink(carrier, onClose);
+    onConnection(link, this.#listen);
   }
+}
+
+function contextOf({ tls }: Listen) {
+  return tls && createSecureContext(tls);
 }

@@ -1,0 +1,163 @@
+// @ts-types="@types/ws"
+import type { WebSocket } from "ws";
+import type { Carrier } from "./carrier.ts";
+import { Condition } from "./condition.ts";
+import { type ClientLink, type Endpoint, LINGER } from "./link.ts";
+
+/** The longest message that is taken, in bytes: one is in memory whole before its first byte can be read. */
+export const LONGEST_MESSAGE = 256 * 1024;
+/** Bytes that nobody has read yet, from which on nothing more is taken from the network. */
+const ENOUGH = 64 * 1024;
+
+/** Close codes (RFC 6455, 7.4.1). */
+const NORMAL = 1000;
+const UNSUPPORTED_DATA = 1003;
+
+/**
+ * The server's end of a WebSocket, as a stream of bytes: binary messages of any cut. Reads and writes wait until it is `opened`.
+ * While nobody reads, the network is held up.
+ */
+export class WebSocketLink implements ClientLink {
+  remote: Endpoint;
+  local: Endpoint;
+  readonly #carrier: Carrier;
+  readonly #onClose: () => void;
+  readonly #changed = new Condition();
+  #socket: WebSocket | undefined;
+  /** What was not read yet. */
+  readonly #received: Uint8Array[] = [];
+  #unread = 0;
+  #error: Error | undefined;
+  #ended = false;
+  #closed = false;
+  /** Settles the write that is pending: a socket that is terminated may forget to. */
+  #giveUp: (error: Error) => void = () => {};
+  #pings: ReturnType<typeof setInterval> | undefined;
+  #heard = true;
+
+  /** Owns the carrier. `onClose` is called once, when this end closes it. */
+  constructor(carrier: Carrier, onClose: () => void) {
+    this.remote = carrier.remote;
+    this.local = carrier.local;
+    this.#carrier = carrier;
+    this.#onClose = onClose;
+    const { stream } = carrier;
+    stream.on("error", (error) => this.#socket || this.fail(error));
+    // Of a stream with a WebSocket on it there may still be messages that came before.
+    stream.on("close", () => this.#socket || this.#end());
+  }
+
+  /**
+   * Goes on over the WebSocket that was made on the stream. `pingInterval`: milliseconds between two pings, of which each finds
+   * the link broken when nothing came since the one before; 0: none.
+   */
+  opened(socket: WebSocket, pingInterval: number): void {
+    this.#socket = socket;
+    socket.on("message", (data, isBinary) => this.#take(data as Uint8Array, isBinary));
+    socket.on("pong", () => this.#heard = true);
+    socket.on("error", (error) => this.fail(error));
+    socket.on("close", () => this.#end());
+    if (pingInterval > 0) this.#pings = setInterval(() => this.#ping(socket, pingInterval), pingInterval);
+    if (this.#closed) socket.terminate();
+    this.#changed.notify();
+  }
+
+  /** Reads and writes reject with why, those that wait as well. The other end is told by the caller: `close` gives that time. */
+  fail(error: Error): void {
+    this.#error ??= error;
+    this.#end();
+  }
+
+  /** The WebSocket, when it is open. */
+  async ready(): Promise<WebSocket> {
+    while (!this.#socket && !this.#ended) await this.#changed.wait();
+    if (this.#ended) throw this.#error ?? new Error("the connection is closed");
+    return this.#socket!;
+  }
+
+  async read(buffer: Uint8Array): Promise<number | null> {
+    for (;;) {
+      if (this.#unread > 0) return this.#give(buffer);
+      if (this.#error) throw this.#error;
+      if (this.#ended) return null;
+      this.#socket?.resume();
+      await this.#changed.wait();
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    const socket = await this.ready();
+    await new Promise<void>((resolve, reject) => {
+      this.#giveUp = reject;
+      socket.send(bytes, (error) => error ? reject(error) : resolve());
+    });
+    return bytes.length;
+  }
+
+  /** WebSockets know no half-close: the other end answers with its own end. */
+  async closeWrite(): Promise<void> {
+    (await this.ready()).close(NORMAL);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const terminate = () => {
+      this.#socket?.terminate();
+      this.#carrier.destroy();
+    };
+    if (!this.#error) terminate();
+    else if (!this.#carrier.stream.destroyed) {
+      // It was refused, and is told why.
+      const deadline = setTimeout(terminate, LINGER);
+      this.#carrier.stream.once("close", () => clearTimeout(deadline));
+    }
+    this.fail(new Error("the connection is closed"));
+    this.#onClose();
+  }
+
+  #take(data: Uint8Array, isBinary: boolean): void {
+    if (this.#error) return;
+    if (!isBinary) {
+      this.#socket!.close(UNSUPPORTED_DATA, "binary messages only");
+      return this.fail(new Error("a text message, where SCP takes binary ones"));
+    }
+    this.#heard = true;
+    this.#received.push(data);
+    this.#unread += data.length;
+    if (this.#unread >= ENOUGH) this.#socket!.pause();
+    this.#changed.notify();
+  }
+
+  #give(buffer: Uint8Array): number {
+    let given = 0;
+    while (given < buffer.length && this.#received.length > 0) {
+      const first = this.#received[0]!;
+      const part = first.subarray(0, buffer.length - given);
+      buffer.set(part, given);
+      given += part.length;
+      if (part.length < first.length) this.#received[0] = first.subarray(part.length);
+      else this.#received.shift();
+    }
+    this.#unread -= given;
+    return given;
+  }
+
+  #ping(socket: WebSocket, interval: number): void {
+    // Of a link that is held up nothing can be heard.
+    if (!this.#heard && !socket.isPaused) {
+      this.fail(new Error(`nothing came for ${interval} ms (ping_interval)`));
+      return socket.terminate();
+    }
+    this.#heard = false;
+    socket.ping();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearInterval(this.#pings);
+    this.#giveUp(this.#error ?? new Error("the connection is closed"));
+    this.#changed.notify();
+  }
+}

@@ -1,0 +1,285 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mock } from "node:test";
+import { readPair } from "../../lib/admin/config_file.ts";
+import { Connection } from "../../lib/client/connection.ts";
+import { parseConfig } from "../../lib/config.ts";
+import { type Link, readRecord, writeAll } from "../../lib/link/link.ts";
+import { request } from "../../lib/scp/mod.ts";
+import { Backend, readExactly, readToEnd } from "../helpers/backend.ts";
+import { assertSameBytes } from "../helpers/bytes.ts";
+import { testBackPressure, testLinkContract } from "../helpers/link_contract.ts";
+import { HAS_OPENSSL, makePair } from "../helpers/programs.ts";
+import { TestProxy } from "../helpers/proxy.ts";
+import { pattern, Random } from "../helpers/random.ts";
+import { RawClient, record, tcp } from "../helpers/raw_client.ts";
+import { stalled } from "../helpers/turns.ts";
+import { linkOver, type OpenOptions, openWebSocket, refusalOf } from "../helpers/web_socket.ts";
+
+const ECHO = { hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" };
+const WS = { ws: "127.0.0.1:0", path: "/scp" };
+const CACHE = 64 * 2 ** 20;
+
+/** A proxy with a listener of WebSockets, then one of TCP. */
+async function start(keys: Record<string, unknown> = {}, ws: Record<string, unknown> = {}): Promise<TestProxy> {
+  const proxy = TestProxy.start({ ...ECHO, listen: [{ ...WS, ...ws }, { tcp: "127.0.0.1:0" }], ...keys });
+  await proxy.proxy.ready;
+  return proxy;
+}
+
+/** Opens a session over a link, and gives it one by one; a test resumes it by hand. */
+async function openOver(link: Link): Promise<RawClient> {
+  const hello = request({ privateKey: 0x1234567890abcdefn, target: "", flag: 0, dialect: "goscon", cacheSize: CACHE });
+  await writeAll(link, hello.record);
+  const answer = await readRecord(link);
+  assert(answer, "the proxy closed the connection without an answer");
+  return new RawClient("", hello.finish(answer.content), link);
+}
+
+const openSession = async (address: string, options: OpenOptions = {}) =>
+  await openOver(linkOver(await openWebSocket(address, options)));
+
+async function resumeOver(client: RawClient, link: Link): Promise<void> {
+  await writeAll(link, record(client.resumeContent()));
+  const [high = 0, low = 0] = await readExactly(link, 2);
+  const [received, code] = new TextDecoder().decode(await readExactly(link, high << 8 | low)).split("\n");
+  assert.equal(code, "200");
+  client.link.close();
+  client.link = link;
+  for (const chunk of client.session.missing(Number(received))) await writeAll(link, chunk.slice());
+}
+
+async function echoes(client: RawClient, count = 100): Promise<void> {
+  const sent = pattern(0, count);
+  const [got] = await Promise.all([client.receive(count), client.send(sent)]);
+  assertSameBytes(got, sent);
+}
+
+/** A session over WebSockets, and the backend's end of it. */
+async function sessionPair(longest: number) {
+  const backend = new Backend();
+  const proxy = await start({ hosts: [{ addr: backend.address }], scp: { reuse_buffer: CACHE, reuse_time: "2s" } });
+  const random = new Random();
+  const dial = async () => linkOver(await openWebSocket(proxy.address), { longest, next: () => random.next() });
+  const [near, far] = await Promise.all([Connection.open({ dial, cacheSize: CACHE }), backend.accept()]);
+  return {
+    near,
+    far,
+    async [Symbol.asyncDispose]() {
+      near.close();
+      await backend[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
+    },
+  };
+}
+
+testLinkContract("a session over WebSockets", 200_000, () => sessionPair(65536));
+testLinkContract("a session over WebSockets, in tiny messages,", 20_000, () => sessionPair(7));
+testBackPressure("a session over WebSockets", () => sessionPair(65536));
+testBackPressure("the backend of a session over WebSockets", async () => {
+  const { near, far, ...rest } = await sessionPair(65536);
+  return { near: far, far: near, ...rest };
+});
+
+Deno.test("a session begun over TCP resumes over a WebSocket, and back, with bytes under way each time", async () => {
+  await using backend = new Backend();
+  await using proxy = await start({ hosts: [{ addr: backend.address }], scp: { reuse_buffer: "1MiB" } });
+  using client = await openOver(await tcp(proxy.plainAddress));
+  const far = await backend.accept();
+  for (let round = 0; round < 4; round++) {
+    const at = round * 20_000;
+    // The client takes but half of what it is sent, and sends what the proxy may not have read.
+    await writeAll(far, pattern(at, 20_000, 1));
+    assertSameBytes(await client.receive(10_000), pattern(at, 10_000, 1));
+    await client.send(pattern(at, 20_000, 2));
+    const webSocket = round % 2 === 0;
+    await resumeOver(client, webSocket ? linkOver(await openWebSocket(proxy.address)) : await tcp(proxy.plainAddress));
+    assertSameBytes(await client.receive(10_000), pattern(at + 10_000, 10_000, 1));
+    assertSameBytes(await readExactly(far, 20_000), pattern(at, 20_000, 2));
+  }
+  assert.equal(proxy.log.of("session resumed").length, 4);
+});
+
+Deno.test("a listener of WebSockets with tls serves wss", { ignore: !HAS_OPENSSL }, async () => {
+  const dir = await Deno.makeTempDir();
+  const files = await makePair(dir, "one");
+  const keys = { ...ECHO, listen: [{ ...WS, tls: files }] };
+  await using proxy = TestProxy.of(parseConfig(JSON.stringify(keys), "test.yaml", readPair).config);
+  await proxy.proxy.ready;
+  using client = await openSession(proxy.address, { ca: await Deno.readTextFile(files.cert) });
+  await echoes(client, 1_000_000);
+  await Deno.remove(dir, { recursive: true });
+});
+
+const UPGRADE = "GET /scp HTTP/1.1\r\nHost: game.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+
+/** How a request that a test wrote itself is refused. The connection is closed after it. */
+async function rawRefusal(address: string, head: string): Promise<{ status: number; body: string }> {
+  const link = await tcp(address);
+  await writeAll(link, new TextEncoder().encode(`${head}\r\n\r\n`));
+  const [first = "", body = ""] = new TextDecoder().decode(await readToEnd(link)).split("\r\n\r\n");
+  link.close();
+  return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(first)?.[1]), body };
+}
+
+Deno.test("what asks for no WebSocket of this listener is refused by a status of HTTP, and the log says why", async () => {
+  await using proxy = await start({}, { origins: ["https://game.example", "http://localhost:8080"] });
+  const { address, log } = proxy;
+  const refused: [number, RegExp, () => Promise<{ status: number; body: string }>][] = [
+    [404, /the path is not \/scp/, () => refusalOf(address, { path: "/" })],
+    [404, /the path is not \/scp/, () => refusalOf(address, { path: "/scp/" })],
+    [403, /origin "https:\/\/evil\.example"/, () => refusalOf(address, { origin: "https://evil.example" })],
+    [403, /origin "null"/, () => refusalOf(address, { origin: "null" })],
+    [
+      400,
+      /Sec-WebSocket-Version/,
+      () => rawRefusal(address, `${UPGRADE}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 12`),
+    ],
+    [400, /Sec-WebSocket-Key/, () => rawRefusal(address, `${UPGRADE}Sec-WebSocket-Version: 13`)],
+    [426, /no request for a WebSocket/, () => rawRefusal(address, "GET /scp HTTP/1.1\r\nHost: game.example")],
+    [400, /no HTTP/, () => rawRefusal(address, "garbage")],
+  ];
+  for (const [index, [status, text, ask]] of refused.entries()) {
+    const answer = await ask();
+    assert.equal(answer.status, status);
+    assert.match(answer.body, text);
+    const { reason } = await log.nth("handshake failed", index + 1);
+    assert.match(String(reason), new RegExp(`refused as a WebSocket \\(${status}\\)`));
+    assert.match(String(reason), text);
+  }
+  for (const origin of ["https://game.example", "http://localhost:8080", undefined]) {
+    using client = await openSession(address, { path: "/scp?v=1", ...(origin && { origin }) });
+    await echoes(client);
+  }
+  assert.equal((await proxy.gauges()).handshakes, 0);
+});
+
+Deno.test("a text message, or one that is too long, ends the connection with a code, and the session lives on", async () => {
+  for (
+    const [bad, code, reason] of [
+      ["text", 1003, /text message/],
+      [new Uint8Array(256 * 1024 + 1), 1009, /payload/i],
+    ] as const
+  ) {
+    await using backend = new Backend();
+    await using proxy = await start({ hosts: [{ addr: backend.address }] });
+    const socket = await openWebSocket(proxy.address);
+    using client = await openOver(linkOver(socket));
+    const far = await backend.accept();
+    await client.send(pattern(0, 1000));
+    const closed = once(socket, "close");
+    socket.send(bad);
+    assert.equal((await closed)[0], code);
+    assert.match(String((await proxy.log.nth("session lost")).reason), reason);
+    await resumeOver(client, linkOver(await openWebSocket(proxy.address)));
+    assertSameBytes(await readExactly(far, 1000), pattern(0, 1000));
+  }
+});
+
+Deno.test("a message of the greatest length is taken", async () => {
+  await using proxy = await start({ scp: { reuse_buffer: "1MiB" } });
+  const socket = await openWebSocket(proxy.address);
+  const link = linkOver(socket, { longest: 256 * 1024, next: () => 1 - 2 ** -30 });
+  using client = await openOver(link);
+  await echoes(client, 256 * 1024);
+});
+
+Deno.test("a text message for a request is refused too, and a WebSocket that asks nothing is closed in time", async () => {
+  await using proxy = await start({ scp: { handshake_timeout: "50ms" } });
+  const talker = await openWebSocket(proxy.address);
+  talker.send("0\n782riWdFIwE=\n\n0");
+  assert.equal((await once(talker, "close"))[0], 1003);
+  const silent = await openWebSocket(proxy.address);
+  await once(silent, "close");
+  // Nor is a request for a WebSocket that does not come.
+  const nothing = await tcp(proxy.address);
+  await writeAll(nothing, new TextEncoder().encode("GET /scp HTTP/1.1\r\n"));
+  assert.equal((await readExactly(nothing, 1)).length, 0);
+  nothing.close();
+  assert.match(String((await proxy.log.nth("handshake failed", 3)).reason), /handshake_timeout/);
+});
+
+Deno.test("the client is who a trusted proxy says, for the log and the limits; who is not trusted says nothing", async () => {
+  const headers = { "X-Forwarded-For": "192.0.2.1, 198.51.100.7" };
+  for (const trusted of [true, false]) {
+    await using proxy = await start(
+      { deny: ["198.51.100.8"], limits: { sessions_per_ip: 1 } },
+      { trusted: trusted ? ["127.0.0.0/8"] : [] },
+    );
+    using first = await openSession(proxy.address, { headers });
+    await echoes(first);
+    const { client } = await proxy.log.nth("session new");
+    assert.match(String(client), trusted ? /^198\.51\.100\.7:0$/ : /^127\.0\.0\.1:/);
+    // Another one behind the same proxy.
+    const other = openSession(proxy.address, { headers: { Forwarded: "for=203.0.113.9" } });
+    if (trusted) (await other)[Symbol.dispose]();
+    else await assert.rejects(other, "a second session of one address");
+    const denied = openSession(proxy.address, { headers: { "X-Forwarded-For": "198.51.100.8" } });
+    await assert.rejects(denied);
+    if (trusted) assert.match(String((await proxy.log.nth("handshake failed")).reason), /denied/);
+  }
+});
+
+Deno.test("ping_interval: who answers stays, who is silent is lost, and who is held up by the backend is not silent", async () => {
+  mock.timers.enable({ apis: ["setInterval"] });
+  try {
+    await using backend = new Backend();
+    await using proxy = await start({ hosts: [{ addr: backend.address }] }, { ping_interval: "10s" });
+    const connect = async (autoPong: boolean) => {
+      const socket = await openWebSocket(proxy.address, { autoPong });
+      const [client, far] = await Promise.all([openOver(linkOver(socket)), backend.accept()]);
+      return { socket, client, far };
+    };
+    const lost = () => proxy.log.of("session lost").map(({ id }) => id);
+    {
+      const { socket, client, far } = await connect(true);
+      for (let round = 0; round < 5; round++) {
+        const pinged = once(socket, "ping");
+        mock.timers.tick(10_000);
+        await pinged;
+        // What comes after the pong shows that the pong has come.
+        await client.send(Uint8Array.of(round));
+        await readExactly(far, 1);
+      }
+      assert.deepEqual(lost(), []);
+      client[Symbol.dispose]();
+      await proxy.log.nth("session lost");
+    }
+    {
+      const { socket, client } = await connect(false);
+      const pinged = once(socket, "ping");
+      mock.timers.tick(10_000);
+      await pinged;
+      mock.timers.tick(10_000);
+      assert.match(String((await proxy.log.nth("session lost", 2)).reason), /ping_interval/);
+      assert.equal(proxy.log.of("session lost")[1]!.id, client.id);
+    }
+    const { client, far } = await connect(false);
+    let sent = 0;
+    const writing = (async () => {
+      for (; sent < CACHE; sent += 65536) await client.send(pattern(sent, 65536));
+    })();
+    await stalled(() => sent);
+    for (let round = 0; round < 5; round++) mock.timers.tick(10_000);
+    assert.equal(lost().length, 2);
+    assertSameBytes(await readExactly(far, CACHE), pattern(0, CACHE));
+    await writing;
+    client[Symbol.dispose]();
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+Deno.test("another path and other origins hold for the next request, at the same port", async () => {
+  await using proxy = await start();
+  const { address } = proxy;
+  using client = await openSession(address);
+  const listen = [{ ws: "127.0.0.1:0", path: "/other", origins: ["https://game.example"] }, { tcp: "127.0.0.1:0" }];
+  await proxy.proxy.reconfigure(parseConfig(JSON.stringify({ ...ECHO, listen }), "test.yaml").config);
+  assert.equal(proxy.address, address);
+  assert.equal((await refusalOf(address)).status, 404);
+  assert.equal((await refusalOf(address, { path: "/other", origin: "https://evil.example" })).status, 403);
+  using other = await openSession(address, { path: "/other" });
+  await echoes(other);
+  await echoes(client);
+});
