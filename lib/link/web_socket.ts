@@ -27,6 +27,7 @@ export class WebSocketLink implements ClientLink {
   /** What was not read yet. */
   readonly #received: Uint8Array[] = [];
   #unread = 0;
+  #writing = false;
   #error: Error | undefined;
   #ended = false;
   #closed = false;
@@ -58,20 +59,22 @@ export class WebSocketLink implements ClientLink {
     socket.on("error", (error) => this.fail(error));
     socket.on("close", () => this.#end());
     if (pingInterval > 0) this.#pings = setInterval(() => this.#ping(socket, pingInterval), pingInterval);
-    if (this.#closed) socket.terminate();
     this.#changed.notify();
   }
 
-  /** Reads and writes reject with why, those that wait as well. The other end is told by the caller: `close` gives that time. */
+  /**
+   * Reads reject with why, and writes from now on; one that is pending still has its bytes. The other end is told by the caller:
+   * `close` gives that time.
+   */
   fail(error: Error): void {
     this.#error ??= error;
-    this.#end();
+    this.#changed.notify();
   }
 
   /** The WebSocket, when it is open. */
   async ready(): Promise<WebSocket> {
-    while (!this.#socket && !this.#ended) await this.#changed.wait();
-    if (this.#ended) throw this.#error ?? new Error("the connection is closed");
+    while (!this.#socket && !this.#error && !this.#ended) await this.#changed.wait();
+    if (this.#error || this.#ended) throw this.#error ?? closed();
     return this.#socket!;
   }
 
@@ -87,10 +90,15 @@ export class WebSocketLink implements ClientLink {
 
   async write(bytes: Uint8Array): Promise<number> {
     const socket = await this.ready();
-    await new Promise<void>((resolve, reject) => {
-      this.#giveUp = reject;
-      socket.send(bytes, (error) => error ? reject(error) : resolve());
-    });
+    this.#writing = true;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#giveUp = reject;
+        socket.send(bytes, (error) => error ? reject(error) : resolve());
+      });
+    } finally {
+      this.#writing = false;
+    }
     return bytes.length;
   }
 
@@ -102,18 +110,26 @@ export class WebSocketLink implements ClientLink {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const terminate = () => {
-      this.#socket?.terminate();
-      this.#carrier.destroy();
-    };
-    if (!this.#error) terminate();
-    else if (!this.#carrier.stream.destroyed) {
-      // It was refused, and is told why.
-      const deadline = setTimeout(terminate, LINGER);
-      this.#carrier.stream.once("close", () => clearTimeout(deadline));
-    }
-    this.fail(new Error("the connection is closed"));
+    // Who was refused is told why, unless it takes nothing any more.
+    if (this.#error && !this.#writing) this.#linger();
+    else this.#terminate();
+    this.#error ??= closed();
+    this.#received.length = 0;
+    this.#unread = 0;
+    this.#end();
     this.#onClose();
+  }
+
+  #linger(): void {
+    const { stream } = this.#carrier;
+    if (stream.destroyed) return;
+    const deadline = setTimeout(() => this.#terminate(), LINGER);
+    stream.once("close", () => clearTimeout(deadline));
+  }
+
+  #terminate(): void {
+    this.#socket?.terminate();
+    this.#carrier.destroy();
   }
 
   #take(data: Uint8Array, isBinary: boolean): void {
@@ -157,7 +173,11 @@ export class WebSocketLink implements ClientLink {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#pings);
-    this.#giveUp(this.#error ?? new Error("the connection is closed"));
+    this.#giveUp(this.#error ?? closed());
     this.#changed.notify();
   }
+}
+
+function closed(): Error {
+  return new Error("the connection is closed");
 }

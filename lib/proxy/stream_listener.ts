@@ -19,7 +19,7 @@ export class StreamListener implements Listener {
   #listen: Listen;
   #context: ReturnType<typeof contextOf>;
   #trusted: Networks;
-  readonly #upgrade = new Upgrade();
+  readonly #upgrade: Upgrade | undefined;
   readonly #server = createServer({ noDelay: true }, (socket) => this.#welcome(socket));
 
   /** See `openListener`. */
@@ -27,6 +27,7 @@ export class StreamListener implements Listener {
     this.#listen = listen;
     this.#context = contextOf(listen);
     this.#trusted = new Networks(listen.trusted);
+    this.#upgrade = listen.webSocket && new Upgrade();
     this.address = { hostname: listen.hostname, port };
     this.#options = options;
   }
@@ -65,7 +66,7 @@ export class StreamListener implements Listener {
     const carrier = carrierOf(socket, this.#context);
     const onClose = () => stats.closes++;
     const { webSocket } = this.#listen;
-    const link = webSocket
+    const link = this.#upgrade && webSocket
       ? this.#upgrade.take(carrier, webSocket, this.#trusted, onClose)
       : new TlsLink(carrier, onClose);
     onConnection(link, this.#listen);

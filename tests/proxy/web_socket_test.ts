@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { mock } from "node:test";
 import { readPair } from "../../lib/admin/config_file.ts";
 import { Connection } from "../../lib/client/connection.ts";
@@ -197,6 +198,21 @@ Deno.test("a text message for a request is refused too, and a WebSocket that ask
   assert.equal((await readExactly(nothing, 1)).length, 0);
   nothing.close();
   assert.match(String((await proxy.log.nth("handshake failed", 3)).reason), /handshake_timeout/);
+});
+
+Deno.test("a connection that breaks in the middle of its request for a WebSocket breaks nothing else", async () => {
+  await using proxy = await start();
+  for (const head of ["", "GET /sc", UPGRADE, "GET / HTTP/1.1\r\n\r\n".repeat(3)]) {
+    const { hostname, port } = proxy.proxy.addresses[0]!;
+    const socket = connect({ host: hostname, port });
+    await once(socket, "connect");
+    await new Promise((resolve) => socket.write(head, resolve));
+    socket.resetAndDestroy();
+  }
+  await proxy.log.nth("handshake failed", 4);
+  using client = await openSession(proxy.address);
+  await echoes(client);
+  assert.equal((await proxy.gauges()).handshakes, 0);
 });
 
 Deno.test("the client is who a trusted proxy says, for the log and the limits; who is not trusted says nothing", async () => {
