@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import type { Link } from "./link.ts";
+import { type Link, writeAll } from "./link.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 
 /** The largest read, in bytes. */
@@ -21,6 +21,23 @@ export async function pump(
     await sink(buffer.bytes.subarray(0, n));
     if (buffer.took(n)) await turn();
   }
+}
+
+/**
+ * Copies bytes both ways until both ends have ended, or one breaks; then both links are closed. Never rejects. What was under way
+ * when one breaks is lost.
+ */
+export async function joinLinks(one: Link, other: Link): Promise<void> {
+  const copy = async (from: Link, to: Link) => {
+    await pump(from, (bytes) => writeAll(to, bytes));
+    await to.closeWrite();
+  };
+  const closeBoth = () => {
+    one.close();
+    other.close();
+  };
+  await Promise.all([copy(one, other).catch(closeBoth), copy(other, one).catch(closeBoth)]);
+  closeBoth();
 }
 
 /** Lets whatever else is ready have its turn: ready reads would go on within one turn of the event loop for long. */

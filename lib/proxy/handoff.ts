@@ -1,7 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { dial } from "../link/dial.ts";
 import { type ClientLink, type Endpoint, type Link, readDecoded, reasonOf, writeAll } from "../link/link.ts";
-import { pump } from "../link/relay.ts";
 import { decodeRecord, type Dialect, encodeRecord, ScpError } from "../scp/mod.ts";
 
 /** Milliseconds to reach a peer in. */
@@ -36,23 +35,6 @@ export async function connectToPeer(
   } catch (error) {
     throw new ScpError(501, `the peer that has the session cannot be reached: ${reasonOf(error)}`);
   }
-}
-
-/**
- * Copies bytes both ways until both ends have ended, or one breaks; then both links are closed. Never rejects. What is lost when
- * one breaks is for the protocol to send again: only the peer counts bytes.
- */
-export async function joinLinks(client: Link, peer: Link): Promise<void> {
-  const copy = async (from: Link, to: Link) => {
-    await pump(from, (bytes) => writeAll(to, bytes));
-    await to.closeWrite();
-  };
-  const closeBoth = () => {
-    client.close();
-    peer.close();
-  };
-  await Promise.all([copy(client, peer).catch(closeBoth), copy(peer, client).catch(closeBoth)]);
-  closeBoth();
 }
 
 /** Reads the preface of a peer: it, and the bytes that came after it. Throws an `Error` for anything else. */

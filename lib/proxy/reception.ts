@@ -8,6 +8,7 @@ import {
   reasonOf,
   writeAll,
 } from "../link/link.ts";
+import { joinLinks } from "../link/relay.ts";
 import {
   answerRecord,
   type Code,
@@ -20,7 +21,7 @@ import {
 } from "../scp/mod.ts";
 import type { Admission } from "./admission.ts";
 import type { CacheBudget } from "./cache_budget.ts";
-import { connectToPeer, joinLinks, readPreface } from "./handoff.ts";
+import { connectToPeer, readPreface } from "./handoff.ts";
 import { Networks } from "./networks.ts";
 import { decodeProxyHeader } from "./proxy_header.ts";
 import type { Seams } from "./seams.ts";

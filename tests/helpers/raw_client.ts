@@ -2,13 +2,18 @@ import assert from "node:assert/strict";
 import { type Link, readRecord, writeAll } from "../../lib/link/link.ts";
 import { TcpLink } from "../../lib/link/tcp.ts";
 import { request, type Session } from "../../lib/scp/mod.ts";
-import { readExactly, readToEnd } from "./backend.ts";
+import { type Backend, readExactly, readToEnd } from "./backend.ts";
 
 /** Opens a TCP connection to `host:port`. */
 export async function tcp(address: string): Promise<TcpLink> {
   const at = address.lastIndexOf(":");
   const conn = await Deno.connect({ hostname: address.slice(0, at), port: Number(address.slice(at + 1)) });
   return new TcpLink(conn, { keepAlive: false });
+}
+
+/** The two ends of a TCP connection. */
+export async function pair(backend: Backend): Promise<[near: TcpLink, far: TcpLink]> {
+  return await Promise.all([tcp(backend.address), backend.accept()]);
 }
 
 /** The bytes of a record, whatever its content. */

@@ -1,6 +1,11 @@
 import { setImmediate } from "node:timers";
 import assert from "node:assert/strict";
-import { pump } from "../../lib/link/relay.ts";
+import { writeAll } from "../../lib/link/link.ts";
+import { joinLinks, pump } from "../../lib/link/relay.ts";
+import { Backend, readToEnd } from "../helpers/backend.ts";
+import { assertSameBytes } from "../helpers/bytes.ts";
+import { pattern } from "../helpers/random.ts";
+import { pair } from "../helpers/raw_client.ts";
 
 /** More reads than any turn of the event loop should be made of. */
 const READS = 10_000;
@@ -29,4 +34,29 @@ Deno.test("pump() gives every byte in order, in reads of `most` bytes at the mos
   await assert.rejects(pump({ read }, sink, 300), /reset/);
   assert.deepEqual(taken, Array.from({ length: 1000 }, (_, i) => i & 255));
   assert.equal(largest, 300);
+});
+
+Deno.test("joinLinks() carries bytes both ways, and the end of each", async () => {
+  await using backend = new Backend();
+  const [[client, a], [b, peer]] = [await pair(backend), await pair(backend)];
+  const joined = joinLinks(a, b);
+  await writeAll(client, pattern(0, 100_000));
+  await client.closeWrite();
+  assertSameBytes(await readToEnd(peer), pattern(0, 100_000));
+  await writeAll(peer, pattern(1, 100_000));
+  await peer.closeWrite();
+  assertSameBytes(await readToEnd(client), pattern(1, 100_000));
+  await joined;
+  client.close();
+});
+
+Deno.test("joinLinks() closes both links when one is closed", async () => {
+  await using backend = new Backend();
+  const [[client, a], [b, peer]] = [await pair(backend), await pair(backend)];
+  const joined = joinLinks(a, b);
+  a.close();
+  assert.equal((await readToEnd(peer)).length, 0);
+  assert.equal((await readToEnd(client)).length, 0);
+  await joined;
+  client.close();
 });

@@ -1,46 +1,14 @@
 import assert from "node:assert/strict";
-import { type Link, writeAll } from "../../lib/link/link.ts";
-import { joinLinks, readPreface } from "../../lib/proxy/handoff.ts";
+import { writeAll } from "../../lib/link/link.ts";
+import { readPreface } from "../../lib/proxy/handoff.ts";
 import { SessionIds } from "../../lib/proxy/session_ids.ts";
 import { Backend, readToEnd } from "../helpers/backend.ts";
-import { assertSameBytes } from "../helpers/bytes.ts";
 import { TestProxy } from "../helpers/proxy.ts";
-import { pattern } from "../helpers/random.ts";
-import { ask, record, tcp } from "../helpers/raw_client.ts";
+import { ask, pair, record, tcp } from "../helpers/raw_client.ts";
 import { concat } from "../helpers/bytes.ts";
 
 const SECRET = "s".repeat(64);
 const ECHO = { hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" };
-
-/** The two ends of a TCP connection. */
-async function pair(backend: Backend): Promise<[Link, Link]> {
-  return await Promise.all([tcp(backend.address), backend.accept()]);
-}
-
-Deno.test("joinLinks() carries bytes both ways, and the end of each", async () => {
-  await using backend = new Backend();
-  const [[client, a], [b, peer]] = [await pair(backend), await pair(backend)];
-  const joined = joinLinks(a, b);
-  await writeAll(client, pattern(0, 100_000));
-  await client.closeWrite();
-  assertSameBytes(await readToEnd(peer), pattern(0, 100_000));
-  await writeAll(peer, pattern(1, 100_000));
-  await peer.closeWrite();
-  assertSameBytes(await readToEnd(client), pattern(1, 100_000));
-  await joined;
-  client.close();
-});
-
-Deno.test("joinLinks() closes both links when one is closed", async () => {
-  await using backend = new Backend();
-  const [[client, a], [b, peer]] = [await pair(backend), await pair(backend)];
-  const joined = joinLinks(a, b);
-  a.close();
-  assert.equal((await readToEnd(peer)).length, 0);
-  assert.equal((await readToEnd(client)).length, 0);
-  await joined;
-  client.close();
-});
 
 Deno.test("readPreface() takes a preface with the right secret, whole or byte by byte, and nothing else", async () => {
   await using backend = new Backend();
