@@ -1,4 +1,4 @@
-// @ts-types="@types/ws"
+// @ts-types="./ws.d.ts"
 import type { WebSocket } from "ws";
 import type { Carrier } from "./carrier.ts";
 import { Condition } from "./condition.ts";
@@ -54,7 +54,7 @@ export class WebSocketLink implements ClientLink {
    */
   opened(socket: WebSocket, pingInterval: number): void {
     this.#socket = socket;
-    socket.on("message", (data, isBinary) => this.#take(data as Uint8Array, isBinary));
+    socket.on("message", (data, isBinary) => this.#take(data, isBinary));
     socket.on("pong", () => this.#heard = true);
     socket.on("error", (error) => this.fail(error));
     socket.on("close", () => this.#end());

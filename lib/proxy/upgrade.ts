@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-// @ts-types="@types/ws"
+// @ts-types="../link/ws.d.ts"
 import { WebSocketServer } from "ws";
 import type { WebSocketOptions } from "../config.ts";
 import type { Carrier } from "../link/carrier.ts";
@@ -46,7 +46,7 @@ export class Upgrade {
     const refusal = refusalOf(request, options);
     if (refusal) return this.#refuse(stream, refusal);
     link.remote = clientOf(request.headers, link.remote, trusted);
-    this.#sockets.handleUpgrade(request, stream, head as never, (socket) => link.opened(socket, options.pingInterval));
+    this.#sockets.handleUpgrade(request, stream, head, (socket) => link.opened(socket, options.pingInterval));
   }
 
   #refuse(stream: Duplex, [status, reason]: Refusal): void {

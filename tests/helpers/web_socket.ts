@@ -1,4 +1,4 @@
-// @ts-types="@types/ws"
+// @ts-types="../../lib/link/ws.d.ts"
 import { type ClientOptions, createWebSocketStream, WebSocket } from "ws";
 import { once } from "node:events";
 import type { Link } from "../../lib/link/link.ts";
