@@ -2,7 +2,8 @@ import { parseAddress } from "../config.ts";
 import { reasonOf } from "../link/link.ts";
 import type { Dialect } from "../scp/mod.ts";
 import { Probe } from "./probe.ts";
-import { type Rule, RULES } from "./rules.ts";
+import type { Rule } from "./rule.ts";
+import { RULES } from "./rules.ts";
 
 /** Milliseconds that a rule may take. */
 const PATIENCE = 10_000;

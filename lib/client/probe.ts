@@ -1,6 +1,14 @@
 import { dial, type SocketAddress } from "../link/dial.ts";
 import { type Link, readRecord, writeAll } from "../link/link.ts";
-import { type Dialect, encodeRecord, parseResumeAnswer, request, resumeRecord, type Session } from "../scp/mod.ts";
+import {
+  type Dialect,
+  encodeRecord,
+  parseResumeAnswer,
+  request,
+  resumeRecord,
+  type ResumeRequest,
+  type Session,
+} from "../scp/mod.ts";
 import { randomKey } from "./connection.ts";
 
 /** What a rule finds not to hold: said in one line. */
@@ -32,7 +40,9 @@ export class Probe implements Disposable {
   }
 
   /** Opens a session. `extra`: bytes of the stream that are sent with the request. */
-  async open(extra?: (session: Session) => Uint8Array): Promise<{ session: Session; link: Link; rest: Uint8Array }> {
+  async open(
+    extra?: (session: Session) => Uint8Array,
+  ): Promise<{ session: Session; link: Link; rest: Uint8Array }> {
     const link = await this.connect();
     const options = { privateKey: randomKey(), target: "", flag: 0, dialect: this.dialect, cacheSize: 2 ** 20 };
     const hello = request(options);
@@ -43,11 +53,16 @@ export class Probe implements Disposable {
     return { session, link, rest };
   }
 
+  /** Asks to resume over another connection. Gives the answer, with the connection. */
+  async request(request: ResumeRequest): Promise<{ link: Link; answer: string; rest: Uint8Array }> {
+    const link = await this.connect();
+    await writeAll(link, resumeRecord(request));
+    return { link, ...await answerOn(link) };
+  }
+
   /** Resumes over another connection; what the server lacks is sent. Gives it, and how many bytes the server has. */
   async resume(session: Session): Promise<{ link: Link; received: number; rest: Uint8Array }> {
-    const link = await this.connect();
-    await writeAll(link, resumeRecord(session.nextResume()));
-    const { answer, rest } = await answerOn(link);
+    const { link, answer, rest } = await this.request(session.nextResume());
     const { code, received } = parseResumeAnswer(answer);
     if (code !== 200) throw new Broken(`a resume was answered with ${code}, where 200 was expected`);
     for (const bytes of session.missing(received)) await writeAll(link, bytes);
@@ -78,7 +93,7 @@ export async function receive(
   session: Session,
   link: Link,
   count: number,
-  rest = new Uint8Array(0),
+  rest: Uint8Array = new Uint8Array(0),
 ): Promise<Uint8Array> {
   const bytes = new Uint8Array(count);
   bytes.set(rest.subarray(0, count));
@@ -89,4 +104,14 @@ export async function receive(
   }
   session.open(bytes);
   return bytes;
+}
+
+/** Receives just so many bytes and forgets them: to the session they never came. */
+export async function skip(link: Link, count: number): Promise<void> {
+  const buffer = new Uint8Array(2 ** 16);
+  for (let left = count; left > 0;) {
+    const n = await link.read(buffer.subarray(0, left));
+    if (n === null) throw new Broken(`the stream ended ${left} bytes early`);
+    left -= n;
+  }
 }

@@ -1,53 +1,13 @@
-import { type Link, writeAll } from "../link/link.ts";
-import { encodeRecord, parseResumeAnswer, resumeRecord, type ResumeRequest, type Session } from "../scp/mod.ts";
-import { answerOn, Broken, Probe, receive, send } from "./probe.ts";
-
-/** A rule of the protocol, and how it is seen to hold against a server whose backend is an echo. */
-export interface Rule {
-  /** The section of lib/docs/protocol.md. */
-  section: string;
-  rule: string;
-  /** Throws when it does not hold. */
-  check: (probe: Probe) => Promise<void>;
-}
+import { writeAll } from "../link/link.ts";
+import { encodeRecord } from "../scp/mod.ts";
+import { answerOn, Broken } from "./probe.ts";
+import { RESUME_RULES } from "./resume_rules.ts";
+import { bytes, expectCode, expectEcho, expectRefusal, type Rule } from "./rule.ts";
 
 /** A valid public key. */
 const KEY = "782riWdFIwE=";
-const LONG = 5000;
 
-const bytes = (count: number, from = 0) =>
-  Uint8Array.from({ length: count }, (_, i) => (from + i * 7 + (i >> 8)) & 255);
-
-function expectSame(actual: Uint8Array, expected: Uint8Array): void {
-  const at = expected.findIndex((byte, i) => byte !== actual[i]);
-  if (at >= 0) throw new Broken(`byte ${at} of the stream is ${actual[at]}, where ${expected[at]} was sent`);
-}
-
-async function echo(session: Session, link: Link, sent = bytes(100), rest?: Uint8Array<ArrayBuffer>): Promise<void> {
-  await send(session, link, sent);
-  expectSame(await receive(session, link, sent.length, rest), sent);
-}
-
-function expectCode(answer: string, code: number): void {
-  const got = parseResumeAnswer(answer);
-  if (got.code !== code) throw new Broken(`the answer's code is ${got.code}, where ${code} was expected`);
-  if (code !== 200 && got.received !== 0) {
-    throw new Broken(`the answer's received is ${got.received}, where 0 was expected`);
-  }
-}
-
-async function expectRefusal(probe: Probe, content: string, code: number): Promise<void> {
-  expectCode((await probe.ask(content)).answer, code);
-}
-
-/** What a resume request is answered with. */
-async function answerTo(probe: Probe, request: ResumeRequest): Promise<string> {
-  const link = await probe.connect();
-  await writeAll(link, resumeRecord(request));
-  return (await answerOn(link)).answer;
-}
-
-export const RULES: Rule[] = [
+const NEW_SESSION_RULES: Rule[] = [
   {
     section: "New session",
     rule: "a request has 2, 3 or 4 lines, or more that are ignored",
@@ -72,17 +32,7 @@ export const RULES: Rule[] = [
     rule: "the stream is carried both ways",
     check: async (probe) => {
       const { session, link } = await probe.open();
-      for (const count of [1, 100, LONG]) await echo(session, link, bytes(count));
-    },
-  },
-  {
-    section: "Two dialects",
-    rule: "the second line of a resume's answer is that of the dialect: 200, or 200 OK in plain",
-    check: async (probe) => {
-      const { session } = await probe.open();
-      const [, line] = (await answerTo(probe, session.nextResume())).split("\n");
-      const expected = probe.dialect === "plain" ? "200 OK" : "200";
-      if (line !== expected) throw new Broken(`it is ${JSON.stringify(line)}, where ${expected} was expected`);
+      for (const count of [1, 100, 5000]) await expectEcho(session, link, bytes(count));
     },
   },
   {
@@ -98,75 +48,6 @@ export const RULES: Rule[] = [
     section: "Computations",
     rule: "a public key that is 0 mod p is refused with 400",
     check: (probe) => expectRefusal(probe, "0\nAAAAAAAAAAA=", 400),
-  },
-  {
-    section: "Resume",
-    rule: "an id that is no session's is answered with 404",
-    check: (probe) => expectRefusal(probe, "4294967295\n1\n0\nAAAAAAAAAAA=", 404),
-  },
-  {
-    section: "Resume",
-    rule: "a resume goes on where each side stopped, and the missed bytes are sent again",
-    check: async (probe) => {
-      const { session, link } = await probe.open();
-      await send(session, link, bytes(LONG));
-      await receive(session, link, 10);
-      link.close();
-      const resumed = await probe.resume(session);
-      const rest = resumed.rest as Uint8Array<ArrayBuffer>;
-      expectSame(await receive(session, resumed.link, LONG - 10, rest), bytes(LONG).subarray(10));
-      await echo(session, resumed.link, bytes(100, 3));
-    },
-  },
-  {
-    section: "What a correct proxy must get right, 1",
-    rule: "a resume takes the place of a connection that is open, and no byte is lost or doubled",
-    check: async (probe) => {
-      const { session, link } = await probe.open();
-      let rest: Uint8Array<ArrayBuffer> | undefined;
-      let now = link;
-      for (let round = 0; round < 5; round++) {
-        await send(session, now, bytes(LONG, round));
-        const resumed = await probe.resume(session);
-        [now, rest] = [resumed.link, resumed.rest as Uint8Array<ArrayBuffer>];
-        expectSame(await receive(session, now, LONG, rest), bytes(LONG, round));
-      }
-    },
-  },
-  {
-    section: "Resume",
-    rule: "a wrong hmac is refused with 401, and the session goes on",
-    check: async (probe) => {
-      const { session, link } = await probe.open();
-      const request = session.nextResume();
-      expectCode(await answerTo(probe, { ...request, hmac: request.hmac ^ 1n }), 401);
-      await echo(session, link);
-    },
-  },
-  {
-    section: "Resume",
-    rule: "an index that was used is refused with 403, and the session goes on; gaps are fine",
-    check: async (probe) => {
-      const { session } = await probe.open();
-      for (let i = 0; i < 5; i++) session.nextResume();
-      const request = session.nextResume();
-      const link = await probe.connect();
-      await writeAll(link, resumeRecord(request));
-      expectCode((await answerOn(link)).answer, 200);
-      expectCode(await answerTo(probe, request), 403);
-      await echo(session, link);
-    },
-  },
-  {
-    section: "Resume",
-    rule: "a peer that claims more than was sent is refused with 406, and the session ends",
-    check: async (probe) => {
-      const { session, link } = await probe.open();
-      await echo(session, link);
-      session.open(new Uint8Array(1000));
-      expectCode(await answerTo(probe, session.nextResume()), 406);
-      expectCode(await answerTo(probe, session.nextResume()), 404);
-    },
   },
   {
     section: "What a correct proxy must get right, 7",
@@ -188,3 +69,6 @@ export const RULES: Rule[] = [
     },
   },
 ];
+
+/** Every rule that is tried, in this order. */
+export const RULES: Rule[] = [...NEW_SESSION_RULES, ...RESUME_RULES];

@@ -41,6 +41,9 @@ function join(highHalf: number, lowHalf: number): bigint {
   return BigInt(highHalf >>> 0) << 32n | BigInt(lowHalf >>> 0);
 }
 
+/** Either of the two ways to compute the hmac of a resume request. */
+export type Hmac = (x: bigint, y: bigint) => bigint;
+
 /** djb2 of the bytes in the low half, the JS hash in the high half. */
 export function hashkey(bytes: Uint8Array): bigint {
   let djb = 5381;

@@ -1,5 +1,5 @@
 import { ScpError } from "./error.ts";
-import { hashkey, hmac64, hmac64Md5, isEqual64 } from "./hmac64.ts";
+import { hashkey, type Hmac, hmac64, hmac64Md5, isEqual64 } from "./hmac64.ts";
 import { type Dialect, type ResumeRequest, resumeText } from "./message.ts";
 import { Rc4, rc4Key } from "./rc4.ts";
 import { ResendCache } from "./resend_cache.ts";
@@ -84,10 +84,10 @@ export class Session {
     this.#received += bytes.length;
   }
 
-  /** The next resume request of this end, the client's. Its index is used up. */
-  nextResume(): ResumeRequest {
+  /** The next resume request of this end, the client's. Its index is used up. `hmac`: what authorises it. */
+  nextResume(hmac: Hmac = hmac64Md5): ResumeRequest {
     const lines = { id: this.id, index: ++this.#index, received: this.receivedOnWire };
-    return { kind: "resume", ...lines, hmac: hmac64Md5(hashOf(lines), this.#secret) };
+    return { kind: "resume", ...lines, hmac: hmac(hashOf(lines), this.#secret) };
   }
 
   /**

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { hmac64 } from "../../lib/scp/hmac64.ts";
 import type { Dialect, ResumeRequest } from "../../lib/scp/message.ts";
 import { parseRequest } from "../../lib/scp/message.ts";
 import { Session } from "../../lib/scp/session.ts";
@@ -88,6 +89,14 @@ Deno.test("authorize() takes either hmac", () => {
   for (const { id, secret, content_hmac64_md5 } of vectors.resume_requests) {
     open({ id, secret: u64(secret) }).authorize(resume(content_hmac64_md5));
   }
+});
+
+Deno.test("nextResume() is authorised by hmac64 where that is asked for", () => {
+  const { id, index, received, secret, content } = vectors.resume_request_hmac64;
+  const client = open({ id, secret: u64(secret) });
+  client.open(new Uint8Array(received));
+  for (let i = 1; i < index; i++) client.nextResume();
+  assert.deepEqual(client.nextResume(hmac64), resume(content));
 });
 
 Deno.test("authorize() refuses a wrong hmac with 401, before it looks at the index, and nothing has changed", () => {
