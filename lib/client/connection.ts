@@ -46,7 +46,8 @@ const FINAL = new Set([400, 401, 404, 406]);
 
 /**
  * The client's end of a session. It is a link that does not break: when the one below does, it dials and resumes by
- * itself, and reads and writes wait meanwhile.
+ * itself, and reads and writes wait meanwhile. It is a read or a write that learns of the loss: while there is neither,
+ * what was written before may not arrive.
  */
 export class Connection implements Link {
   readonly #options: ConnectionOptions;

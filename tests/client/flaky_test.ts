@@ -2,13 +2,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { Connection } from "../../lib/client/connection.ts";
-import { type Flaky, type FlakyOptions, startFlaky } from "../../lib/client/flaky.ts";
+import { type FlakyOptions, startFlaky } from "../../lib/client/flaky.ts";
 import { flakyOptions } from "../../lib/client/flaky_flags.ts";
-import { parseAddress } from "../../lib/config.ts";
-import type { SocketAddress } from "../../lib/link/dial.ts";
 import { type Link, writeAll } from "../../lib/link/link.ts";
 import { Backend, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
+import { flakyTo, place } from "../helpers/flaky.ts";
 import { testBackPressure, testLinkContract } from "../helpers/link_contract.ts";
 import { ManualClock } from "../helpers/manual_clock.ts";
 import { TestProxy } from "../helpers/proxy.ts";
@@ -16,14 +15,6 @@ import { pattern } from "../helpers/random.ts";
 import { tcp } from "../helpers/raw_client.ts";
 
 type Options = Omit<FlakyOptions, "listen" | "connect">;
-
-const place = (address: string) => parseAddress(address) as SocketAddress;
-
-/** A relay on a random port to that address. */
-async function flakyTo(address: string, options: Options = {}): Promise<Flaky & AsyncDisposable> {
-  const flaky = await startFlaky({ ...options, listen: place("127.0.0.1:0"), connect: place(address) });
-  return { ...flaky, [Symbol.asyncDispose]: flaky.stop };
-}
 
 /** A relay, and a backend behind it whose connections come in the order of the clients'. */
 async function setUp(options: Options = {}) {

@@ -15,7 +15,7 @@ for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
         hosts: [{addr: "${backend.address}"}]
         scp: {reuse_buffer: 4MiB}
       `);
-      const { resumes } = await runChaos({
+      const { resumes, cuts } = await runChaos({
         address: goscon.addresses[i]!,
         dialect,
         backend,
@@ -24,8 +24,13 @@ for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
         cutWithin: 60_000,
         random,
       });
-      console.log(`seed ${random.seed}: 40 sessions, 24 MB, ${resumes} resumes`);
+      console.log(`seed ${random.seed}: 40 sessions, 24 MB, ${resumes} resumes; the relays have cut ${cuts} times`);
       assert(resumes > 400, `only ${resumes} resumes`);
+      assert(Math.min(...cuts) > 10, `the relays have cut only ${cuts} times`);
+      const replaced = goscon.events.filter((e) =>
+        e.message === "session lost" && /^replaced by/.test(String(e.reason))
+      );
+      assert(replaced.length > 10, `only ${replaced.length} connections were open as the client came again`);
       assert.deepEqual(goscon.events.filter((e) => e.message === "internal error"), []);
     },
   });

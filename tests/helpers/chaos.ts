@@ -5,6 +5,7 @@ import type { Dialect } from "../../lib/scp/mod.ts";
 import { Backend, readExactly } from "./backend.ts";
 import { assertSameBytes } from "./bytes.ts";
 import { dialer } from "./cutting_link.ts";
+import { Hazards } from "./hazards.ts";
 import { pattern, type Random } from "./random.ts";
 import { stalled } from "./turns.ts";
 
@@ -17,14 +18,18 @@ export interface Chaos {
   sessions: number;
   /** Bytes of each session, each way. */
   bytes: number;
-  /** A connection is cut after so many bytes at the most. */
+  /** A connection is cut after so many bytes, both ways together, at the most. */
   cutWithin: number;
   random: Random;
 }
 
-/** Moves the bytes of all sessions over links that break, checks each byte at both ends, and gives how often it was cut. */
-export async function runChaos(chaos: Chaos): Promise<{ resumes: number }> {
-  const { backend, sessions, bytes, random } = chaos;
+/**
+ * Moves the bytes of all sessions through relays that hurt, and checks each byte at both ends. Gives how often a session
+ * was resumed, and how often each relay has cut.
+ */
+export async function runChaos(chaos: Chaos): Promise<{ resumes: number; cuts: number[] }> {
+  const { address, backend, sessions, bytes, cutWithin, random } = chaos;
+  await using hazards = await Hazards.start(address, cutWithin, random);
   let resumes = 0;
   const serve = async (far: Link): Promise<number> => {
     const number = new DataView((await readExactly(far, 4)).buffer).getUint32(0);
@@ -38,7 +43,7 @@ export async function runChaos(chaos: Chaos): Promise<{ resumes: number }> {
   })();
   const clients = Promise.all(Array.from({ length: sessions }, async (_, number) => {
     const own = random.fork();
-    const { dial, bury } = dialer({ ...chaos, abandon: 0.4, random: own });
+    const { dial, bury } = hazards.dialer(0.4, own);
     const connection = await Connection.open({
       dial,
       dialect: chaos.dialect,
@@ -60,7 +65,7 @@ export async function runChaos(chaos: Chaos): Promise<{ resumes: number }> {
   } catch (error) {
     throw new Error(`GOSCON_SEED=${random.seed} shows this again`, { cause: error });
   }
-  return { resumes };
+  return { resumes, cuts: hazards.cuts };
 }
 
 async function exchange(
@@ -75,7 +80,13 @@ async function exchange(
       at += length;
     }
   };
-  const [, got] = await Promise.all([send(), readExactly(link, bytes)]);
+  const receive = async () => {
+    const got = await readExactly(link, bytes);
+    // Who neither reads nor writes does not learn that its link was lost, with bytes that the other end waits for.
+    link.read(new Uint8Array(1)).catch(() => {});
+    return got;
+  };
+  const [, got] = await Promise.all([send(), receive()]);
   assertSameBytes(got, pattern(0, bytes, received), `stream ${received}`);
 }
 
