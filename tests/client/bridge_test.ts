@@ -3,13 +3,14 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { mock } from "node:test";
 import { type Bridge, type BridgeOptions, startBridge } from "../../lib/client/bridge.ts";
-import { formatEndpoint, type Link, readRecord, writeAll } from "../../lib/link/link.ts";
+import { formatEndpoint, type Link, writeAll } from "../../lib/link/link.ts";
 import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { CuttingLink, dialer } from "../helpers/cutting_link.ts";
 import { TestLog, TestProxy } from "../helpers/proxy.ts";
 import { pattern, Random } from "../helpers/random.ts";
-import { record, tcp } from "../helpers/raw_client.ts";
+import { tcp } from "../helpers/raw_client.ts";
+import { scripted } from "../helpers/scripted.ts";
 import { stalled } from "../helpers/turns.ts";
 
 /** So long that no test sees it pass. */
@@ -38,17 +39,6 @@ class TestBridge implements AsyncDisposable {
 function proxyOf(backend: Backend): TestProxy {
   const hosts = [{ name: "one", addr: backend.address }];
   return TestProxy.start({ hosts, scp: { reuse_time: "10ms" }, shutdown_timeout: "10ms" });
-}
-
-/** An SCP server that answers each connection's record with the next of these, and closes it. */
-function scripted(...answers: string[]): Backend {
-  return new Backend().serve(async (link) => {
-    await readRecord(link);
-    const answer = answers.shift();
-    if (answer !== undefined) await writeAll(link, record(answer));
-    await link.closeWrite();
-    await readToEnd(link);
-  });
 }
 
 async function sendAll(link: Link, length: number, stream: number): Promise<void> {

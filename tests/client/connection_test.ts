@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mock } from "node:test";
 import { backoff } from "../../lib/client/backoff.ts";
 import { Connection } from "../../lib/client/connection.ts";
-import { type Link, readRecord, writeAll } from "../../lib/link/link.ts";
+import { type Link, writeAll } from "../../lib/link/link.ts";
 import { decodeRecord, parseRequest, ScpError } from "../../lib/scp/mod.ts";
 import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes, concat } from "../helpers/bytes.ts";
@@ -10,6 +10,7 @@ import { ManualLink } from "../helpers/manual_link.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern } from "../helpers/random.ts";
 import { record, tcp } from "../helpers/raw_client.ts";
+import { scripted } from "../helpers/scripted.ts";
 import { turn } from "../helpers/turns.ts";
 
 const ECHO = { hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" };
@@ -35,18 +36,6 @@ function heard(): {
       },
     },
   };
-}
-
-/** An SCP server that answers each connection's record with the next of these; without one left it closes. */
-function scripted(...answers: string[]): Backend {
-  return new Backend().serve(async (link) => {
-    await readRecord(link);
-    const answer = answers.shift();
-    if (answer !== undefined) await writeAll(link, record(answer));
-    // Closed in order: a connection closed with bytes unread would be reset.
-    await link.closeWrite();
-    await readToEnd(link);
-  });
 }
 
 Deno.test("backoff() doubles from 50 ms to 5 s, of which chance takes at most the half", () => {
