@@ -215,7 +215,10 @@ export class Reception {
   /** The session is a peer's: the peer goes on from the record. */
   async #handOver({ link, dialect, rest }: Arrival<ResumeRequest>, owner: number, content: string): Promise<void> {
     const { peers, secret } = this.#options.seams.cluster;
-    const first = Uint8Array.from([...encodeRecord(content), ...rest]);
+    const record = encodeRecord(content);
+    const first = new Uint8Array(record.length + rest.length);
+    first.set(record);
+    first.set(rest, record.length);
     const preface = { remote: link.remote, local: link.local, dialect };
     const peer = await connectToPeer(peers[owner]!, { secret, preface, first });
     this.#relayed.set(link, joinLinks(link, peer).finally(() => this.#relayed.delete(link)));
