@@ -110,3 +110,8 @@ export class HostState {
     return this.#cells.times[OUT_UNTIL]!;
   }
 }
+
+/** Two hosts are the same one when they have the same name and address. */
+export function keyOf({ name, addr }: Host): string {
+  return `${name} ${formatAddress(addr)}`;
+}

@@ -1,9 +1,10 @@
-import { type Config, formatAddress, type Host } from "../config.ts";
+import type { Config } from "../config.ts";
 import { type Link, reasonOf } from "../link/link.ts";
 import { type Order, orderOf } from "./balance.ts";
 import { HealthCheck } from "./health_check.ts";
-import { HostState, type HostStatus } from "./host_state.ts";
+import { HostState, type HostStatus, keyOf } from "./host_state.ts";
 import { type BackendRequest, reach, resolve, type UpstreamSeams } from "./reach.ts";
+import { ResolvedHosts } from "./resolved_hosts.ts";
 
 /** A connection to a backend. */
 export interface Backend {
@@ -31,6 +32,7 @@ export class Upstreams {
   #config!: Config;
   #order!: Order;
   #hosts: HostState[] = [];
+  readonly #resolved = new ResolvedHosts();
   #check: HealthCheck | undefined;
   readonly #seams: UpstreamSeams;
 
@@ -128,18 +130,12 @@ export class Upstreams {
     if (outFor > 0) this.#seams.log.warning("upstream out", { upstream: state.address, for_ms: outFor });
   }
 
-  /** The hosts of that name; or the one that the name resolves to by rule; or all (as goscon has it). */
+  /** The hosts of that name; or those that the name resolves to by rule; or all (as goscon has it). */
   async #groupOf({ target: name, signal }: BackendRequest): Promise<readonly HostState[]> {
     if (name === "") return this.#hosts;
     const named = this.#hosts.filter(({ host }) => host.name === name);
     if (named.length > 0) return named;
     const addresses = await resolve(name, this.#config, this.#seams, signal);
-    const plain = { name, weight: 1, backup: false, drain: false, maxSessions: 0 };
-    return addresses?.map((addr) => new HostState({ ...plain, addr })) ?? this.#hosts;
+    return addresses ? this.#resolved.at(name, addresses) : this.#hosts;
   }
-}
-
-/** Two hosts are the same one when they have the same name and address. */
-function keyOf({ name, addr }: Host): string {
-  return `${name} ${formatAddress(addr)}`;
 }
