@@ -29,14 +29,14 @@ export interface ConnectionOptions {
   handshakeTimeout?: number;
   /** Milliseconds without a link after which the session is given up. Default 60 s. */
   giveUpAfter?: number;
-  /** Gives the opening up. */
+  /** Gives the opening up, which then rejects with its reason. */
   signal?: AbortSignal;
   /** Called when the link is lost, and why. */
   onLost?: (reason: string) => void;
   /** Called when another link has taken its place. */
   onResumed?: (resumption: Resumption) => void;
-  /** Called once, at the end: without an error when the session came to its end in order. */
-  onClosed?: (error?: Error) => void;
+  /** Called once, at the end: with `undefined` when the session came to its end in order, else with why. */
+  onClosed?: (error: unknown) => void;
   /** A number of [0, 1). */
   random?: () => number;
 }
@@ -52,7 +52,8 @@ const FINAL = new Set([400, 401, 404, 406]);
 export class Connection implements Link {
   readonly #options: ConnectionOptions;
   readonly #stream: ResumableStream;
-  readonly #gaveUp = new AbortController();
+  /** Stops the pause or the attempt that is under way. */
+  #interruption = new AbortController();
   #closed = false;
 
   private constructor(session: Session, options: ConnectionOptions) {
@@ -104,9 +105,17 @@ export class Connection implements Link {
     return this.#stream.closeWrite();
   }
 
-  /** Ends the session at this end, at once. */
-  close(): void {
-    this.#end();
+  /** Ends the session at this end, at once; with an `error`, whatever it is, reads and writes reject with it. */
+  close(error?: unknown): void {
+    this.#end(error);
+  }
+
+  /**
+   * The network may be back: a session without a link tries to resume at once, whether it pauses or waits for an answer,
+   * and its pauses begin with the shortest again. A link that is there is left alone.
+   */
+  retryNow(): void {
+    if (!this.#stream.attached) this.#interruption.abort();
   }
 
   /** Drops the link below as a broken network would; for tests of what is built on it. */
@@ -114,10 +123,10 @@ export class Connection implements Link {
     return this.#stream.detach("cut");
   }
 
-  #end(error?: Error): void {
+  #end(error?: unknown): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#gaveUp.abort();
+    this.#interruption.abort();
     this.#stream.end(error);
     this.#options.onClosed?.(error);
   }
@@ -132,34 +141,44 @@ export class Connection implements Link {
     const { giveUpAfter = 60_000, random = Math.random } = this.#options;
     const lostAt = performance.now();
     const gap = () => performance.now() - lostAt;
-    for (let attempt = 0; !this.#closed; attempt++) {
+    let hurried = false;
+    for (let attempts = 1, pauses = 0; !this.#closed; attempts++) {
+      if (!hurried) hurried = await pause(backoff(pauses++, random), this.#interruptible());
+      if (hurried) pauses = 0;
+      if (this.#closed) return;
+      const signal = this.#interruptible();
       try {
-        await pause(backoff(attempt, random), this.#gaveUp.signal);
-        const resent = await this.#tryResume();
-        return this.#options.onResumed?.({ attempts: attempt + 1, gap: gap(), resent });
+        return await this.#tryResume(signal, (resent) => this.#options.onResumed?.({ attempts, gap: gap(), resent }));
       } catch (error) {
         const final = error instanceof ScpError && FINAL.has(error.code);
         // The proxy closed the link, and then at once knows no such session: that is how it says that it is over.
-        if (final && error.code === 404 && endOfStream && attempt === 0) return this.#end();
+        if (final && error.code === 404 && endOfStream && attempts === 1) return this.#end();
         if (final) return this.#end(error);
-        if (gap() > giveUpAfter) return this.#end(new Error(`gave up after ${giveUpAfter} ms: ${reasonOf(error)}`));
+        hurried = signal.aborted;
+        if (hurried || gap() <= giveUpAfter) continue;
+        return this.#end(new Error(`gave up after ${giveUpAfter} ms: ${reasonOf(error)}`));
       }
     }
   }
 
-  /** How many bytes are sent again. Does not wait until they are. */
-  async #tryResume(): Promise<number> {
+  /** The signal of the next step of resuming. */
+  #interruptible(): AbortSignal {
+    this.#interruption = new AbortController();
+    return this.#interruption.signal;
+  }
+
+  /** Says how many bytes are sent again, before the link can be lost again, and does not wait until they are. */
+  async #tryResume(signal: AbortSignal, onResumed: (resent: number) => void): Promise<void> {
     const { session } = this.#stream;
     await this.#stream.detach("");
-    const exchanged = await exchange(resumeRecord(session.nextResume()), this.#options, this.#gaveUp.signal);
-    const { link, content, rest } = exchanged;
+    const { link, content, rest } = await exchange(resumeRecord(session.nextResume()), this.#options, signal);
     try {
       const answer = parseResumeAnswer(content);
       if (answer.code !== 200) throw new ScpError(answer.code, "the proxy refused to resume the session");
       const first = session.missing(answer.received);
       if (this.#closed) throw new Error("the session was closed");
       void this.#stream.attach(link, { first, rest });
-      return first.reduce((sum, { length }) => sum + length, 0);
+      onResumed(first.reduce((sum, { length }) => sum + length, 0));
     } catch (error) {
       link.close();
       throw error;
@@ -190,7 +209,8 @@ async function exchange(
     return { link: opened, ...answer };
   } catch (error) {
     link?.close();
-    throw abort.signal.aborted ? new Error("the handshake was given up, or took too long") : error;
+    if (signal?.aborted) throw signal.reason;
+    throw abort.signal.aborted ? new Error(`the handshake took longer than ${handshakeTimeout} ms`) : error;
   } finally {
     clearTimeout(deadline);
     signal?.removeEventListener("abort", giveUp);
@@ -212,14 +232,13 @@ export function randomKey(): bigint {
   return key || 1n;
 }
 
-/** Rejects when the signal says so. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const stop = () => reject(new Error("the session was closed"));
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", stop);
-  return promise.finally(() => {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
+/** Whether the signal cut it short. */
+function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve(true);
+    });
   });
 }

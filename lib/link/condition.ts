@@ -1,16 +1,20 @@
+const NOBODY = () => {};
+
 /** Where tasks wait for a state to change: each looks at the state, waits, and looks again. */
 export class Condition {
-  #pending: PromiseWithResolvers<void> | undefined;
+  #changed: Promise<void> | undefined;
+  #wake: () => void = NOBODY;
 
   /** Until the next `notify`. */
   wait(): Promise<void> {
-    this.#pending ??= Promise.withResolvers();
-    return this.#pending.promise;
+    this.#changed ??= new Promise((resolve) => this.#wake = resolve);
+    return this.#changed;
   }
 
   /** Wakes all that wait. Costs nothing when none does. */
   notify(): void {
-    this.#pending?.resolve();
-    this.#pending = undefined;
+    this.#wake();
+    this.#wake = NOBODY;
+    this.#changed = undefined;
   }
 }

@@ -36,7 +36,7 @@ export class ResumableStream implements Link {
   /** Nothing more will be written. */
   #finished = false;
   #ended = false;
-  #error: Error | undefined;
+  #error: unknown;
 
   /** `onLost` is called each time the attached link is lost, or taken away; not when the stream ends. */
   constructor(session: Session, onLost: OnLost) {
@@ -117,7 +117,7 @@ export class ResumableStream implements Link {
    */
   async write(bytes: Uint8Array): Promise<number> {
     for (;;) {
-      if (this.#ended) throw this.#error ?? new Error("Cannot write: the stream has ended");
+      if (this.#ended) throw this.#error === undefined ? new Error("Cannot write: the stream has ended") : this.#error;
       const link = this.#link;
       if (!link || this.#writing) {
         await this.#changed.wait();
@@ -147,8 +147,8 @@ export class ResumableStream implements Link {
     if (link) await this.#write(link, () => link.closeWrite());
   }
 
-  /** Ends the stream with the link it has; with an `error`, reads and writes reject with it. */
-  end(error?: Error): void {
+  /** Ends the stream with the link it has; with an `error`, whatever it is, reads and writes reject with it. */
+  end(error?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#error = error;
@@ -163,7 +163,7 @@ export class ResumableStream implements Link {
   }
 
   #end(): null {
-    if (this.#error) throw this.#error;
+    if (this.#error !== undefined) throw this.#error;
     return null;
   }
 
