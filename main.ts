@@ -7,7 +7,7 @@ import { check } from "./lib/client/check.ts";
 import { startFlaky } from "./lib/client/flaky.ts";
 import { FLAKY_FLAGS, FLAKY_USAGE, flakyOptions } from "./lib/client/flaky_flags.ts";
 import { terminal } from "./lib/client/terminal.ts";
-import { ConfigError, DIALECTS, formatConfig, parseAddress, parseConfig } from "./lib/config.ts";
+import { ConfigError, DIALECTS, formatAddress, formatConfig, parseAddress, parseConfig } from "./lib/config.ts";
 import { LOG_FORMATS, LOG_LEVELS, openLog } from "./lib/log.ts";
 import deno from "./deno.json" with { type: "json" };
 
@@ -18,7 +18,8 @@ const USAGE = `goscon ${deno.version}: a TCP proxy whose clients can lose their 
 
 Usage:
   ${COMMAND} [options]                     run the proxy
-  ${COMMAND} connect ADDR [options]        join a session to standard input and output
+  ${COMMAND} connect ADDR [options]        join a session to standard input and output; ADDR: host:port, or a
+                                            URL: tcp://host:port ws://… wss://… unix:/path
   ${COMMAND} bridge --listen ADDR --connect ADDR [options]
                                             carry the TCP connections of any program as sessions
   ${COMMAND} flaky --listen ADDR --connect ADDR [options]
@@ -164,13 +165,22 @@ function orUsage<T>(read: () => T): T {
   }
 }
 
+/** The URL of an address. */
+function urlOf(addr: string): string {
+  const address = parseAddress(addr);
+  if (address.kind === "builtin") throw new Error(`Cannot connect to ${addr}: it is not an address`);
+  if (address.kind === "tcp") return `tcp://${formatAddress(address)}`;
+  return `unix:${encodeURI(address.path).replace(/[?#]/g, encodeURIComponent)}`;
+}
+
 async function runConnect(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, options: CONNECT, allowPositionals: true });
   if (answered(values)) return;
   const addr = onlyAddress("connect", positionals);
   const dialect = choice("dialect", values.dialect, DIALECTS) ?? "goscon";
   const { readable: input } = Deno.stdin;
-  await terminal({ addr, dialect, target: values.target ?? "" }, { input, output: Deno.stdout.writable, tell: say });
+  const url = addr.includes("://") ? addr : orUsage(() => urlOf(addr));
+  await terminal(url, { dialect, target: values.target ?? "" }, { input, output: Deno.stdout.writable, tell: say });
 }
 
 /** The exit code of what went wrong, which is told in one sentence. */
@@ -180,7 +190,8 @@ function fail(error: unknown): number {
     return 2;
   }
   const message = error instanceof Error ? error.message : String(error);
-  const usage = error instanceof UsageError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS");
+  const usage = error instanceof UsageError ||
+    String((error as { code?: unknown } | null)?.code).startsWith("ERR_PARSE_ARGS");
   say(usage ? `${message} (see --help)` : message);
   return usage || error instanceof ConfigFileError ? 2 : 1;
 }

@@ -1,5 +1,5 @@
 import { reasonOf } from "../link/link.ts";
-import { connect, type ConnectOptions } from "./connect.ts";
+import { connect, type ConnectOptions } from "./mod.ts";
 
 /** Milliseconds without a byte from the backend, after the end of the input, until the session is closed. */
 const QUIET = 1000;
@@ -17,15 +17,20 @@ export interface Terminal {
  * link and each resume is told. Settles when the backend ends the session, or when the input has ended and the backend is
  * quiet. Rejects when there is no session, or it is lost for good.
  */
-export async function terminal(options: ConnectOptions, { input, output, tell }: Terminal): Promise<void> {
-  const connection = await connect(options);
-  tell(`connected to ${options.addr}: session ${connection.id}`);
+export async function terminal(
+  url: string,
+  options: ConnectOptions,
+  { input, output, tell }: Terminal,
+): Promise<void> {
+  const connection = await connect(url, options);
+  tell(`connected to ${url}: session ${connection.id}`);
   connection.on("lost", ({ detail }) => tell(`link lost (${detail.reason}); resuming`));
   connection.on("resumed", ({ detail: { gap, attempts, resent } }) => {
     tell(`link resumed after ${Math.round(gap)} ms, attempt ${attempts}; ${resent} bytes sent again`);
   });
   let quiet: ReturnType<typeof setTimeout> | undefined;
-  let inputEnded = false;
+  let [inputEnded, over] = [false, false];
+  connection.on("closed", () => over = true);
   const heard = () => {
     clearTimeout(quiet);
     if (inputEnded) quiet = setTimeout(() => connection.close(), QUIET);
@@ -40,7 +45,7 @@ export async function terminal(options: ConnectOptions, { input, output, tell }:
     inputEnded = true;
     heard();
   });
-  typed.catch((error) => tell(`input: ${reasonOf(error)}`));
+  typed.catch((error) => over || tell(`input: ${reasonOf(error)}`));
   await connection.readable.pipeThrough(watch).pipeTo(output, { preventClose: true });
   clearTimeout(quiet);
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { connect } from "../../lib/client/connect.ts";
+import { connect as connectInBrowser } from "../../lib/client/browser.ts";
+import { connect, type ResumableConnection } from "../../lib/client/mod.ts";
 import { Backend, echo } from "../helpers/backend.ts";
 import { assertSameBytes, concat } from "../helpers/bytes.ts";
 import { TestProxy } from "../helpers/proxy.ts";
@@ -22,7 +23,7 @@ async function read(readable: ReadableStream<Uint8Array>, count: number): Promis
 Deno.test("connect() gives a duplex stream that does not notice cuts, and events that tell of them", async () => {
   await using proxy = TestProxy.start(ECHO);
   for (const [addr, dialect] of [[proxy.address, "goscon"], [proxy.plainAddress, "plain"]] as const) {
-    const connection = await connect({ addr, dialect, target: "one" });
+    const connection = await connect(`tcp://${addr}`, { dialect, target: "one" });
     const events: string[] = [];
     connection.on("lost", ({ detail }) => events.push(`lost: ${detail.reason}`));
     const resumed = new Promise<void>((resolve) => connection.on("resumed", () => resolve()));
@@ -48,7 +49,7 @@ Deno.test("the readable closes, and closed settles, when the backend ends the se
     await link.write(pattern(0, 1000));
   });
   await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
-  const connection = await connect({ addr: proxy.address });
+  const connection = await connect(`tcp://${proxy.address}`);
   const chunks = await Array.fromAsync(connection.readable);
   assertSameBytes(concat(chunks), pattern(0, 1000));
   await connection.closed;
@@ -56,7 +57,7 @@ Deno.test("the readable closes, and closed settles, when the backend ends the se
 
 Deno.test("the readable errors, and closed rejects, when the session is lost for good", async () => {
   const proxy = TestProxy.start(ECHO);
-  const connection = await connect({ addr: proxy.address, giveUpAfter: 1, random: () => 0 });
+  const connection = await connect(`tcp://${proxy.address}`, { giveUpAfter: 1, random: () => 0 });
   await proxy[Symbol.asyncDispose]();
   await assert.rejects(read(connection.readable, 1), /gave up/);
   await assert.rejects(connection.closed, /gave up/);
@@ -65,18 +66,74 @@ Deno.test("the readable errors, and closed rejects, when the session is lost for
 Deno.test("closing the writable ends the session; cancelling the readable closes it", async () => {
   await using backend = new Backend().serve(echo);
   await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
-  const first = await connect({ addr: proxy.address });
+  const first = await connect(`tcp://${proxy.address}`);
   await Promise.all([first.writable.close(), first.readable.pipeTo(new WritableStream())]);
   await first.closed;
-  const second = await connect({ addr: proxy.address });
+  const second = await connect(`tcp://${proxy.address}`);
   await second.readable.cancel();
   await second.closed;
-  const third = await connect({ addr: proxy.address });
+  const third = await connect(`tcp://${proxy.address}`);
   await third.writable.abort();
   await third.closed;
 });
 
-Deno.test("connect() refuses what is no address", async () => {
-  await assert.rejects(connect({ addr: "nowhere" }), /expected host:port/);
-  await assert.rejects(connect({ addr: "builtin:echo" }), /it is not an address/);
+Deno.test("connect() tells once of the end, with the reason when there is one", async () => {
+  await using proxy = TestProxy.start(ECHO);
+  const url = `tcp://${proxy.address}`;
+  const ended = async (end: (connection: ResumableConnection, abort: AbortController) => void) => {
+    const abort = new AbortController();
+    const connection = await connect(url, { signal: abort.signal });
+    const details: object[] = [];
+    connection.addEventListener("closed", ({ detail }) => details.push(detail));
+    const reading = connection.readable.getReader().read().catch((error) => error);
+    end(connection, abort);
+    const closed = await connection.closed.catch((error) => error);
+    const writing = await connection.writable.getWriter().write(new Uint8Array(1)).catch((error) => error);
+    abort.abort();
+    return { details, closed, reading: await reading, writing };
+  };
+  const inOrder = await ended((connection) => connection.close());
+  assert.deepEqual(inOrder.details, [{}]);
+  assert.deepEqual([inOrder.closed, inOrder.reading], [undefined, { value: undefined, done: true }]);
+  assert.match(inOrder.writing.message, /the session has ended/);
+  const reason = new Error("enough");
+  const aborted = await ended((_, abort) => abort.abort(reason));
+  assert.deepEqual(aborted.details, [{ reason: "enough" }]);
+  assert.deepEqual([aborted.closed, aborted.reading, aborted.writing], [reason, reason, reason]);
+});
+
+Deno.test("connect() rejects with the signal's reason when that is aborted before the session is open", async () => {
+  await using silent = new Backend();
+  const url = `tcp://${silent.address}`;
+  const reason = new Error("changed my mind");
+  await assert.rejects(connect(url, { signal: AbortSignal.abort(reason) }), reason);
+  const abort = new AbortController();
+  const opening = connect(url, { signal: abort.signal });
+  await silent.accept();
+  abort.abort(reason);
+  await assert.rejects(opening, reason);
+});
+
+Deno.test("connect() takes a Unix socket", async () => {
+  const path = `${await Deno.makeTempDir()}/a b?.sock`;
+  const listener = Deno.listen({ transport: "unix", path });
+  const opening = connect(`unix:${encodeURI(path).replace("?", "%3F")}`).catch((error) => error);
+  const far = await listener.accept();
+  await far.read(new Uint8Array(1000));
+  far.close();
+  assert.match((await opening).message, /closed in the handshake/);
+  listener.close();
+});
+
+Deno.test("connect() refuses what is no URL of a kind it knows", async () => {
+  for (
+    const url of ["tcp://nowhere", "tcp://:1248", "tcp://a:1/path", "tcp://u@a:1", "tcp://a:1?x", "127.0.0.1:1248"]
+  ) {
+    await assert.rejects(connect(url), /expected tcp:|Invalid URL/, url);
+  }
+  await assert.rejects(
+    connect("http://a:1"),
+    /Cannot connect to http:\/\/a:1: its scheme is none of tcp: unix: ws: wss:/,
+  );
+  await assert.rejects(connectInBrowser("tcp://a:1"), /a browser has no TCP; expected ws:\/\/ or wss:\/\//);
 });

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { readRecord, writeAll } from "../../lib/link/link.ts";
+import { Backend } from "../helpers/backend.ts";
 import { Goscon, runProgram } from "../helpers/goscon.ts";
+import { record } from "../helpers/raw_client.ts";
 
 const GOOD = `listen: [{tcp: "127.0.0.1:0"}]\nhosts: [{addr: "builtin:echo"}]\n`;
 
@@ -34,6 +37,7 @@ Deno.test("bad usage exits with 2 and one line that says what is wrong", async (
     [["bridge", "--listen", "unix:/x", "--connect", "a:1"], /--listen unix:\/x: expected host:port/],
     [["flaky", "--listen", "127.0.0.1:0"], /--connect/],
     [["flaky", "--listen", "127.0.0.1:0", "--connect", "a:1", "--rate", "fast"], /--rate/],
+    [["connect", "nowhere"], /expected host:port.*not "nowhere"/],
     [["connect", "a:1", "--dialect", "latin"], /--dialect latin: expected one of goscon, plain/],
     [["serve-me"], /serve-me/],
   ];
@@ -44,6 +48,22 @@ Deno.test("bad usage exits with 2 and one line that says what is wrong", async (
     assert.match(err, said);
     assert.match(err, /^goscon: [^\n]*\n$/);
   }
+});
+
+Deno.test("connect says in one sentence that a proxy refuses, or cannot be reached, and exits with 1", async () => {
+  await using refusing = new Backend().serve(async (link) => {
+    await readRecord(link);
+    await writeAll(link, record("0\n501"));
+  });
+  const refused = await runProgram(["connect", refusing.address]);
+  assert.deepEqual(refused, {
+    code: 1,
+    out: "",
+    err: "goscon: 501 Network Error: the proxy refused a new session\n",
+  });
+  const unreachable = await runProgram(["connect", "ws://127.0.0.1:0/"]);
+  assert.equal(unreachable.code, 1);
+  assert.match(unreachable.err, /^goscon: Cannot connect to ws:[^\n]*\n$/);
 });
 
 Deno.test("a configuration that cannot be read exits with 2 and one sentence", async () => {

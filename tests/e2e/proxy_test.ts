@@ -122,7 +122,7 @@ Deno.test("goscon connect joins a session to standard input and output, and tell
     });
     assert.equal(code, 0, err);
     assert.equal(out, "hello, backend\n");
-    assert.match(err, /^goscon: connected to 127\.0\.0\.1:\d+: session \d+\n/);
+    assert.match(err, /^goscon: connected to tcp:\/\/127\.0\.0\.1:\d+: session \d+\n/);
   }
 });
 

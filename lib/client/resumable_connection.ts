@@ -1,0 +1,163 @@
+import { type Link, reasonOf } from "../link/link.ts";
+import { Connection, type ConnectionOptions, type Resumption } from "./connection.ts";
+import { onNetworkBack } from "./network_back.ts";
+
+/** Bytes read at once, and bytes written at once. */
+const READ_SIZE = 16 * 1024;
+const WRITE_SIZE = 64 * 1024;
+
+export interface ConnectOptions
+  extends Omit<ConnectionOptions, "dial" | "signal" | "onLost" | "onResumed" | "onClosed"> {
+  /** Aborted before the session is open: `connect` rejects with its reason. After that: the session ends with it. */
+  signal?: AbortSignal;
+}
+
+/** The events of a `ResumableConnection`. */
+export interface ConnectionEvents {
+  /** The link was lost; it is being resumed. */
+  lost: CustomEvent<{ reason: string }>;
+  /** Another link has taken its place. */
+  resumed: CustomEvent<Resumption>;
+  /** The session is over. Without a reason: it came to its end in order, or was closed at this end. */
+  closed: CustomEvent<{ reason?: string }>;
+}
+
+/** The typed form of what every event target has. */
+export interface ResumableConnection {
+  addEventListener<K extends keyof ConnectionEvents>(
+    kind: K,
+    listener: (event: ConnectionEvents[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    kind: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+/**
+ * A duplex stream of bytes to a backend behind an SCP proxy, which outlives the connections that carry it. Events `lost`
+ * and `resumed` tell of these, and `closed` of the end; the streams do not notice a loss.
+ *
+ * In a browser it tries to resume at once when the network is back or the page is looked at again.
+ */
+export class ResumableConnection extends EventTarget {
+  /**
+   * What the backend sends; read from the network only as it is read here. Closes when the session comes to its end,
+   * errors when it is lost for good.
+   */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** What the backend gets. Chunks are copied. Closing it ends the session: SCP has no half-close. */
+  readonly writable: WritableStream<Uint8Array>;
+  /** Settles when the session has ended; rejects with why when it was lost for good. */
+  readonly closed: Promise<void>;
+  #connection!: Connection;
+  #settle!: { resolve: () => void; reject: (error: unknown) => void };
+  #reading!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  #writing!: WritableStreamDefaultController;
+  #cancelled = false;
+  #ended = false;
+  /** Undone at the end. */
+  readonly #cleanUp: (() => void)[] = [];
+
+  private constructor(writeSize: number) {
+    super();
+    this.closed = new Promise((resolve, reject) => this.#settle = { resolve, reject });
+    this.closed.catch(() => {}); // also told by the streams
+    this.readable = new ReadableStream({
+      start: (controller) => void (this.#reading = controller),
+      pull: () => this.#read(),
+      cancel: () => {
+        this.#cancelled = true;
+        this.close();
+      },
+    }, { highWaterMark: 0 });
+    this.writable = new WritableStream({
+      start: (controller) => void (this.#writing = controller),
+      write: (chunk) => this.#write(chunk, writeSize),
+      close: () => this.#connection.closeWrite(),
+      abort: () => this.close(),
+    });
+  }
+
+  /** Opens a session over the links that `dial` opens. Rejects as `connect` does. */
+  static async open(
+    dial: (signal: AbortSignal) => Promise<Link>,
+    options: ConnectOptions,
+  ): Promise<ResumableConnection> {
+    const { signal, cacheSize = WRITE_SIZE } = options;
+    const self = new ResumableConnection(Math.min(cacheSize, WRITE_SIZE));
+    self.#connection = await Connection.open({
+      ...options,
+      dial,
+      onLost: (reason) => self.dispatchEvent(new CustomEvent("lost", { detail: { reason } })),
+      onResumed: (detail) => self.dispatchEvent(new CustomEvent("resumed", { detail })),
+      onClosed: (error) => self.#end(error),
+    });
+    self.#watch(signal);
+    signal?.throwIfAborted();
+    return self;
+  }
+
+  /** The session's id. */
+  get id(): number {
+    return this.#connection.id;
+  }
+
+  /** Calls `listener` at each event of that kind. */
+  on<K extends keyof ConnectionEvents>(kind: K, listener: (event: ConnectionEvents[K]) => void): void {
+    this.addEventListener(kind, listener);
+  }
+
+  /** A session without a link tries to resume at once. To be called when the network may be back, where nothing else tells. */
+  retryNow(): void {
+    this.#connection.retryNow();
+  }
+
+  /** Drops the connection below, as a broken network would; it is resumed. */
+  cut(): Promise<void> {
+    return this.#connection.cut();
+  }
+
+  /** Ends the session at this end, at once. The proxy keeps its end until its `reuse_time` is over. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  #watch(signal: AbortSignal | undefined): void {
+    if (this.#ended) return;
+    this.#cleanUp.push(onNetworkBack(() => this.retryNow()));
+    const abort = () => this.#connection.close(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    this.#cleanUp.push(() => signal?.removeEventListener("abort", abort));
+    if (signal?.aborted) abort();
+  }
+
+  async #read(): Promise<void> {
+    const buffer = new Uint8Array(READ_SIZE);
+    const n = await this.#connection.read(buffer);
+    if (n === null || this.#ended) return;
+    // A chunk that is kept must not keep a buffer that is much larger.
+    this.#reading.enqueue(n < READ_SIZE / 2 ? buffer.slice(0, n) : buffer.subarray(0, n));
+  }
+
+  async #write(chunk: Uint8Array, most: number): Promise<void> {
+    for (let at = 0; at < chunk.length; at += most) await this.#connection.write(chunk.slice(at, at + most));
+  }
+
+  #end(error: unknown): void {
+    this.#ended = true;
+    for (const undo of this.#cleanUp) undo();
+    if (error === undefined) {
+      this.#settle.resolve();
+      if (!this.#cancelled) this.#reading.close();
+    } else {
+      this.#settle.reject(error);
+      this.#reading.error(error);
+    }
+    this.#writing.error(error === undefined ? new Error("Cannot write: the session has ended") : error);
+    const detail = error === undefined ? {} : { reason: reasonOf(error) };
+    this.dispatchEvent(new CustomEvent("closed", { detail }));
+  }
+}

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { mock } from "node:test";
+import { WebSocketLink } from "../../lib/client/web_socket_link.ts";
+import { dialWebSocket, type WebSockets } from "../../lib/client/web_socket_transport.ts";
+import type { Link } from "../../lib/link/link.ts";
+import { Backend, readToEnd } from "../helpers/backend.ts";
+import { assertSameBytes, concat } from "../helpers/bytes.ts";
+import { type Pair, testBackPressure, testLinkContract } from "../helpers/link_contract.ts";
+import { pattern } from "../helpers/random.ts";
+import { settled, turn } from "../helpers/turns.ts";
+import { WsServer } from "../helpers/ws_server.ts";
+
+const NEVER = new AbortController().signal;
+const Stream = globalThis.WebSocketStream as unknown as NonNullable<WebSockets["WebSocketStream"]>;
+
+/** A WebSocketStream of which Deno leaves nothing behind once `gone` has settled. */
+class WatchedStream extends Stream {
+  static gone: Promise<unknown> = Promise.resolve();
+
+  constructor(...args: ConstructorParameters<typeof Stream>) {
+    super(...args);
+    // Deno waits for a timer after it has closed it.
+    const tick = () => new Promise<void>((resolve) => setTimeout(resolve));
+    WatchedStream.gone = this.closed.then(tick, tick);
+  }
+}
+
+const KINDS: [name: string, kinds: WebSockets][] = [
+  ["a WebSocket", { WebSocket }],
+  ["a WebSocketStream", { WebSocketStream: WatchedStream }],
+];
+
+/** What a test has of a server's end. */
+interface WebSocketPair extends Pair {
+  socket: WebSocket;
+}
+
+/** Near: a client. Far: the server's end. */
+async function pair(kinds: WebSockets): Promise<WebSocketPair> {
+  const accepted = Promise.withResolvers<[far: Link, socket: WebSocket]>();
+  const held = Promise.withResolvers<void>();
+  const server = new WsServer((...far) => {
+    accepted.resolve(far);
+    return held.promise;
+  });
+  const [near, [far, socket]] = await Promise.all([dialWebSocket(server.url, NEVER, kinds), accepted.promise]);
+  return {
+    near,
+    far,
+    socket,
+    async [Symbol.asyncDispose]() {
+      near.close();
+      held.resolve();
+      await server[Symbol.asyncDispose]();
+      await WatchedStream.gone;
+    },
+  };
+}
+
+/** The pair with its ends changed. */
+async function turnedPair(kinds: WebSockets): Promise<Pair> {
+  const both = await pair(kinds);
+  return { near: both.far, far: both.near, [Symbol.asyncDispose]: () => both[Symbol.asyncDispose]() };
+}
+
+for (const [name, kinds] of KINDS) {
+  testLinkContract(`${name},`, 200_000, () => pair(kinds));
+  testLinkContract(`the server's end of ${name},`, 200_000, () => turnedPair(kinds));
+
+  Deno.test(`${name} takes messages of any length, and sends none that is longer than 64 KiB`, async () => {
+    await using both = await pair(kinds);
+    const { near, far, socket } = both;
+    const lengths: number[] = [];
+    socket.addEventListener("message", ({ data }) => lengths.push(data.byteLength));
+    for (const length of [0, 1, 300_000, 0, 5]) socket.send(pattern(0, length));
+    const got: Uint8Array[] = [];
+    for (let left = 300_006; left > 0; left -= got.at(-1)!.length) {
+      const buffer = new Uint8Array(70_000);
+      got.push(buffer.subarray(0, (await near.read(buffer))!));
+    }
+    assertSameBytes(concat(got), concat([pattern(0, 1), pattern(0, 300_000), pattern(0, 5)]));
+    assert.equal(await near.write(new Uint8Array(100_000)), 65_536);
+    assert.equal(await near.write(new Uint8Array(100)), 100);
+    const end = readToEnd(far);
+    await near.closeWrite();
+    assert.equal((await end).length, 65_636);
+    assert.deepEqual(lengths, [65_536, 100]);
+  });
+
+  for (const code of [undefined, 1000]) {
+    Deno.test(`${name} that the server closes with code ${code} is at the end of its stream`, async () => {
+      await using both = await pair(kinds);
+      both.socket.send(pattern(0, 10));
+      both.socket.close(code);
+      assertSameBytes(await readToEnd(both.near), pattern(0, 10));
+      await assert.rejects(both.near.write(new Uint8Array(1)));
+    });
+  }
+
+  Deno.test(`${name} that the server closes with another code is broken`, async () => {
+    await using both = await pair(kinds);
+    both.socket.close(4000);
+    await assert.rejects(readToEnd(both.near), /closed with code 4000/);
+  });
+
+  Deno.test(`${name} is broken by a message of text`, async () => {
+    await using both = await pair(kinds);
+    both.socket.send("text");
+    await assert.rejects(both.near.read(new Uint8Array(1)), /is text, where bytes belong/);
+    await assert.rejects(both.near.write(new Uint8Array(1)));
+    assert.equal(await readToEnd(both.far).then((all) => all.length), 0);
+  });
+
+  Deno.test(`${name} rejects whatever is pending at close(), although the server does not answer`, async () => {
+    const server = new Backend();
+    const [near] = await Promise.all([dialWebSocket(`ws://${server.address}`, NEVER, kinds), answer(server)]);
+    const pending = [near.read(new Uint8Array(1)), near.closeWrite()].map((task) =>
+      task.catch((error) => error.message)
+    );
+    near.close();
+    assert.deepEqual(await Promise.all(pending), Array(2).fill("the WebSocket is closed"));
+    await assert.rejects(near.read(new Uint8Array(1)), /the WebSocket is closed/);
+    await server[Symbol.asyncDispose]();
+    await WatchedStream.gone;
+  });
+
+  Deno.test(`${name} whose connection is gone without a word is broken`, async () => {
+    const server = new Backend();
+    const [near, far] = await Promise.all([dialWebSocket(`ws://${server.address}`, NEVER, kinds), answer(server)]);
+    far.close();
+    await assert.rejects(readToEnd(near));
+    near.close();
+    await server[Symbol.asyncDispose]();
+    await WatchedStream.gone;
+  });
+
+  Deno.test(`dialling ${name} rejects with why, or with the signal's reason at once`, async () => {
+    const silent = new Backend();
+    const url = `ws://${silent.address}`;
+    const reason = new Error("changed my mind");
+    await assert.rejects(dialWebSocket(url, AbortSignal.abort(reason), kinds), reason);
+    const abort = new AbortController();
+    const dialling = dialWebSocket(url, abort.signal, kinds);
+    await silent.accept();
+    abort.abort(reason);
+    await assert.rejects(dialling, reason);
+    await silent[Symbol.asyncDispose]();
+    await assert.rejects(dialWebSocket(url, NEVER, kinds), /^Error: Cannot connect to ws:.*: ./);
+    await WatchedStream.gone;
+  });
+}
+
+testBackPressure("a WebSocketStream", () => turnedPair({ WebSocketStream: WatchedStream }));
+
+/** Answers the opening of a WebSocket, and then nothing. */
+async function answer(server: Backend): Promise<Link> {
+  const far = await server.accept();
+  const buffer = new Uint8Array(4096);
+  let head = "";
+  while (!head.endsWith("\r\n\r\n")) head += new TextDecoder().decode(buffer.subarray(0, (await far.read(buffer))!));
+  const key = /^sec-websocket-key: (.*)\r$/im.exec(head)![1];
+  const text = new TextEncoder().encode(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
+  const accept = new Uint8Array(await crypto.subtle.digest("SHA-1", text)).toBase64();
+  const lines = [
+    "HTTP/1.1 101 ",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    `Sec-WebSocket-Accept: ${accept}`,
+    "",
+    "",
+  ];
+  await far.write(new TextEncoder().encode(lines.join("\r\n")));
+  return far;
+}
+
+/** A WebSocket whose events come, and whose buffer empties, when the test says so. */
+class FakeSocket extends EventTarget {
+  binaryType = "";
+  bufferedAmount = 0;
+  readonly sent: Uint8Array[] = [];
+
+  send(data: Uint8Array<ArrayBuffer>): void {
+    this.sent.push(data);
+  }
+
+  close(): void {}
+}
+
+Deno.test("a WebSocket makes a writer wait while it has much under way, and looks again and again, but ever less often", async () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    const socket = new FakeSocket();
+    const link = new WebSocketLink(socket as unknown as ConstructorParameters<typeof WebSocketLink>[0]);
+    let looks = 0;
+    let amount = 256 * 1024;
+    Object.defineProperty(socket, "bufferedAmount", { get: () => (looks++, amount) });
+    const bytes = pattern(0, 10);
+    await link.write(bytes);
+    bytes.fill(0);
+    assert.deepEqual(socket.sent, [pattern(0, 10)], "what is under way changed with the caller's buffer");
+    amount++;
+    looks = 0;
+    const write = link.write(bytes);
+    for (let ms = 0; ms < 1000; ms++) {
+      mock.timers.tick(1);
+      await Promise.resolve();
+    }
+    assert(looks > 20 && looks < 30, `${looks} looks in a second`);
+    amount--;
+    assert.equal(await settled(write), false);
+    mock.timers.tick(50);
+    assert.equal(await write, 10);
+    amount++;
+    const stuck = link.write(bytes);
+    await turn();
+    link.close();
+    await assert.rejects(stuck, /the WebSocket is closed/);
+  } finally {
+    mock.timers.reset();
+  }
+});
