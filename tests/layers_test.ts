@@ -51,3 +51,25 @@ Deno.test("inside lib/scp modules import to their left, and know nothing of the 
     assert.doesNotMatch(text, /from "(?!\.\/)/, `${file} imports a package`);
   }
 });
+
+/** A file of lib and all that it imports, those imports as well that hold types only. */
+function graphOf(file: string, found = new Set<string>()): Set<string> {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const imported of importsOf(file)) graphOf(imported, found);
+  return found;
+}
+
+Deno.test("the client for browsers knows no runtime and no package, that for Node nothing of Deno, nor what Node 20 lacks", () => {
+  for (const [entry, packages] of [["browser", /^$/], ["node", /^node:(net|stream)$/]] as const) {
+    const files = graphOf(join(LIB, "client", `${entry}.ts`));
+    assert(files.has(join(LIB, "scp", "session.ts")), "the graph is not whole");
+    for (const file of files) {
+      const text = Deno.readTextFileSync(file);
+      assert.doesNotMatch(text, /\bDeno\.[a-z]|\bwithResolvers\b|\bfromAsync\b/, `${entry}: ${file}`);
+      for (const [, name] of text.matchAll(/^(?:.* from|import) "([^".][^"]*)";$/gm)) {
+        assert.match(name!, packages, `${entry}: ${file} imports ${name}`);
+      }
+    }
+  }
+});

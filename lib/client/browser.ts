@@ -23,7 +23,7 @@ const tcp: Dialer = (url) => {
  * memory. What is written waits in either case.
  *
  * ```ts
- * import { connect } from "./lib/client/browser.ts";
+ * import { connect } from "./browser.ts";
  *
  * const connection = await connect("ws://127.0.0.1:1248/scp", { dialect: "plain" });
  * connection.addEventListener("lost", ({ detail }) => console.log("lost:", detail.reason));

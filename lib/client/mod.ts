@@ -22,7 +22,7 @@ const DEFAULT_HANDSHAKE_TIMEOUT = 10_000;
  * `WebSocketStream` then, which holds the proxy up.
  *
  * ```ts
- * import { connect } from "./lib/client/mod.ts";
+ * import { connect } from "./mod.ts";
  *
  * const connection = await connect("tcp://127.0.0.1:1248", { target: "echo" });
  * connection.on("lost", ({ detail }) => console.log("lost:", detail.reason));

@@ -50,7 +50,7 @@ function dialTcp(target: { host: string; port: number }, signal: AbortSignal): P
  * Over `ws` and `wss`, what is not read waits in memory.
  *
  * ```ts
- * import { connect } from "./lib/client/node.ts";
+ * import { connect } from "./node.ts";
  *
  * const connection = await connect("tcp://127.0.0.1:1248", { target: "echo" });
  * connection.on("resumed", ({ detail }) => console.log("resumed after", detail.gap, "ms"));

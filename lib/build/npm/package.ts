@@ -1,0 +1,42 @@
+/** The package.json of the client. `version`: of the whole project. */
+export function manifest({ version, license }: { version: string; license: string }): object {
+  const entry = (name: string) => ({ types: `./types/client/${name}.d.ts`, default: `./${name}.js` });
+  return {
+    name: "goscon-client",
+    version,
+    description: "A stream of bytes over TCP or WebSocket that outlives its connections: the client of goscon",
+    license,
+    type: "module",
+    sideEffects: false,
+    // The first that fits is taken.
+    exports: { ".": { browser: entry("browser"), node: entry("node"), default: entry("browser") } },
+    main: "./node.js",
+    browser: "./browser.js",
+    types: "./types/client/node.d.ts",
+    engines: { node: ">=20" },
+  };
+}
+
+export const README = `# goscon-client
+
+A duplex stream of bytes to a backend behind goscon, a proxy that speaks SCP, which outlives the connections that carry it:
+when one is lost, it dials again and goes on, and not a byte is lost, doubled or moved.
+
+\`\`\`js
+import { connect } from "goscon-client";
+
+const connection = await connect("wss://game.example/scp", { target: "game", dialect: "plain" });
+connection.on("lost", ({ detail }) => console.log("lost:", detail.reason));
+connection.on("resumed", ({ detail }) => console.log("resumed after", detail.gap, "ms"));
+connection.on("closed", ({ detail }) => console.log("closed:", detail.reason ?? "in order"));
+const writer = connection.writable.getWriter();
+await writer.write(new TextEncoder().encode("hello"));
+for await (const bytes of connection.readable) console.log(bytes);
+\`\`\`
+
+Browsers: \`ws://\` and \`wss://\`. Node, from version 20 on: \`tcp://host:port\` as well; before 22 it has no \`WebSocket\`, and
+takes one, such as that of the package \`ws\`, as the option \`WebSocket\`. No dependencies.
+
+An \`AbortSignal\`, the option \`signal\`, gives the opening up, or ends the connection. Writing waits while the network does;
+what is not read waits at the proxy over TCP and in browsers with \`WebSocketStream\`, elsewhere in memory.
+`;

@@ -1,0 +1,18 @@
+import assert from "node:assert/strict";
+import { connect } from "../../lib/client/mod.ts";
+import { clientStage } from "../helpers/client_stage.ts";
+import { exchangeNumbers } from "../helpers/numbers.js";
+
+const TOTAL = 100_000;
+
+for (const [scheme, dialect] of [["tcp", "goscon"], ["ws", "plain"]] as const) {
+  Deno.test(`the client loses nothing in Deno over ${scheme}, however often its network is cut`, async () => {
+    await using stage = await clientStage(TOTAL, 100_000);
+    const connection = await connect(stage[scheme], { dialect, cacheSize: 16 * 2 ** 20 });
+    const { received, resumes } = await exchangeNumbers(connection, TOTAL);
+    assert.deepEqual([received, await stage.backend.received], [TOTAL, TOTAL], `GOSCON_SEED=${stage.seed}`);
+    assert(resumes >= 5, `it resumed ${resumes} times only`);
+    connection.close();
+    await connection.closed;
+  });
+}
