@@ -7,6 +7,7 @@ import { check } from "./lib/client/check.ts";
 import { startFlaky } from "./lib/client/flaky.ts";
 import { FLAKY_FLAGS, FLAKY_USAGE, flakyOptions } from "./lib/client/flaky_flags.ts";
 import { terminal } from "./lib/client/terminal.ts";
+import { startDemo } from "./lib/demo/demo.ts";
 import { ConfigError, DIALECTS, formatAddress, formatConfig, parseAddress, parseConfig } from "./lib/config.ts";
 import { LOG_FORMATS, LOG_LEVELS, openLog } from "./lib/log.ts";
 import deno from "./deno.json" with { type: "json" };
@@ -24,6 +25,7 @@ Usage:
                                             carry the TCP connections of any program as sessions
   ${COMMAND} flaky --listen ADDR --connect ADDR [options]
                                             a relay that hurts on purpose, for tests
+  ${COMMAND} demo [--listen ADDR]          a page that shows a session survive; default: 127.0.0.1:8080
   ${COMMAND} check ADDR [options]          try the rules of the protocol on a server whose backend is an echo
 
 Options of the proxy:
@@ -54,6 +56,7 @@ const SERVE = {
   "log-format": { type: "string" },
 } as const;
 const CHECK = { ...COMMON, dialect: { type: "string" } } as const;
+const DEMO = { ...COMMON, listen: { type: "string", default: "127.0.0.1:8080" } } as const;
 const FLAKY = { ...COMMON, ...FLAKY_FLAGS } as const;
 const CONNECT = { ...CHECK, target: { type: "string" } } as const;
 const BRIDGE = {
@@ -132,8 +135,7 @@ async function runBridge(args: string[]): Promise<void> {
   if (listen === undefined || connect === undefined) {
     throw new UsageError("bridge takes --listen ADDR and --connect ADDR");
   }
-  const address = orUsage(() => parseAddress(listen));
-  if (address.kind !== "tcp") throw new UsageError(`--listen ${listen}: expected host:port, to listen on`);
+  const address = listenAddress(listen);
   const dialect = choice("dialect", values.dialect, DIALECTS) ?? "goscon";
   const log = openLog({
     level: choice("log-level", values["log-level"], LOG_LEVELS) ?? "info",
@@ -142,6 +144,25 @@ async function runBridge(args: string[]): Promise<void> {
   const bridge = startBridge({ listen: address, connect, dialect, target: target ?? "", log });
   await untilSignal();
   await bridge.stop();
+}
+
+/** The value of `--listen`. */
+function listenAddress(listen: string): { hostname: string; port: number } {
+  const address = orUsage(() => parseAddress(listen));
+  if (address.kind === "tcp") return address;
+  throw new UsageError(`--listen ${listen}: expected host:port, to listen on`);
+}
+
+async function runDemo(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options: DEMO });
+  if (answered(values)) return;
+  const demo = await startDemo({
+    listen: listenAddress(values.listen),
+    log: openLog({ level: "warning", format: "text" }),
+  });
+  say(`open http://${formatAddress({ kind: "tcp", ...demo.address })}/ in a browser`);
+  await untilSignal();
+  await demo.stop();
 }
 
 function untilSignal(): Promise<void> {
@@ -200,6 +221,7 @@ const COMMANDS: Record<string, (args: string[]) => Promise<void>> = {
   connect: runConnect,
   check: runCheck,
   bridge: runBridge,
+  demo: runDemo,
   flaky: runFlaky,
 };
 

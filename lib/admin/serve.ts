@@ -1,4 +1,4 @@
-import { type Config, formatAddress } from "../config.ts";
+import { type Config, formatAddress, type Listen } from "../config.ts";
 import { type Endpoint, formatEndpoint } from "../link/link.ts";
 import { type Log, logInternalErrors, openLog } from "../log.ts";
 import type { DataPlane } from "../proxy/data_plane.ts";
@@ -75,11 +75,16 @@ function announce(
     log.info("forwarding", { to: formatAddress(addr), name: name || undefined, weight });
   }
   if (manager) log.info("manager", { url: `http://${formatEndpoint(reachable(manager))}/` });
-  const dialect = config.listen[0]!.dialect === "plain" ? " --dialect plain" : "";
-  log.info(`ready; try: ${command} connect ${formatEndpoint(reachable(addresses[0]!))}${dialect}`);
+  log.info(`ready; try: ${command} connect ${triedBy(config.listen[0]!, formatEndpoint(reachable(addresses[0]!)))}`);
 }
 
 /** Where this machine can reach what listens on an address. */
 function reachable({ hostname, port }: Endpoint): Endpoint {
   return { hostname: { "0.0.0.0": "127.0.0.1", "::": "::1" }[hostname] ?? hostname, port };
+}
+
+/** What `goscon connect` takes to reach a listener. */
+function triedBy({ dialect, tls, webSocket }: Listen, address: string): string {
+  const url = webSocket ? `${tls ? "wss" : "ws"}://${address}${webSocket.path}` : address;
+  return url + (dialect === "plain" ? " --dialect plain" : "");
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mock } from "node:test";
 import { backoff } from "../../lib/client/backoff.ts";
 import { Connection, type ConnectionOptions, type Resumption } from "../../lib/client/connection.ts";
-import { type Link, readRecord, reasonOf, writeAll } from "../../lib/link/link.ts";
+import { type Link, reasonOf, writeAll } from "../../lib/link/link.ts";
 import { decodeRecord, parseRequest, ScpError } from "../../lib/scp/mod.ts";
 import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes, concat } from "../helpers/bytes.ts";

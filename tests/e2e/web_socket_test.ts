@@ -3,7 +3,7 @@ import { Connection } from "../../lib/client/connection.ts";
 import { type Link, writeAll } from "../../lib/link/link.ts";
 import { Backend, readExactly } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
-import { Goscon, OLD_RUNTIME } from "../helpers/goscon.ts";
+import { Goscon, OLD_RUNTIME, runProgram } from "../helpers/goscon.ts";
 import { pattern } from "../helpers/random.ts";
 import { tcp } from "../helpers/raw_client.ts";
 import { stalled } from "../helpers/turns.ts";
@@ -14,6 +14,16 @@ const MIB = 2 ** 20;
 
 const configOf = (backend: Backend, ws: string, keys = "") =>
   `listen: [${ws}, {tcp: "127.0.0.1:0"}]\nhosts: [{addr: "${backend.address}"}]${keys}`;
+
+Deno.test("the process says how to try a listener of WebSockets, and that works", IGNORE, async () => {
+  await using goscon = await Goscon.start(
+    `listen: [{ws: "127.0.0.1:0", path: /a/b, dialect: plain}]\nhosts: [{addr: "builtin:echo"}]`,
+  );
+  const { message } = await goscon.event((e) => e.message.startsWith("ready"));
+  const [, hint = ""] = /^ready; try: .*? (connect ws:\/\/127\.0\.0\.1:\d+\/a\/b --dialect plain)$/.exec(message) ?? [];
+  const { code, out } = await runProgram(hint.split(" "), { input: "hello" });
+  assert.deepEqual([code, out], [0, "hello"]);
+});
 
 /** Bytes of memory that a process has. */
 async function memoryOf(pid: number): Promise<number> {
