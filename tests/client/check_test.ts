@@ -112,7 +112,7 @@ const FAULTS: [name: string, fault: Partial<typeof STEPS>, ...said: RegExp[]][] 
 ];
 
 for (const [name, fault, ...said] of FAULTS) {
-  Deno.test(`of a server that ${name}, the rules are told that it does not keep`, async () => {
+  Deno.test(`check() tells which rules are broken by a server that ${name}`, async () => {
     const broken = await brokenBy(fault);
     assert.equal(broken.length, said.length, broken.join("\n"));
     for (const [i, line] of broken.entries()) assert.match(line, said[i]!);
