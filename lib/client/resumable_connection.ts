@@ -44,8 +44,8 @@ export interface ResumableConnection {
  */
 export class ResumableConnection extends EventTarget {
   /**
-   * What the backend sends; read from the network only as it is read here. Closes when the session comes to its end,
-   * errors when it is lost for good.
+   * What the backend sends; read from the network only as it is read here, but for one chunk ahead: so a loss is noticed
+   * also while nobody reads. Closes when the session comes to its end, errors when it is lost for good.
    */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** What the backend gets. Chunks are copied. Closing it ends the session: SCP has no half-close. */
@@ -61,18 +61,22 @@ export class ResumableConnection extends EventTarget {
   /** Undone at the end. */
   readonly #cleanUp: (() => void)[] = [];
 
-  private constructor(writeSize: number) {
+  /** `opened`: settles when there is a connection to read from. */
+  private constructor(writeSize: number, opened: Promise<void>) {
     super();
     this.closed = new Promise((resolve, reject) => this.#settle = { resolve, reject });
     this.closed.catch(() => {}); // also told by the streams
     this.readable = new ReadableStream({
-      start: (controller) => void (this.#reading = controller),
+      start: (controller) => {
+        this.#reading = controller;
+        return opened;
+      },
       pull: () => this.#read(),
       cancel: () => {
         this.#cancelled = true;
         this.close();
       },
-    }, { highWaterMark: 0 });
+    });
     this.writable = new WritableStream({
       start: (controller) => void (this.#writing = controller),
       write: (chunk) => this.#write(chunk, writeSize),
@@ -87,7 +91,9 @@ export class ResumableConnection extends EventTarget {
     options: ConnectOptions,
   ): Promise<ResumableConnection> {
     const { signal, cacheSize = WRITE_SIZE } = options;
-    const self = new ResumableConnection(Math.min(cacheSize, WRITE_SIZE));
+    let begin = () => {};
+    const opened = new Promise<void>((resolve) => begin = resolve);
+    const self = new ResumableConnection(Math.min(cacheSize, WRITE_SIZE), opened);
     self.#connection = await Connection.open({
       ...options,
       dial,
@@ -96,6 +102,7 @@ export class ResumableConnection extends EventTarget {
       onClosed: (error) => self.#end(error),
     });
     self.#watch(signal);
+    begin();
     signal?.throwIfAborted();
     return self;
   }

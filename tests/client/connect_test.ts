@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { connect as connectInBrowser } from "../../lib/client/browser.ts";
 import { connect, type ResumableConnection } from "../../lib/client/mod.ts";
-import { Backend, echo } from "../helpers/backend.ts";
+import { Line } from "../../lib/demo/line.ts";
+import { Backend, echo, readExactly } from "../helpers/backend.ts";
 import { assertSameBytes, concat } from "../helpers/bytes.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern } from "../helpers/random.ts";
@@ -42,6 +43,24 @@ Deno.test("connect() gives a duplex stream that does not notice cuts, and events
     connection.close();
     await connection.closed;
   }
+});
+
+Deno.test("a link that is lost while nobody reads is resumed, and what was written on it arrives", async () => {
+  await using backend = new Backend();
+  await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
+  const line = new Line("127.0.0.1", proxy.proxy.addresses[0]!);
+  const connection = await connect(`tcp://127.0.0.1:${line.address.port}`, { random: () => 0 });
+  const far = await backend.accept();
+  const writer = connection.writable.getWriter();
+  for (let round = 0; round < 3; round++) {
+    const resumed = new Promise((resolve) => connection.addEventListener("resumed", resolve, { once: true }));
+    await writer.write(pattern(1000 * round, 1000));
+    line.cut(0);
+    await resumed;
+    assertSameBytes(await readExactly(far, 1000), pattern(1000 * round, 1000));
+  }
+  connection.close();
+  await line.close();
 });
 
 Deno.test("the readable closes, and closed settles, when the backend ends the session", async () => {
