@@ -18,7 +18,7 @@ export interface ClientStage extends AsyncDisposable {
 
 const place = (address: string) => parseAddress(address) as SocketAddress;
 
-/** Sets it up for one session of `total` numbers each way. */
+/** Sets it up for one session, in which the backend sends so many numbers. */
 export async function clientStage(total: number, cutAfterBytes: number): Promise<ClientStage> {
   const { seed } = new Random();
   const backend = new NumberBackend(total);

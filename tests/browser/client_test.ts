@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { CDPSession, Page } from "playwright-core";
+import { Goscon } from "../helpers/goscon.ts";
+import { NumberBackend } from "../helpers/number_backend.ts";
+import { WsRelay } from "../helpers/ws_relay.ts";
+import { CHROMIUM, launchChromium } from "./chromium.ts";
+
+const ROOT = join(import.meta.dirname!, "..", "..");
+const FILES: Record<string, string> = {
+  "/client.js": "lib/client/browser.min.js",
+  "/numbers.js": "tests/helpers/numbers.js",
+};
+
+/**
+ * Streams numbers both ways, a piece a frame, as the browser tells the developer tools of every message, until `enough`
+ * is set; pauses before a resume are days while `patient` is.
+ */
+const PAGE = `<!DOCTYPE html><link rel="icon" href="data:,"><script type="module">
+  import { connect } from "./client.js";
+  import { exchangeNumbers } from "./numbers.js";
+  Object.assign(globalThis, { events: [], received: 0, enough: false, patient: false });
+  const connection = await connect("ws://" + location.host, {
+    dialect: "plain",
+    cacheSize: 16 * 2 ** 20,
+    random: () => patient ? 1e7 : 0,
+  });
+  for (const kind of ["lost", "resumed", "closed"]) {
+    connection.addEventListener(kind, ({ detail }) => events.push({ kind, ...detail }));
+  }
+  globalThis.connection = connection;
+  const aFrameLater = () => new Promise(requestAnimationFrame);
+  globalThis.outcome = exchangeNumbers(connection, () => aFrameLater().then(() => enough), (count) => globalThis.received = count);
+</script>`;
+
+function respond(request: Request): Response {
+  const file = FILES[new URL(request.url).pathname];
+  return file === undefined
+    ? new Response(PAGE, { headers: { "content-type": "text/html" } })
+    : new Response(Deno.readTextFileSync(join(ROOT, file)), { headers: { "content-type": "text/javascript" } });
+}
+
+type Event = { kind: string; attempts?: number; reason?: string };
+
+/** A page that streams, and its network. */
+class Streaming {
+  readonly #page: Page;
+  readonly #devTools: CDPSession;
+
+  constructor(page: Page, devTools: CDPSession) {
+    this.#page = page;
+    this.#devTools = devTools;
+  }
+
+  /** Takes the network of the page away, or gives it back: open WebSockets are not closed by that, but nothing comes through. */
+  async network(there: boolean): Promise<void> {
+    const unchanged = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+    await this.#devTools.send("Network.emulateNetworkConditions", { offline: !there, ...unchanged });
+  }
+
+  async events(kind: string): Promise<Event[]> {
+    return (await this.evaluate<Event[]>("events")).filter((event) => event.kind === kind);
+  }
+
+  /** Waits until there were so many of that kind. */
+  async nth(kind: string, count: number): Promise<void> {
+    await this.#page.waitForFunction(`events.filter((event) => event.kind === "${kind}").length >= ${count}`);
+  }
+
+  /** Waits until the page has received so many numbers more. */
+  async more(count: number): Promise<void> {
+    await this.#page.waitForFunction(`received >= ${await this.evaluate<number>("received") + count}`);
+  }
+
+  evaluate<T>(expression: string): Promise<T> {
+    return this.#page.evaluate(expression);
+  }
+}
+
+/** The network is away for a while, and meanwhile the server drops the connection: the page learns of it when it is back. */
+async function cutUnseen(page: Streaming, relay: WsRelay, round: number): Promise<void> {
+  await page.network(false);
+  relay.cut();
+  await page.network(true);
+  await page.nth("resumed", round);
+}
+
+/** The connection is lost, an attempt without a network fails, and the next pause would be hours: it is the network's event that ends it. */
+async function cutSeen(page: Streaming, relay: WsRelay, round: number): Promise<void> {
+  await page.evaluate("patient = true");
+  relay.cut();
+  await page.nth("lost", round);
+  await page.network(false);
+  await page.evaluate("connection.retryNow()");
+  assert.equal((await page.events("resumed")).length, round - 1, "it resumed without a network");
+  await page.network(true);
+  await page.nth("resumed", round);
+  await page.evaluate("patient = false");
+}
+
+/** Nothing comes through for a while, and no connection is lost. */
+async function stall(page: Streaming): Promise<void> {
+  await page.network(false);
+  await page.network(true);
+}
+
+const ROUNDS = 10;
+
+for (const kind of ["WebSocketStream", "WebSocket"]) {
+  Deno.test(`the client loses nothing in Chromium over a ${kind}, however often its network is cut`, {
+    ignore: CHROMIUM === undefined,
+    // A browser is more than a test's own resources.
+    sanitizeOps: false,
+    sanitizeResources: false,
+  }, async () => {
+    await using backend = new NumberBackend();
+    await using goscon = await Goscon.start(`
+      listen: [{tcp: "127.0.0.1:0", dialect: plain}]
+      hosts: [{addr: "${backend.address}"}]
+      scp: {reuse_buffer: 64MiB}
+      shutdown_timeout: 10ms
+    `);
+    await using relay = new WsRelay(goscon.addresses[0]!, respond);
+    const browser = await launchChromium();
+    try {
+      const page = await browser.newPage();
+      const faults: string[] = [];
+      page.on("pageerror", (error) => faults.push(error.message));
+      if (kind === "WebSocket") await page.addInitScript("delete globalThis.WebSocketStream");
+      await page.goto(`http://127.0.0.1:${relay.port}/`);
+      await page.waitForFunction("globalThis.outcome !== undefined");
+      const streaming = new Streaming(page, await page.context().newCDPSession(page));
+      for (let round = 1; round <= ROUNDS; round++) {
+        await streaming.more(20_000);
+        await (round % 2 ? cutUnseen : cutSeen)(streaming, relay, round);
+        await streaming.more(20_000);
+        await stall(streaming);
+      }
+      await streaming.evaluate("enough = true");
+      const outcome = await streaming.evaluate<Record<string, number>>("outcome");
+      const { sent, received, resumes } = outcome;
+      console.log(`${kind}: ${sent} numbers sent, ${received} received, ${resumes} resumes`);
+      assert.deepEqual(await backend.outcome, { sent: received, received: sent });
+      assert.equal(resumes, ROUNDS);
+      assert.deepEqual(faults, []);
+    } finally {
+      await browser.close();
+    }
+  });
+}
