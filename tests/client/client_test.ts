@@ -9,10 +9,12 @@ for (const [scheme, dialect] of [["tcp", "goscon"], ["ws", "plain"]] as const) {
   Deno.test(`the client loses nothing in Deno over ${scheme}, however often its network is cut`, async () => {
     await using stage = await clientStage(TOTAL, 100_000);
     const connection = await connect(stage[scheme], { dialect, cacheSize: 16 * 2 ** 20 });
-    const { sent, received, resumes } = await exchangeNumbers(connection, (sent: number) => sent > TOTAL);
-    assert.deepEqual(await stage.backend.outcome, { sent: received, received: sent }, `GOSCON_SEED=${stage.seed}`);
-    assert(resumes >= 5, `it resumed ${resumes} times only`);
-    connection.close();
-    await connection.closed;
+    try {
+      const { sent, received, resumes } = await exchangeNumbers(connection, (sent: number) => sent > TOTAL);
+      assert.deepEqual(await stage.backend.outcome, { sent: received, received: sent }, `GOSCON_SEED=${stage.seed}`);
+      assert(resumes >= 5, `it resumed ${resumes} times only`);
+    } finally {
+      connection.close();
+    }
   });
 }

@@ -11,7 +11,12 @@ export class NumberBackend extends Backend {
 
   constructor(total?: number) {
     super();
-    this.outcome = this.accept().then((link) => exchange(link, total));
+    this.outcome = this.accept().then((link) =>
+      exchange(link, total).catch((error) => {
+        link.close(); // the client is not to wait for more
+        throw error;
+      })
+    );
     this.outcome.catch(() => {}); // for who asks
   }
 }
