@@ -14,28 +14,40 @@ export interface ForwardedHeaders {
  * have written. So it is the last that is not `trusted`; the peer itself when it is not, or nothing is told.
  */
 export function clientOf(headers: ForwardedHeaders, peer: Endpoint, trusted: Networks): Endpoint {
-  const hops = headers["x-forwarded-for"] ? partsOf(headers["x-forwarded-for"]) : forwardedFor(headers.forwarded);
+  const listed = headers["x-forwarded-for"];
   let client = peer;
-  while (trusted.has(client.hostname) && hops.length > 0) {
-    const next = parseHop(hops.pop()!);
+  for (const hop of listed ? partsOf(listed).toReversed() : forwardedFor(headers.forwarded)) {
+    const next = trusted.has(client.hostname) && parseHop(hop);
     if (!next) break;
     client = next;
   }
   return client;
 }
 
-function partsOf(value: string | string[] = ""): string[] {
+function partsOf(value: string | string[]): string[] {
   return String(value).split(",").map((part) => part.trim());
 }
 
-/** The `for` of each hop. */
-function forwardedFor(value: string | string[] | undefined): string[] {
-  return partsOf(value).map((hop) => /(?:^|;)\s*for=("?)([^;"]*)\1/i.exec(hop)?.[2] ?? "");
+/** A name with its value, which has any character when it is in quotes: also those that part names, and hops. */
+const PAIR = /([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",;=\\]*))/;
+/** The last hop of a list, and what is before it. Of what a client wrote the beginning, only the end is sure to be well-formed. */
+const LAST_HOP = new RegExp(`^(?:(.*),)?\\s*(?:(${PAIR.source}(?:\\s*;\\s*${PAIR.source})*)\\s*)?$`);
+
+/** The `for` of each hop, the last one first; of what is no list of hops, one that tells nothing. */
+function* forwardedFor(value: string | string[] | undefined): Generator<string> {
+  for (let rest = value && String(value); rest;) {
+    const [, before, hop = ""] = LAST_HOP.exec(rest) ?? [];
+    const told = [...hop.matchAll(new RegExp(PAIR, "g"))].filter(([, name]) => name!.toLowerCase() === "for");
+    const [, , quoted, bare = ""] = told.length === 1 ? told[0]! : [];
+    yield quoted?.replace(/\\(.)/g, "$1") ?? bare;
+    rest = before;
+  }
 }
 
-/** An address, with a port or without; of an IPv6 one, in brackets or not. Others, as `unknown`, are none. */
+/** An address, with a port or without, which may be hidden; of an IPv6 one, in brackets or not. Others, as `unknown`, are none. */
 function parseHop(hop: string): Endpoint | undefined {
-  const [, bracketed, bare, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}))?$/.exec(hop) ?? [];
+  const [, bracketed, bare, port = "0"] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d{1,5}|_[\w.-]+))?$/.exec(hop) ?? [];
   const hostname = bracketed ?? bare ?? hop;
-  return isIP(hostname) ? { hostname: unmapped(hostname), port: Number(port ?? 0) } : undefined;
+  if (!isIP(hostname) || Number(port) > 65535) return undefined;
+  return { hostname: unmapped(hostname), port: Number(port) || 0 };
 }

@@ -55,6 +55,34 @@ Deno.test("clientOf() is the last hop that tells an address, where one does not"
   assert.deepEqual(client({}), PROXY);
 });
 
+Deno.test("clientOf() takes what is in quotes for what it is, whatever it looks like", () => {
+  const cases: [string, string][] = [
+    // Proxies tell the Host that the client asked for, which may look like anything.
+    ['for=198.51.100.7;host="x,for=203.0.113.5"', "198.51.100.7"],
+    ['host="x;for=203.0.113.5";for=198.51.100.7', "198.51.100.7"],
+    ['for=198.51.100.7;host="\\",for=203.0.113.5;x="', "198.51.100.7"],
+    ['for=198.51.100.7;host="\\",for=203.0.113.5;x=\\""', "198.51.100.7"],
+    ['for=198.51.100.7;host="a, b", for=10.0.0.2;host="c;d"', "198.51.100.7"],
+    // Nor does a quote that the client left open hide what the proxy added.
+    ['for="x, for=198.51.100.7', "198.51.100.7"],
+    ['for=203.0.113.5;x=", for=198.51.100.7;host="game.example"', "198.51.100.7"],
+    ['for=203.0.113.5;x="\\, for=198.51.100.7;host="a\\"b"', "198.51.100.7"],
+    ['for="19\\8.51.100.7"', "198.51.100.7"],
+    ['FOR="[2001:db8::7]" ; proto=https', "2001:db8::7"],
+    ["for=2001:db8::7", "2001:db8::7"],
+    // Who is told twice is not told.
+    ["for=198.51.100.7;for=203.0.113.5", PROXY.hostname],
+    ["nofor=203.0.113.5", PROXY.hostname],
+  ];
+  for (const [header, hostname] of cases) assert.equal(client({ forwarded: header }).hostname, hostname, header);
+});
+
+Deno.test("clientOf() knows no port that is none", () => {
+  assert.deepEqual(client({ forwarded: 'for="198.51.100.7:_hidden"' }), { hostname: "198.51.100.7", port: 0 });
+  assert.deepEqual(client({ "x-forwarded-for": "198.51.100.7:65535" }), { hostname: "198.51.100.7", port: 65535 });
+  assert.deepEqual(client({ "x-forwarded-for": "198.51.100.7:65536" }), PROXY);
+});
+
 Deno.test("clientOf() takes a header that comes more than once as one list", () => {
   assert.equal(client({ "x-forwarded-for": ["203.0.113.5", "198.51.100.7"] }).hostname, "198.51.100.7");
 });
