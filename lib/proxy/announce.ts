@@ -26,8 +26,15 @@ export function announcement(
     case "sproto":
       return sprotoPackage(sprotoType, formatEndpoint(remote), formatEndpoint(local));
     case "proxy_v1":
-      return proxyV1(remote, local);
+      return proxyV1(...ofOneFamily(remote, local));
     case "proxy_v2":
-      return proxyV2(remote, local, String(sessionId));
+      return proxyV2(...ofOneFamily(remote, local), String(sessionId));
   }
+}
+
+/** An IPv4 address beside one of IPv6 as the IPv6 one that stands for it: a proxy on the way may have come by the other family. */
+function ofOneFamily(...ends: [Endpoint, Endpoint]): [Endpoint, Endpoint] {
+  const isV6 = ({ hostname }: Endpoint) => hostname.includes(":");
+  if (!ends.some(isV6)) return ends;
+  return ends.map((end) => isV6(end) ? end : { ...end, hostname: `::ffff:${end.hostname}` }) as [Endpoint, Endpoint];
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type AnnounceKind, announcement } from "../../lib/proxy/announce.ts";
+import { decodeProxyHeader } from "../../lib/proxy/proxy_header.ts";
 import { pack, sprotoPackage } from "../../lib/proxy/sproto.ts";
 import { writeAll } from "../../lib/link/link.ts";
 import { Backend, readExactly, readToEnd } from "../helpers/backend.ts";
@@ -39,6 +40,16 @@ Deno.test("announcement() of sproto is the package with host:port, IPv6 in brack
 Deno.test("announcement() of proxy_v1 is the line of the specification", () => {
   assert.equal(ascii(announcement("proxy_v1", V4, 0)), "PROXY TCP4 1.2.3.4 10.0.0.1 5678 1248\r\n");
   assert.equal(ascii(announcement("proxy_v1", V6, 0)), "PROXY TCP6 2001:db8::1 ::1 443 1248\r\n");
+});
+
+Deno.test("announcement() by the PROXY protocol is of one family, where a proxy on the way came by the other", () => {
+  const [up, down] = [{ ...V4, remote: V6.remote }, { ...V4, local: V6.local }];
+  assert.equal(ascii(announcement("proxy_v1", up, 0)), "PROXY TCP6 2001:db8::1 ::ffff:10.0.0.1 443 1248\r\n");
+  assert.equal(ascii(announcement("proxy_v1", down, 0)), "PROXY TCP6 ::ffff:1.2.3.4 ::1 5678 1248\r\n");
+  for (const client of [up, down]) {
+    const { size, client: told } = decodeProxyHeader(announcement("proxy_v2", client, 0))!;
+    assert.deepEqual([size, told], [16 + 36 + 5, { remote: client.remote, local: client.local }]);
+  }
 });
 
 Deno.test("announcement() of proxy_v2 is the header of the specification, with the session's id as unique id", () => {
