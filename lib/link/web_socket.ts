@@ -8,6 +8,8 @@ import { type ClientLink, type Endpoint, LINGER } from "./link.ts";
 export const LONGEST_MESSAGE = 256 * 1024;
 /** Bytes that nobody has read yet, from which on nothing more is taken from the network. */
 const ENOUGH = 64 * 1024;
+/** The same of messages: a tiny one takes a hundred times its own bytes. */
+const MANY = 1024;
 
 /** Close codes (RFC 6455, 7.4.1). */
 const NORMAL = 1000;
@@ -34,7 +36,9 @@ export class WebSocketLink implements ClientLink {
   /** Settles the write that is pending: a socket that is terminated may forget to. */
   #giveUp: (error: Error) => void = () => {};
   #pings: ReturnType<typeof setInterval> | undefined;
+  /** Bytes came, or a write settled, since the last ping. */
   #heard = true;
+  #taken = false;
 
   /** Owns the carrier. `onClose` is called once, when this end closes it. */
   constructor(carrier: Carrier, onClose: () => void) {
@@ -50,12 +54,13 @@ export class WebSocketLink implements ClientLink {
 
   /**
    * Goes on over the WebSocket that was made on the stream. `pingInterval`: milliseconds between two pings, of which each finds
-   * the link broken when nothing came since the one before; 0: none.
+   * the link broken when not a byte came since the one before; 0: none. What is held up, at either end, is given its time.
    */
   opened(socket: WebSocket, pingInterval: number): void {
     this.#socket = socket;
     socket.on("message", (data, isBinary) => this.#take(data, isBinary));
-    socket.on("pong", () => this.#heard = true);
+    // Bytes, as a long message may take longer than an interval.
+    this.#carrier.stream.on("data", () => this.#heard = true);
     socket.on("error", (error) => this.fail(error));
     socket.on("close", () => this.#end());
     if (pingInterval > 0) this.#pings = setInterval(() => this.#ping(socket, pingInterval), pingInterval);
@@ -83,7 +88,7 @@ export class WebSocketLink implements ClientLink {
       if (this.#unread > 0) return this.#give(buffer);
       if (this.#error) throw this.#error;
       if (this.#ended) return null;
-      this.#socket?.resume();
+      this.#resume();
       await this.#changed.wait();
     }
   }
@@ -98,6 +103,7 @@ export class WebSocketLink implements ClientLink {
       });
     } finally {
       this.#writing = false;
+      this.#taken = true;
     }
     return bytes.length;
   }
@@ -111,7 +117,7 @@ export class WebSocketLink implements ClientLink {
     if (this.#closed) return;
     this.#closed = true;
     // Who was refused is told why, unless it takes nothing any more.
-    if (this.#error && !this.#writing) this.#linger();
+    if (this.#error && !this.#writing && !this.#carrier.stream.destroyed) this.#linger();
     else this.#terminate();
     this.#error ??= closed();
     this.#received.length = 0;
@@ -121,10 +127,16 @@ export class WebSocketLink implements ClientLink {
   }
 
   #linger(): void {
-    const { stream } = this.#carrier;
-    if (stream.destroyed) return;
     const deadline = setTimeout(() => this.#terminate(), LINGER);
-    stream.once("close", () => clearTimeout(deadline));
+    this.#carrier.stream.once("close", () => clearTimeout(deadline));
+    this.#resume();
+  }
+
+  #resume(): void {
+    if (!this.#socket?.isPaused) return;
+    // What was sent meanwhile comes only now.
+    this.#heard = true;
+    this.#socket.resume();
   }
 
   #terminate(): void {
@@ -133,15 +145,15 @@ export class WebSocketLink implements ClientLink {
   }
 
   #take(data: Uint8Array, isBinary: boolean): void {
-    if (this.#error) return;
+    // Empty ones would pile up: nothing of them is ever read.
+    if (this.#error || (isBinary && data.length === 0)) return;
     if (!isBinary) {
       this.#socket!.close(UNSUPPORTED_DATA, "binary messages only");
       return this.fail(new Error("a text message, where SCP takes binary ones"));
     }
-    this.#heard = true;
     this.#received.push(data);
     this.#unread += data.length;
-    if (this.#unread >= ENOUGH) this.#socket!.pause();
+    if (this.#unread >= ENOUGH || this.#received.length >= MANY) this.#socket!.pause();
     this.#changed.notify();
   }
 
@@ -160,12 +172,13 @@ export class WebSocketLink implements ClientLink {
   }
 
   #ping(socket: WebSocket, interval: number): void {
-    // Of a link that is held up nothing can be heard.
-    if (!this.#heard && !socket.isPaused) {
+    // Of a link that is held up nothing can be heard, and where little is taken of much the answer waits behind that.
+    const isHeldUp = socket.isPaused || (this.#writing && this.#taken);
+    if (!this.#heard && !isHeldUp) {
       this.fail(new Error(`nothing came for ${interval} ms (ping_interval)`));
       return socket.terminate();
     }
-    this.#heard = false;
+    this.#heard = this.#taken = false;
     socket.ping();
   }
 
