@@ -29,8 +29,16 @@ export interface ClientOptions {
   perMessageDeflate?: boolean;
 }
 
+export interface ServerOptions {
+  noServer: true;
+  maxPayload: number;
+  maxBufferedChunks: number;
+  maxFragments: number;
+  clientTracking: boolean;
+}
+
 export class WebSocketServer extends EventEmitter {
-  constructor(options: { noServer: true; maxPayload: number });
+  constructor(options: ServerOptions);
   handleUpgrade(request: IncomingMessage, stream: Duplex, head: Uint8Array, opened: (socket: WebSocket) => void): void;
   on(event: "wsClientError", listener: (error: Error, stream: Duplex) => void): this;
 }

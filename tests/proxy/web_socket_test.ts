@@ -155,6 +155,37 @@ Deno.test("what asks for no WebSocket of this listener is refused by a status of
   assert.equal((await proxy.gauges()).handshakes, 0);
 });
 
+Deno.test("a refusal arrives whole, and once, whatever the client sends beside its request", async () => {
+  await using proxy = await start();
+  const get = "GET / HTTP/1.1\r\nHost: game.example\r\n\r\n";
+  const many = "x".repeat(2 ** 24);
+  const cases: [number, string][] = [
+    [426, get.repeat(3000)],
+    [426, get + UPGRADE + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"],
+    [426, `POST / HTTP/1.1\r\nHost: game.example\r\nContent-Length: ${2 ** 24}\r\n\r\n${many}`],
+    [404, `${UPGRADE.replace("/scp", "/")}\r\n${many}`],
+    [400, `GET /scp HTTP/1.1\r\nHost: ${many}\r\n\r\n`],
+    [400, `garbage\r\n\r\n${many}`],
+  ];
+  // No lingering comes to its end: a client that has sent all, and then ends, is through.
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    for (const [index, [status, text]] of cases.entries()) {
+      const link = await tcp(proxy.address);
+      const sending = writeAll(link, new TextEncoder().encode(text)).then(() => link.closeWrite());
+      const answer = new TextDecoder().decode(await readToEnd(link));
+      assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `), text.slice(0, 100));
+      assert.equal(answer.match(/HTTP\/1.1/g)!.length, 1);
+      await sending;
+      link.close();
+      await proxy.log.nth("handshake failed", index + 1);
+    }
+    assert.equal(proxy.log.events.length, cases.length);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
 Deno.test("a text message, or one that is too long, ends the connection with a code, and the session lives on", async () => {
   for (
     const [bad, code, reason] of [
@@ -175,6 +206,21 @@ Deno.test("a text message, or one that is too long, ends the connection with a c
     await resumeOver(client, linkOver(await openWebSocket(proxy.address)));
     assertSameBytes(await readExactly(far, 1000), pattern(0, 1000));
   }
+});
+
+Deno.test("a message in thousands of fragments ends the connection with a code", async () => {
+  await using proxy = await start();
+  const link = await tcp(proxy.address);
+  const upgrade = `${UPGRADE}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
+  // Each has a byte, and a mask of zeros; none is the last.
+  const fragments = new Uint8Array(7 * 5000);
+  for (let i = 0; i < 5000; i++) fragments.set([i === 0 ? 2 : 0, 0x81, 0, 0, 0, 0, i & 255], 7 * i);
+  await writeAll(link, Uint8Array.from([...new TextEncoder().encode(upgrade), ...fragments]));
+  const { reason } = await proxy.log.nth("handshake failed");
+  assert.match(String(reason), /fragments/);
+  const answer = await readToEnd(link);
+  assert.deepEqual([...answer.subarray(-2)], [1008 >> 8, 1008 & 255]);
+  link.close();
 });
 
 Deno.test("a message of the greatest length is taken", async () => {
