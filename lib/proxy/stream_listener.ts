@@ -20,6 +20,8 @@ export class StreamListener implements Listener {
   #context: ReturnType<typeof contextOf>;
   #trusted: Networks;
   readonly #upgrade: Upgrade | undefined;
+  /** Settles when it listens, or cannot, or is closed before. */
+  readonly #listening = Promise.withResolvers<void>();
   readonly #server = createServer({ noDelay: true }, (socket) => this.#welcome(socket));
 
   /** See `openListener`. */
@@ -43,20 +45,20 @@ export class StreamListener implements Listener {
   }
 
   accept(): Promise<void> {
-    const settled = Promise.withResolvers<void>();
     this.#server.on("error", (error) => {
-      settled.resolve();
+      this.#listening.resolve();
       this.#options.stats.acceptFails++;
       this.#options.log.error("accept failed", { local: formatEndpoint(this.address), reason: reasonOf(error) });
     });
     const { hostname: host, port } = this.address;
-    this.#server.listen({ host, port, reusePort: true }, settled.resolve);
-    return settled.promise;
+    this.#server.listen({ host, port, reusePort: true }, this.#listening.resolve);
+    return this.#listening.promise;
   }
 
   close(): Promise<void> {
     // It settles when its connections have ended too: they live on.
     this.#server.close();
+    this.#listening.resolve();
     return Promise.resolve();
   }
 
