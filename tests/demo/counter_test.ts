@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { mock } from "node:test";
 import { Counter } from "../../lib/demo/counter.ts";
+import { settled } from "../helpers/turns.ts";
 
 Deno.test("numbers() gives every number from the next one on, also to who asks late", async () => {
   mock.timers.enable({ apis: ["setInterval"] });
@@ -16,6 +17,8 @@ Deno.test("numbers() gives every number from the next one on, also to who asks l
     mock.timers.tick(10 * 50);
     for (let number = 5; number <= 14; number++) assert.equal((await early.next()).value, number);
     counter.stop();
+    mock.timers.tick(50);
+    assert.equal(await settled(early.next()), false);
   } finally {
     mock.timers.reset();
   }

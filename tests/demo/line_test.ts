@@ -35,3 +35,14 @@ Deno.test("a line to nothing closes what connects", async () => {
   link.close();
   await line.close();
 });
+
+Deno.test("close() closes what a line carries, and then all is closed", async () => {
+  await using backend = new Backend();
+  const line = new Line("127.0.0.1", { hostname: "127.0.0.1", port: backend.port });
+  const [near, far] = await Promise.all([tcp(formatEndpoint(line.address)), backend.accept()]);
+  await line.close();
+  for (const link of [near, far]) {
+    assert.equal((await readToEnd(link)).length, 0);
+    link.close();
+  }
+});

@@ -176,6 +176,7 @@ Deno.test("a refusal arrives whole, and once, whatever the client sends beside i
       const answer = new TextDecoder().decode(await readToEnd(link));
       assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `), text.slice(0, 100));
       assert.equal(answer.match(/HTTP\/1.1/g)!.length, 1);
+      assert.equal(answer.includes("\r\nUpgrade: websocket\r\n"), status === 426);
       await sending;
       link.close();
       await proxy.log.nth("handshake failed", index + 1);
@@ -330,6 +331,12 @@ Deno.test("ping_interval: who answers stays, who is silent is lost, and who is h
   } finally {
     mock.timers.reset();
   }
+});
+
+Deno.test("a listener without origins takes a WebSocket from any page", async () => {
+  await using proxy = await start();
+  using client = await openSession(proxy.address, { origin: "https://any.example" });
+  await echoes(client);
 });
 
 Deno.test("another path and other origins hold for the next request, at the same port", async () => {
