@@ -1,4 +1,4 @@
-import type { Address } from "../config.ts";
+import type { Address } from "../config/units.ts";
 import { formatEndpoint, reasonOf } from "./link.ts";
 import { SocketLink, tune } from "./tcp.ts";
 

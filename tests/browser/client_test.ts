@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { CDPSession, Page } from "playwright-core";
+import { Line } from "../../lib/demo/line.ts";
 import { Goscon } from "../helpers/goscon.ts";
 import { NumberBackend } from "../helpers/number_backend.ts";
-import { WsRelay } from "../helpers/ws_relay.ts";
 import { CHROMIUM, launchChromium } from "./chromium.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
@@ -20,7 +20,7 @@ const PAGE = `<!DOCTYPE html><link rel="icon" href="data:,"><script type="module
   import { connect } from "./client.js";
   import { exchangeNumbers } from "./numbers.js";
   Object.assign(globalThis, { events: [], received: 0, pauses: 0, enough: false, patient: false });
-  const connection = await connect("ws://" + location.host, {
+  const connection = await connect("ws://127.0.0.1:" + location.hash.slice(1) + "/scp", {
     dialect: "plain",
     cacheSize: 16 * 2 ** 20,
     random: () => (pauses++, patient ? 1e7 : 0), // asked for each pause
@@ -83,17 +83,17 @@ class Streaming {
 }
 
 /** The network is away for a while, and meanwhile the server drops the connection: the page learns of it when it is back. */
-async function cutUnseen(page: Streaming, relay: WsRelay, round: number): Promise<void> {
+async function cutUnseen(page: Streaming, line: Line, round: number): Promise<void> {
   await page.network(false);
-  relay.cut();
+  line.cut(0);
   await page.network(true);
   await page.nth("resumed", round);
 }
 
 /** The connection is lost, an attempt without a network fails, and the next pause would be hours: it is the network's event that ends it. */
-async function cutSeen(page: Streaming, relay: WsRelay, round: number): Promise<void> {
+async function cutSeen(page: Streaming, line: Line, round: number): Promise<void> {
   await page.evaluate("patient = true");
-  relay.cut();
+  line.cut(0);
   await page.nth("lost", round);
   await page.network(false);
   await page.evaluate("pauses = 0, connection.retryNow()");
@@ -121,24 +121,25 @@ for (const kind of ["WebSocketStream", "WebSocket"]) {
   }, async () => {
     await using backend = new NumberBackend();
     await using goscon = await Goscon.start(`
-      listen: [{tcp: "127.0.0.1:0", dialect: plain}]
+      listen: [{ws: "127.0.0.1:0", dialect: plain}]
       hosts: [{addr: "${backend.address}"}]
       scp: {reuse_buffer: 64MiB}
       shutdown_timeout: 10ms
     `);
-    await using relay = new WsRelay(goscon.addresses[0]!, respond);
+    const line = new Line("127.0.0.1", { hostname: "127.0.0.1", port: Number(goscon.addresses[0]!.split(":")[1]) });
+    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, respond);
     const browser = await launchChromium();
     try {
       const page = await browser.newPage();
       const faults: string[] = [];
       page.on("pageerror", (error) => faults.push(error.message));
       if (kind === "WebSocket") await page.addInitScript("delete globalThis.WebSocketStream");
-      await page.goto(`http://127.0.0.1:${relay.port}/`);
+      await page.goto(`http://127.0.0.1:${server.addr.port}/#${line.address.port}`);
       await page.waitForFunction("globalThis.outcome !== undefined");
       const streaming = new Streaming(page, await page.context().newCDPSession(page));
       for (let round = 1; round <= ROUNDS; round++) {
         await streaming.more(20_000);
-        await (round % 2 ? cutUnseen : cutSeen)(streaming, relay, round);
+        await (round % 2 ? cutUnseen : cutSeen)(streaming, line, round);
         await streaming.more(20_000);
         await stall(streaming);
       }
@@ -154,6 +155,8 @@ for (const kind of ["WebSocketStream", "WebSocket"]) {
       assert.deepEqual(faults, []);
     } finally {
       await browser.close();
+      await line.close();
+      await server.shutdown();
     }
   });
 }

@@ -4,7 +4,6 @@ import type { SocketAddress } from "../../lib/link/dial.ts";
 import { NumberBackend } from "./number_backend.ts";
 import { TestProxy } from "./proxy.ts";
 import { Random } from "./random.ts";
-import { WsRelay } from "./ws_relay.ts";
 
 /** What a client streams numbers with, over a network that cuts each connection after at most `cutAfterBytes`. */
 export interface ClientStage extends AsyncDisposable {
@@ -23,22 +22,22 @@ export async function clientStage(total: number, cutAfterBytes: number): Promise
   const { seed } = new Random();
   const backend = new NumberBackend(total);
   const proxy = TestProxy.start({
+    listen: [{ tcp: "127.0.0.1:0" }, { ws: "127.0.0.1:0", dialect: "plain" }],
     hosts: [{ addr: backend.address }],
     scp: { reuse_buffer: 64 * 2 ** 20 },
     shutdown_timeout: "10ms",
   });
-  const relay = new WsRelay(proxy.plainAddress);
+  await proxy.proxy.ready;
   const flaky = (address: string) =>
     startFlaky({ listen: place("127.0.0.1:0"), connect: place(address), cutAfterBytes, rst: true, seed });
-  const [tcp, ws] = await Promise.all([flaky(proxy.address), flaky(`127.0.0.1:${relay.port}`)]);
+  const [tcp, ws] = await Promise.all([flaky(proxy.address), flaky(proxy.plainAddress)]);
   return {
     tcp: `tcp://${tcp.address}`,
-    ws: `ws://${ws.address}/`,
+    ws: `ws://${ws.address}/scp`,
     backend,
     seed,
     async [Symbol.asyncDispose]() {
       await Promise.all([tcp.stop(), ws.stop()]);
-      await relay[Symbol.asyncDispose]();
       await proxy[Symbol.asyncDispose]();
       await backend[Symbol.asyncDispose]();
     },
