@@ -1,8 +1,11 @@
 import { Condition } from "../link/condition.ts";
 import type { Link } from "../link/link.ts";
 
-/** The longest message that is sent, in bytes: servers refuse long ones. */
-export const MAX_MESSAGE: number = 64 * 1024;
+/**
+ * The longest message that is sent, in bytes: servers refuse long ones, and have nothing of one before it is whole, so of a
+ * long one nothing at all where connections do not live long.
+ */
+export const MAX_MESSAGE: number = 16 * 1024;
 /** A writer waits while more than so many bytes are under way in the WebSocket. */
 const MOST_BUFFERED = 256 * 1024;
 /** The shortest and the longest pause before `bufferedAmount` is looked at again, in milliseconds: no event tells of it. */

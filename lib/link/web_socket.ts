@@ -6,6 +6,11 @@ import { type ClientLink, type Endpoint, LINGER } from "./link.ts";
 
 /** The longest message that is taken, in bytes: one is in memory whole before its first byte can be read. */
 export const LONGEST_MESSAGE = 256 * 1024;
+/**
+ * The longest message that is sent: the other end has nothing of one before it is whole, so of a long one nothing at all
+ * where connections do not live long.
+ */
+const LONGEST_SENT = 16 * 1024;
 /** Bytes that nobody has read yet, from which on nothing more is taken from the network. */
 const ENOUGH = 64 * 1024;
 /** The same of messages: a tiny one takes a hundred times its own bytes. */
@@ -95,17 +100,18 @@ export class WebSocketLink implements ClientLink {
 
   async write(bytes: Uint8Array): Promise<number> {
     const socket = await this.ready();
+    const message = bytes.subarray(0, LONGEST_SENT);
     this.#writing = true;
     try {
       await new Promise<void>((resolve, reject) => {
         this.#giveUp = reject;
-        socket.send(bytes, (error) => error ? reject(error) : resolve());
+        socket.send(message, (error) => error ? reject(error) : resolve());
       });
     } finally {
       this.#writing = false;
       this.#taken = true;
     }
-    return bytes.length;
+    return message.length;
   }
 
   /** WebSockets know no half-close: the other end answers with its own end. */

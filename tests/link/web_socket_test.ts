@@ -98,6 +98,19 @@ Deno.test("tiny messages that nobody reads hold the client up after few of them,
   assertSameBytes(rest, expected.subarray(held));
 });
 
+Deno.test("what is sent goes in messages of 16 KiB at the most: of one that is not whole when its link breaks nothing arrives", async () => {
+  await using opened = await open();
+  const { link, client } = opened;
+  const sent = pattern(0, 40_000);
+  const [received] = await Promise.all([readExactly(client, 3 * 4 + 40_000), writeAll(link, sent)]);
+  let at = 0;
+  for (const length of [16_384, 16_384, 7232]) {
+    assert.deepEqual([...received.subarray(at, at + 4)], [0x82, 126, length >> 8, length & 255]);
+    at += 4 + length;
+  }
+  assertSameBytes(received.subarray(4, 4 + 16_384), pattern(0, 16_384));
+});
+
 Deno.test("messages without a byte leave nothing behind", async () => {
   await using pair = await open();
   const { link, client } = pair;
