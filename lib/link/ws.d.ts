@@ -15,7 +15,7 @@ export class WebSocket extends EventEmitter {
   terminate(): void;
   on(event: "message", listener: (data: Uint8Array, isBinary: boolean) => void): this;
   on(event: "error", listener: (error: Error) => void): this;
-  on(event: "pong" | "close", listener: () => void): this;
+  on(event: "ping" | "pong" | "close", listener: () => void): this;
   once(event: "unexpected-response", listener: (request: unknown, response: IncomingMessage) => void): this;
   once(event: "error", listener: (error: Error) => void): this;
   once(event: "open" | "ping", listener: () => void): this;

@@ -33,11 +33,12 @@ function frame(payload: Uint8Array, opcode = BINARY): Uint8Array<ArrayBuffer> {
 
 /** The proxy's end of a WebSocket, its socket, and the client's end, which writes and reads frames by itself. */
 async function open() {
+  let closes = 0;
   const upgrade = new Upgrade();
   const accepted = Promise.withResolvers<{ link: WebSocketLink; socket: Socket }>();
   const server = createServer((socket) => {
     const options = { path: "/scp", origins: [], pingInterval: INTERVAL };
-    accepted.resolve({ link: upgrade.take(carrierOf(socket), options, new Networks([]), () => {}), socket });
+    accepted.resolve({ link: upgrade.take(carrierOf(socket), options, new Networks([]), () => closes++), socket });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -53,6 +54,7 @@ async function open() {
     link,
     socket,
     client,
+    closes: () => closes,
     [Symbol.asyncDispose]: async () => {
       client.close();
       link.close();
@@ -212,4 +214,49 @@ Deno.test("who is refused while its messages are held up is heard again, so that
   } finally {
     mock.timers.reset();
   }
+});
+
+Deno.test("close() settles the read and the write that are pending, and tells of itself once", async () => {
+  await using pair = await open();
+  const { link, closes } = pair;
+  const reading = link.read(new Uint8Array(1));
+  let written = 0;
+  const writing = (async () => {
+    for (;; written++) await link.write(pattern(0, 65536));
+  })();
+  const outcomes = Promise.allSettled([reading, writing]);
+  await stalled(() => written);
+  assert.equal(closes(), 0);
+  link.close();
+  link.close();
+  assert.deepEqual((await outcomes).map(({ status }) => status), ["rejected", "rejected"]);
+  await assert.rejects(link.write(Uint8Array.of(1)));
+  await assert.rejects(link.read(new Uint8Array(1)));
+  assert.equal(closes(), 1);
+});
+
+Deno.test("close() forgets what was not read", async () => {
+  await using pair = await open();
+  const { link, client } = pair;
+  await writeAll(client, frame(pattern(0, 10)));
+  assertSameBytes(await readExactly(link, 5), pattern(0, 5));
+  link.close();
+  await assert.rejects(link.read(new Uint8Array(1)), /closed/);
+});
+
+Deno.test("a buffer whose write was given up is not looked at any more, also when the client was refused", async () => {
+  await using pair = await open();
+  const { link, client } = pair;
+  const buffer = new Uint8Array(2 ** 24).fill(1);
+  const writing = link.write(buffer).catch((error: Error) => error);
+  const refused = link.read(new Uint8Array(1));
+  await writeAll(client, frame(new TextEncoder().encode("hello"), TEXT));
+  await assert.rejects(refused, /text message/);
+  link.close();
+  assert(await writing instanceof Error);
+  buffer.fill(2);
+  const got = await readToEnd(client).catch(() => new Uint8Array(0));
+  // The frame's own head is ten bytes.
+  assert(got.length < buffer.length);
+  assert.equal(got.indexOf(2, 10), -1);
 });

@@ -339,6 +339,47 @@ Deno.test("a listener without origins takes a WebSocket from any page", async ()
   await echoes(client);
 });
 
+Deno.test("with a ping_interval of 0 nobody is asked, and nobody is lost for it", async () => {
+  mock.timers.enable({ apis: ["setInterval"] });
+  try {
+    await using proxy = await start({}, { ping_interval: 0 });
+    const socket = await openWebSocket(proxy.address, { autoPong: false });
+    let pings = 0;
+    socket.on("ping", () => pings++);
+    using client = await openOver(linkOver(socket));
+    for (let round = 0; round < 3; round++) {
+      mock.timers.tick(3_600_000);
+      await echoes(client);
+    }
+    assert.equal(pings, 0);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+Deno.test("a session that has come to its end closes its WebSocket in order, after all bytes", async () => {
+  await using backend = new Backend();
+  await using proxy = await start({ hosts: [{ addr: backend.address }] });
+  const socket = await openWebSocket(proxy.address);
+  const closed = once(socket, "close");
+  using client = await openOver(linkOver(socket));
+  const far = await backend.accept();
+  await writeAll(far, pattern(0, 50_000));
+  await far.closeWrite();
+  assertSameBytes(await client.receiveToEnd(), pattern(0, 50_000));
+  assert.equal((await closed)[0], 1000);
+});
+
+Deno.test("other proxies are trusted for the next request", async () => {
+  const headers = { "X-Forwarded-For": "198.51.100.7" };
+  await using proxy = await start();
+  const listen = [{ ...WS, trusted: ["127.0.0.0/8"] }, { tcp: "127.0.0.1:0" }];
+  await proxy.proxy.reconfigure(parseConfig(JSON.stringify({ ...ECHO, listen }), "test.yaml").config);
+  using client = await openSession(proxy.address, { headers });
+  await echoes(client);
+  assert.equal(proxy.log.of("session new")[0]!.client, "198.51.100.7:0");
+});
+
 Deno.test("another path and other origins hold for the next request, at the same port", async () => {
   await using proxy = await start();
   const { address } = proxy;
