@@ -156,7 +156,7 @@ function listenAddress(listen: string): { hostname: string; port: number } {
 async function runDemo(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: DEMO });
   if (answered(values)) return;
-  const demo = await startDemo({
+  const demo = startDemo({
     listen: listenAddress(values.listen),
     log: openLog({ level: "warning", format: "text" }),
   });

@@ -23,16 +23,15 @@ export interface Demo {
 
 /**
  * Serves, on `listen`, a page with a number that a backend counts, once by a session through a proxy and once by a plain
- * WebSocket, each over a line that a button cuts. Rejects when an address cannot be had.
+ * WebSocket, each over a line that a button cuts. Throws when an address cannot be had.
  */
-export async function startDemo({ listen, log }: { listen: Endpoint; log: Log }): Promise<Demo> {
+export function startDemo({ listen, log }: { listen: Endpoint; log: Log }): Demo {
   const counter = new Counter(INTERVAL);
   const backend = countOverTcp(counter);
   const plain = countOverWebSocket(counter);
   const ws = `{ws: "${LOOPBACK}:0", path: /scp}`;
   const { config } = parseConfig(`{listen: [${ws}], hosts: [{addr: "${formatEndpoint(backend.address)}"}]}`, "demo");
   const proxy = startProxy(config, systemSeams(log));
-  await proxy.ready;
   const lines = {
     resumable: new Line(listen.hostname, proxy.addresses[0]!),
     plain: new Line(listen.hostname, plain.address),

@@ -1,9 +1,10 @@
-import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type SecureContext, TLSSocket } from "node:tls";
-import { type Endpoint, unmapped } from "./link.ts";
+import { ConnStream } from "./conn_stream.ts";
+import type { Endpoint } from "./link.ts";
+import { endpointOf } from "./tcp.ts";
 
-/** A connection that was accepted by Node's interface, with TLS or without. */
+/** An accepted connection as a stream of Node's, with TLS or without. */
 export interface Carrier {
   /** What goes over it. With TLS, reads and writes wait for the handshake. */
   stream: Duplex;
@@ -13,16 +14,18 @@ export interface Carrier {
   destroy(): void;
 }
 
-/** Carries over `socket`, which the carrier owns from now on; as the server's end of TLS, when there is a context for it. */
-export function carrierOf(socket: Socket, secureContext?: SecureContext): Carrier {
-  const stream = secureContext ? new TLSSocket(socket, { isServer: true, secureContext }) : socket;
+/** Carries over `conn`, which the carrier owns from now on; as the server's end of TLS, when there is a context for it. */
+export function carrierOf(conn: Deno.TcpConn, secureContext?: SecureContext): Carrier {
+  const bare = new ConnStream(conn);
+  // It takes any stream, whatever its types say.
+  const stream = secureContext ? new TLSSocket(bare as never, { isServer: true, secureContext }) : bare;
   return {
     stream,
-    remote: { hostname: unmapped(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 },
-    local: { hostname: unmapped(socket.localAddress ?? ""), port: socket.localPort ?? 0 },
+    remote: endpointOf(conn.remoteAddr),
+    local: endpointOf(conn.localAddr),
     destroy: () => {
       stream.destroy();
-      socket.destroy();
+      bare.destroy();
     },
   };
 }

@@ -60,6 +60,6 @@ export function tune(conn: Deno.TcpConn, keepAlive: boolean): void {
 }
 
 /** On a listener of both families IPv4 addresses come as IPv6: here they are what they are. */
-function endpointOf({ hostname, port }: Deno.NetAddr): Endpoint {
+export function endpointOf({ hostname, port }: Deno.NetAddr): Endpoint {
   return { hostname: unmapped(hostname), port };
 }

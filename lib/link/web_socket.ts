@@ -45,7 +45,7 @@ export class WebSocketLink implements ClientLink {
   #heard = true;
   #taken = false;
 
-  /** Owns the carrier. `onClose` is called once, when this end closes it. */
+  /** Owns the carrier. `onClose` is called once, when it is closed. */
   constructor(carrier: Carrier, onClose: () => void) {
     this.remote = carrier.remote;
     this.local = carrier.local;
@@ -124,17 +124,22 @@ export class WebSocketLink implements ClientLink {
     this.#closed = true;
     // Who was refused is told why, unless it takes nothing any more.
     if (this.#error && !this.#writing && !this.#carrier.stream.destroyed) this.#linger();
-    else this.#terminate();
+    else {
+      this.#terminate();
+      this.#onClose();
+    }
     this.#error ??= closed();
     this.#received.length = 0;
     this.#unread = 0;
     this.#end();
-    this.#onClose();
   }
 
   #linger(): void {
     const deadline = setTimeout(() => this.#terminate(), LINGER);
-    this.#carrier.stream.once("close", () => clearTimeout(deadline));
+    this.#carrier.stream.once("close", () => {
+      clearTimeout(deadline);
+      this.#onClose();
+    });
     this.#resume();
   }
 

@@ -10,13 +10,11 @@ import {
   type SessionQuery,
   type Snapshot,
 } from "./data_plane.ts";
-import { isSameAddress, type Listener, type ListenerOptions, serves } from "./listener.ts";
+import { isSameAddress, Listener } from "./listener.ts";
 import { Reception } from "./reception.ts";
 import type { Seams } from "./seams.ts";
 import type { SessionInfo } from "./session_record.ts";
 import { SessionTable } from "./session_table.ts";
-import { StreamListener } from "./stream_listener.ts";
-import { TcpListener } from "./tcp_listener.ts";
 import { Stats } from "./stats.ts";
 import { Upstreams } from "./upstream.ts";
 import { Visitors } from "./visitors.ts";
@@ -40,8 +38,6 @@ export class Proxy implements DataPlane {
   readonly #peerListener: Listener | undefined;
   #listeners: Listener[] = [];
   #stopped = false;
-  /** Settles when clients can connect to every listener. */
-  readonly ready: Promise<void>;
 
   /** Use `startProxy`. */
   constructor(config: Config, seams: Seams) {
@@ -58,7 +54,7 @@ export class Proxy implements DataPlane {
     const peer = cluster.peers[cluster.index];
     this.#peerListener = peer && this.#listenForPeers(peer);
     this.#listeners = this.#listenAll(config.listen);
-    this.ready = this.#acceptOn(this.#listeners);
+    for (const listener of this.#listeners) listener.accept();
     this.#upstreams.reconfigure(config);
     this.#timers = [setInterval(() => this.#look(), LOOK), setInterval(lateness(seams.stats), LAG)];
   }
@@ -91,11 +87,11 @@ export class Proxy implements DataPlane {
     if (this.#stopped) throw new Error("Cannot go by another configuration: the proxy has been stopped");
     const left = [...this.#listeners];
     const plan = config.listen.map((listen) => {
-      const at = left.findIndex((listener) => serves(listener, listen));
+      const at = left.findIndex((listener) => isSameAddress(listener.listen, listen));
       return { listen, listener: at < 0 ? undefined : left.splice(at, 1)[0] };
     });
-    const opened = this.#listenAll(plan.filter(({ listener }) => !listener).map(({ listen }) => listen), left);
-    const accepting = this.#acceptOn(opened);
+    const opened = this.#listenAll(plan.filter(({ listener }) => !listener).map(({ listen }) => listen));
+    for (const listener of opened) listener.accept();
     this.#listeners = plan.map(({ listener }) => listener ?? opened.shift()!);
     this.#config = config;
     this.#budget.limit = config.limits.cacheBytes;
@@ -103,7 +99,7 @@ export class Proxy implements DataPlane {
     this.#admission.reconfigure(config);
     this.#upstreams.reconfigure(config);
     for (const { listen, listener } of plan) listener?.reconfigure(listen);
-    await Promise.all([accepting, ...left.map((listener) => listener.close())]);
+    await Promise.all(left.map((listener) => listener.close()));
   }
 
   drain(): Promise<void> {
@@ -154,34 +150,32 @@ export class Proxy implements DataPlane {
     };
   }
 
-  /** The port to listen on: that of the listener whose place is taken, or one that strangers do not have. */
-  #portOf(listen: Listen, replaced: readonly Listener[]): number {
-    const same = replaced.find((listener) => isSameAddress(listener.listen, listen));
-    if (same) return same.address.port;
+  /** The port to listen on: one that strangers do not have. */
+  #portOf(listen: Listen): number {
     const isOurs = this.#listeners.some(({ address }) => address.port === listen.port);
     return isOurs ? listen.port : this.#seams.portOf(listen);
   }
 
   #listenForPeers(at: Endpoint): Listener {
     const listen: Listen = { ...at, dialect: "goscon", acceptProxy: false, trusted: [] };
-    const listener = openListener(listen, at.port, {
+    const listener = new Listener(listen, at.port, {
       onConnection: (link) => this.#reception.welcomePeer(link),
       keepAlive: () => false,
       log: this.#seams.log,
       // These are connections of clients that are counted already.
       stats: new Stats(),
     });
-    void listener.accept();
+    listener.accept();
     return listener;
   }
 
   /** All of them, or none. */
-  #listenAll(listens: readonly Listen[], replaced: readonly Listener[] = []): Listener[] {
+  #listenAll(listens: readonly Listen[]): Listener[] {
     const listeners: Listener[] = [];
     try {
       for (const listen of listens) {
         listeners.push(
-          openListener(listen, this.#portOf(listen, replaced), {
+          new Listener(listen, this.#portOf(listen), {
             onConnection: (link, listen) => this.#reception.welcome(link, listen),
             keepAlive: () => this.#config.tcpOption.keepalive,
             log: this.#seams.log,
@@ -195,17 +189,6 @@ export class Proxy implements DataPlane {
     }
     return listeners;
   }
-
-  async #acceptOn(listeners: readonly Listener[]): Promise<void> {
-    await Promise.all(listeners.map((listener) => listener.accept()));
-  }
-}
-
-/** Has an address from now on, and accepts on it when told so. `port`: the one to have. Throws when it cannot be had. */
-function openListener(listen: Listen, port: number, options: ListenerOptions): Listener {
-  return listen.tls || listen.webSocket
-    ? new StreamListener(listen, port, options)
-    : new TcpListener(listen, port, options);
 }
 
 /** Observes, each time that it is called when it should be, how late that is. */

@@ -21,7 +21,7 @@ let proxy: Proxy;
 
 /** What the maker of a worker may ask of it; first of all, to `start`. */
 const methods = {
-  start({ config, cluster, shared }: WorkerOptions): Promise<void> {
+  start({ config, cluster, shared }: WorkerOptions): void {
     const log = openLog(config.log);
     logInternalErrors(log);
     proxy = startProxy(config, {
@@ -31,7 +31,6 @@ const methods = {
       gate,
       portOf: ({ port }) => port,
     });
-    return proxy.ready;
   },
   snapshot: () => proxy.snapshot(),
   sessions: (query: SessionQuery) => proxy.sessions(query),

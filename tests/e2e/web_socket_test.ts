@@ -50,6 +50,24 @@ Deno.test("a session goes from TCP to WebSocket and back, whichever thread gets 
   connection.close();
 });
 
+Deno.test(
+  "without a descriptor left for another WebSocket the process waits, and goes on when there is one",
+  IGNORE,
+  async () => {
+    await using goscon = await Goscon.start(`listen: [{ws: "127.0.0.1:0"}]\nhosts: [{addr: "builtin:echo"}]`, {
+      descriptors: 80,
+    });
+    const address = goscon.addresses[0]!;
+    const silent = await Promise.all(Array.from({ length: 80 }, () => tcp(address)));
+    await goscon.event((e) => e.message === "accept failed");
+    for (const link of silent) link.close();
+    const connection = await Connection.open({ dial: async () => linkOver(await openWebSocket(address)) });
+    await writeAll(connection, pattern(0, 10));
+    assertSameBytes(await readExactly(connection, 10), pattern(0, 10));
+    connection.close();
+  },
+);
+
 Deno.test("a client that sends 1 GiB to a backend that takes nothing is held up, and memory stays flat", {
   ignore: OLD_RUNTIME || Deno.build.os !== "linux",
 }, async () => {

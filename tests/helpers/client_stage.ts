@@ -27,7 +27,6 @@ export async function clientStage(total: number, cutAfterBytes: number): Promise
     scp: { reuse_buffer: 64 * 2 ** 20 },
     shutdown_timeout: "10ms",
   });
-  await proxy.proxy.ready;
   const flaky = (address: string) =>
     startFlaky({ listen: place("127.0.0.1:0"), connect: place(address), cutAfterBytes, rst: true, seed });
   const [tcp, ws] = await Promise.all([flaky(proxy.address), flaky(proxy.plainAddress)]);

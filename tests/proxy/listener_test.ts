@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { type ClientLink, formatEndpoint } from "../../lib/link/link.ts";
-import { reservePort } from "../../lib/proxy/listener.ts";
-import { TcpListener } from "../../lib/proxy/tcp_listener.ts";
+import { Listener, reservePort } from "../../lib/proxy/listener.ts";
 import { Stats } from "../../lib/proxy/stats.ts";
 import { TestLog } from "../helpers/proxy.ts";
 import { tcp } from "../helpers/raw_client.ts";
@@ -15,7 +14,7 @@ Deno.test("clients that are reset before they are accepted do not hold up those 
   const stats = new Stats();
   const accepted = Promise.withResolvers<ClientLink>();
   const listen = { ...AT, dialect: "goscon" as const, acceptProxy: false, trusted: [] };
-  const listener = new TcpListener(listen, reservePort(AT), {
+  const listener = new Listener(listen, reservePort(AT), {
     onConnection: (link) => link.remote.port === last?.local.port ? accepted.resolve(link) : link.close(),
     keepAlive: () => false,
     log,

@@ -55,15 +55,8 @@ class TlsProxy implements AsyncDisposable {
   readonly log = new TestLog();
   readonly proxy: Proxy;
 
-  private constructor(keys: Record<string, unknown>) {
+  constructor(keys: Record<string, unknown>) {
     this.proxy = startProxy(configOf(keys), systemSeams(this.log));
-  }
-
-  /** Starts it, and waits until clients can connect. */
-  static async start(keys: Record<string, unknown>): Promise<TlsProxy> {
-    const started = new TlsProxy(keys);
-    await started.proxy.ready;
-    return started;
   }
 
   /** `host:port` of each listener. */
@@ -77,8 +70,8 @@ class TlsProxy implements AsyncDisposable {
 }
 
 /** One listener with TLS, and one without. */
-async function start({ files }: Pair, keys: Record<string, unknown> = {}) {
-  const proxy = await TlsProxy.start({ listen: [{ tcp: "127.0.0.1:0", tls: files }, { tcp: "localhost:0" }], ...keys });
+function start({ files }: Pair, keys: Record<string, unknown> = {}) {
+  const proxy = new TlsProxy({ listen: [{ tcp: "127.0.0.1:0", tls: files }, { tcp: "localhost:0" }], ...keys });
   return { proxy, secure: proxy.addresses[0]!, plain: proxy.addresses[1]! };
 }
 
@@ -147,7 +140,7 @@ Deno.test("a listener with tls serves sessions of its dialect over TLS", OPENSSL
   using certificates = new Certificates();
   const { files, cert } = await certificates.make("one");
   for (const dialect of ["goscon", "plain"] as const) {
-    await using proxy = await TlsProxy.start({ listen: [{ tcp: "127.0.0.1:0", dialect, tls: files }] });
+    await using proxy = new TlsProxy({ listen: [{ tcp: "127.0.0.1:0", dialect, tls: files }] });
     using client = await openOver(await tls(proxy.addresses[0]!, cert), { dialect });
     await echoes(client, 0, 1_000_000);
     const { client: address, local } = await proxy.log.nth("session new");
@@ -160,7 +153,7 @@ Deno.test("a session begun over TCP resumes over TLS, and back, with bytes under
   using certificates = new Certificates();
   const pair = await certificates.make("one");
   await using backend = new Backend();
-  const { proxy, secure, plain } = await start(pair, {
+  const { proxy, secure, plain } = start(pair, {
     hosts: [{ addr: backend.address }],
     scp: { reuse_buffer: "1MiB" },
   });
@@ -188,7 +181,7 @@ Deno.test(
     using certificates = new Certificates();
     const pair = await certificates.make("one");
     await using backend = new Backend();
-    const { proxy, secure } = await start(pair, { hosts: [{ addr: backend.address }], scp: { reuse_buffer: "32MiB" } });
+    const { proxy, secure } = start(pair, { hosts: [{ addr: backend.address }], scp: { reuse_buffer: "32MiB" } });
     await using _ = proxy;
     using client = await openOver(await tls(secure, pair.cert));
     const far = await backend.accept();
@@ -218,7 +211,7 @@ Deno.test(
     const pair = await certificates.make("one");
     const total = 3_000_000;
     await using backend = new Backend().serve((link) => writeAll(link, pattern(0, total)));
-    const { proxy, secure } = await start(pair, { hosts: [{ addr: backend.address }], scp: { reuse_time: "1h" } });
+    const { proxy, secure } = start(pair, { hosts: [{ addr: backend.address }], scp: { reuse_time: "1h" } });
     await using _ = proxy;
     using client = await openOver(await tls(secure, pair.cert));
     // A slow reader: the end has to wait in line. One that is not in order would be an error here.
@@ -230,7 +223,7 @@ Deno.test(
 Deno.test("a client that ends TLS, or whose connection breaks beneath TLS, is lost and resumes", OPENSSL, async () => {
   using certificates = new Certificates();
   const pair = await certificates.make("one");
-  const { proxy, secure } = await start(pair);
+  const { proxy, secure } = start(pair);
   await using _ = proxy;
   using client = await openOver(await tls(secure, pair.cert));
   await echoes(client, 0);
@@ -269,7 +262,7 @@ Deno.test(
   async () => {
     using certificates = new Certificates();
     const pair = await certificates.make("one");
-    const { proxy, secure } = await start(pair, { limits: { sessions: 1 } });
+    const { proxy, secure } = start(pair, { limits: { sessions: 1 } });
     await using _ = proxy;
     using client = await openOver(await tls(secure, pair.cert));
     for (
@@ -291,7 +284,7 @@ Deno.test(
   async () => {
     using certificates = new Certificates();
     const [before, after] = [await certificates.make("before"), await certificates.make("after")];
-    await using proxy = await TlsProxy.start({ listen: [{ tcp: "127.0.0.1:0", tls: before.files }] });
+    await using proxy = new TlsProxy({ listen: [{ tcp: "127.0.0.1:0", tls: before.files }] });
     const [address] = proxy.addresses as [string];
     using client = await openOver(await tls(address, before.cert));
     await echoes(client, 0);
@@ -319,7 +312,7 @@ Deno.test("reconfigure() with the same files, renewed: what is in them counts", 
   using certificates = new Certificates();
   const before = await certificates.make("same");
   const keys = { listen: [{ tcp: "127.0.0.1:0", tls: before.files }] };
-  await using proxy = await TlsProxy.start(keys);
+  await using proxy = new TlsProxy(keys);
   const [address] = proxy.addresses as [string];
   const after = await certificates.make("same");
   assert.deepEqual(after.files, before.files);
@@ -331,7 +324,7 @@ Deno.test("reconfigure() with the same files, renewed: what is in them counts", 
 Deno.test("reconfigure() turns TLS on and off at an address, and a session goes on through both", OPENSSL, async () => {
   using certificates = new Certificates();
   const { files, cert } = await certificates.make("one");
-  await using proxy = await TlsProxy.start({ listen: [{ tcp: "127.0.0.1:0" }] });
+  await using proxy = new TlsProxy({ listen: [{ tcp: "127.0.0.1:0" }] });
   const [address] = proxy.addresses as [string];
   using client = await openOver(await tcp(address));
   await echoes(client, 0);
@@ -353,7 +346,7 @@ Deno.test(
   async () => {
     using certificates = new Certificates();
     const pair = await certificates.make("one");
-    const { proxy, secure, plain } = await start(pair);
+    const { proxy, secure, plain } = start(pair);
     await using _ = proxy;
     using client = await openOver(await tls(secure, pair.cert));
     await echoes(client, 0);
@@ -371,7 +364,7 @@ Deno.test("a client over TLS that takes nothing is cut off its connection when i
   using certificates = new Certificates();
   const pair = await certificates.make("one");
   await using backend = new Backend();
-  const { proxy, secure } = await start(pair, { hosts: [{ addr: backend.address }], scp: { reuse_buffer: "32MiB" } });
+  const { proxy, secure } = start(pair, { hosts: [{ addr: backend.address }], scp: { reuse_buffer: "32MiB" } });
   await using _ = proxy;
   // Between them: one that passes TLS on, takes nothing more once it has passed some, and looks on when it is told so.
   const look = Promise.withResolvers<void>();
@@ -419,7 +412,7 @@ Deno.test(
     using certificates = new Certificates();
     const [before, after] = [await certificates.make("before"), await certificates.make("after")];
     await using taken = new Backend();
-    await using proxy = await TlsProxy.start({ listen: [{ tcp: "127.0.0.1:0", tls: before.files }] });
+    await using proxy = new TlsProxy({ listen: [{ tcp: "127.0.0.1:0", tls: before.files }] });
     const [address] = proxy.addresses as [string];
     const listen = [{ tcp: "127.0.0.1:0", tls: after.files }, { tcp: taken.address }];
     await assert.rejects(proxy.proxy.reconfigure(configOf({ listen })), /in use/);
@@ -494,7 +487,7 @@ Deno.test(
   async () => {
     using certificates = new Certificates();
     const pair = await certificates.make("one");
-    const { proxy, secure } = await start(pair, { scp: { handshake_timeout: "1h" } });
+    const { proxy, secure } = start(pair, { scp: { handshake_timeout: "1h" } });
     await using _ = proxy;
     using client = await openOver(await tls(secure, pair.cert));
     const text = new TextEncoder();
@@ -532,7 +525,7 @@ Deno.test(
   async () => {
     using certificates = new Certificates();
     const pair = await certificates.make("one");
-    const { proxy, secure, plain } = await start(pair, { scp: { handshake_timeout: "1h" } });
+    const { proxy, secure, plain } = start(pair, { scp: { handshake_timeout: "1h" } });
     await using _ = proxy;
     using client = await openOver(await tls(secure, pair.cert));
     using other = await openOver(await tcp(plain));
@@ -563,7 +556,7 @@ Deno.test(
 Deno.test("a client that has TLS and then says nothing is cut by handshake_timeout", OPENSSL, async () => {
   using certificates = new Certificates();
   const pair = await certificates.make("one");
-  const { proxy, secure } = await start(pair, { scp: { handshake_timeout: "500ms" } });
+  const { proxy, secure } = start(pair, { scp: { handshake_timeout: "500ms" } });
   await using _ = proxy;
   const link = await tls(secure, pair.cert);
   // It is cut, not ended in order.
@@ -579,7 +572,7 @@ Deno.test(
     using certificates = new Certificates();
     const pair = await certificates.make("one");
     await using backend = new Backend();
-    const { proxy, secure } = await start(pair, { hosts: [{ addr: backend.address }], shutdown_timeout: "1h" });
+    const { proxy, secure } = start(pair, { hosts: [{ addr: backend.address }], shutdown_timeout: "1h" });
     const silent = await tcp(secure);
     using client = await openOver(await tls(secure, pair.cert));
     const far = await backend.accept();
@@ -603,7 +596,7 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
     using certificates = new Certificates();
     const { files } = await certificates.make("one");
     await using backend = new Backend().serve(echo);
-    await using proxy = await TlsProxy.start({
+    await using proxy = new TlsProxy({
       listen: [{ tcp: "127.0.0.1:0", dialect: "plain", tls: files }],
       hosts: [{ addr: backend.address }],
     });

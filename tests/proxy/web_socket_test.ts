@@ -14,7 +14,7 @@ import { HAS_OPENSSL, makePair } from "../helpers/programs.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern, Random } from "../helpers/random.ts";
 import { RawClient, record, tcp } from "../helpers/raw_client.ts";
-import { stalled } from "../helpers/turns.ts";
+import { stalled, turn } from "../helpers/turns.ts";
 import { linkOver, type OpenOptions, openWebSocket, refusalOf } from "../helpers/web_socket.ts";
 
 const ECHO = { hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" };
@@ -22,10 +22,8 @@ const WS = { ws: "127.0.0.1:0", path: "/scp" };
 const CACHE = 64 * 2 ** 20;
 
 /** A proxy with a listener of WebSockets, then one of TCP. */
-async function start(keys: Record<string, unknown> = {}, ws: Record<string, unknown> = {}): Promise<TestProxy> {
-  const proxy = TestProxy.start({ ...ECHO, listen: [{ ...WS, ...ws }, { tcp: "127.0.0.1:0" }], ...keys });
-  await proxy.proxy.ready;
-  return proxy;
+function start(keys: Record<string, unknown> = {}, ws: Record<string, unknown> = {}): TestProxy {
+  return TestProxy.start({ ...ECHO, listen: [{ ...WS, ...ws }, { tcp: "127.0.0.1:0" }], ...keys });
 }
 
 /** Opens a session over a link, and gives it one by one; a test resumes it by hand. */
@@ -59,7 +57,7 @@ async function echoes(client: RawClient, count = 100): Promise<void> {
 /** A session over WebSockets, and the backend's end of it. */
 async function sessionPair(longest: number) {
   const backend = new Backend();
-  const proxy = await start({ hosts: [{ addr: backend.address }], scp: { reuse_buffer: CACHE, reuse_time: "2s" } });
+  const proxy = start({ hosts: [{ addr: backend.address }], scp: { reuse_buffer: CACHE, reuse_time: "2s" } });
   const random = new Random();
   const dial = async () => linkOver(await openWebSocket(proxy.address), { longest, next: () => random.next() });
   const [near, far] = await Promise.all([Connection.open({ dial, cacheSize: CACHE }), backend.accept()]);
@@ -84,7 +82,7 @@ testBackPressure("the backend of a session over WebSockets", async () => {
 
 Deno.test("a session begun over TCP resumes over a WebSocket, and back, with bytes under way each time", async () => {
   await using backend = new Backend();
-  await using proxy = await start({ hosts: [{ addr: backend.address }], scp: { reuse_buffer: "1MiB" } });
+  await using proxy = start({ hosts: [{ addr: backend.address }], scp: { reuse_buffer: "1MiB" } });
   using client = await openOver(await tcp(proxy.plainAddress));
   const far = await backend.accept();
   for (let round = 0; round < 4; round++) {
@@ -106,7 +104,6 @@ Deno.test("a listener of WebSockets with tls serves wss", { ignore: !HAS_OPENSSL
   const files = await makePair(dir, "one");
   const keys = { ...ECHO, listen: [{ ...WS, tls: files }] };
   await using proxy = TestProxy.of(parseConfig(JSON.stringify(keys), "test.yaml", readPair).config);
-  await proxy.proxy.ready;
   using client = await openSession(proxy.address, { ca: await Deno.readTextFile(files.cert) });
   await echoes(client, 1_000_000);
   await Deno.remove(dir, { recursive: true });
@@ -124,7 +121,7 @@ async function rawRefusal(address: string, head: string): Promise<{ status: numb
 }
 
 Deno.test("what asks for no WebSocket of this listener is refused by a status of HTTP, and the log says why", async () => {
-  await using proxy = await start({}, { origins: ["https://game.example", "http://localhost:8080"] });
+  await using proxy = start({}, { origins: ["https://game.example", "http://localhost:8080"] });
   const { address, log } = proxy;
   const refused: [number, RegExp, () => Promise<{ status: number; body: string }>][] = [
     [404, /the path is not \/scp/, () => refusalOf(address, { path: "/" })],
@@ -156,7 +153,7 @@ Deno.test("what asks for no WebSocket of this listener is refused by a status of
 });
 
 Deno.test("a refusal arrives whole, and once, whatever the client sends beside its request", async () => {
-  await using proxy = await start();
+  await using proxy = start();
   const get = "GET / HTTP/1.1\r\nHost: game.example\r\n\r\n";
   const many = "x".repeat(2 ** 24);
   const cases: [number, string][] = [
@@ -182,6 +179,7 @@ Deno.test("a refusal arrives whole, and once, whatever the client sends beside i
       await proxy.log.nth("handshake failed", index + 1);
     }
     assert.equal(proxy.log.events.length, cases.length);
+    while ((await proxy.stats()).closes < cases.length) await turn();
   } finally {
     mock.timers.reset();
   }
@@ -195,7 +193,7 @@ Deno.test("a text message, or one that is too long, ends the connection with a c
     ] as const
   ) {
     await using backend = new Backend();
-    await using proxy = await start({ hosts: [{ addr: backend.address }] });
+    await using proxy = start({ hosts: [{ addr: backend.address }] });
     const socket = await openWebSocket(proxy.address);
     using client = await openOver(linkOver(socket));
     const far = await backend.accept();
@@ -206,11 +204,12 @@ Deno.test("a text message, or one that is too long, ends the connection with a c
     assert.match(String((await proxy.log.nth("session lost")).reason), reason);
     await resumeOver(client, linkOver(await openWebSocket(proxy.address)));
     assertSameBytes(await readExactly(far, 1000), pattern(0, 1000));
+    while ((await proxy.stats()).closes < 1) await turn();
   }
 });
 
 Deno.test("a message in thousands of fragments ends the connection with a code", async () => {
-  await using proxy = await start();
+  await using proxy = start();
   const link = await tcp(proxy.address);
   const upgrade = `${UPGRADE}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`;
   // Each has a byte, and a mask of zeros; none is the last.
@@ -225,7 +224,7 @@ Deno.test("a message in thousands of fragments ends the connection with a code",
 });
 
 Deno.test("a message of the greatest length is taken", async () => {
-  await using proxy = await start({ scp: { reuse_buffer: "1MiB" } });
+  await using proxy = start({ scp: { reuse_buffer: "1MiB" } });
   const socket = await openWebSocket(proxy.address);
   const link = linkOver(socket, { longest: 256 * 1024, next: () => 1 - 2 ** -30 });
   using client = await openOver(link);
@@ -233,7 +232,7 @@ Deno.test("a message of the greatest length is taken", async () => {
 });
 
 Deno.test("a text message for a request is refused too, and a WebSocket that asks nothing is closed in time", async () => {
-  await using proxy = await start({ scp: { handshake_timeout: "50ms" } });
+  await using proxy = start({ scp: { handshake_timeout: "50ms" } });
   const talker = await openWebSocket(proxy.address);
   talker.send("0\n782riWdFIwE=\n\n0");
   assert.equal((await once(talker, "close"))[0], 1003);
@@ -248,7 +247,7 @@ Deno.test("a text message for a request is refused too, and a WebSocket that ask
 });
 
 Deno.test("a connection that breaks in the middle of its request for a WebSocket breaks nothing else", async () => {
-  await using proxy = await start();
+  await using proxy = start();
   for (const head of ["", "GET /sc", UPGRADE, "GET / HTTP/1.1\r\n\r\n".repeat(3)]) {
     const { hostname, port } = proxy.proxy.addresses[0]!;
     const socket = connect({ host: hostname, port });
@@ -265,7 +264,7 @@ Deno.test("a connection that breaks in the middle of its request for a WebSocket
 Deno.test("the client is who a trusted proxy says, for the log and the limits; who is not trusted says nothing", async () => {
   const headers = { "X-Forwarded-For": "192.0.2.1, 198.51.100.7" };
   for (const trusted of [true, false]) {
-    await using proxy = await start(
+    await using proxy = start(
       { deny: ["198.51.100.8"], limits: { sessions_per_ip: 1 } },
       { trusted: trusted ? ["127.0.0.0/8"] : [] },
     );
@@ -287,7 +286,7 @@ Deno.test("ping_interval: who answers stays, who is silent is lost, and who is h
   mock.timers.enable({ apis: ["setInterval"] });
   try {
     await using backend = new Backend();
-    await using proxy = await start({ hosts: [{ addr: backend.address }] }, { ping_interval: "10s" });
+    await using proxy = start({ hosts: [{ addr: backend.address }] }, { ping_interval: "10s" });
     const connect = async (autoPong: boolean) => {
       const socket = await openWebSocket(proxy.address, { autoPong });
       const [client, far] = await Promise.all([openOver(linkOver(socket)), backend.accept()]);
@@ -334,7 +333,7 @@ Deno.test("ping_interval: who answers stays, who is silent is lost, and who is h
 });
 
 Deno.test("a listener without origins takes a WebSocket from any page", async () => {
-  await using proxy = await start();
+  await using proxy = start();
   using client = await openSession(proxy.address, { origin: "https://any.example" });
   await echoes(client);
 });
@@ -342,7 +341,7 @@ Deno.test("a listener without origins takes a WebSocket from any page", async ()
 Deno.test("with a ping_interval of 0 nobody is asked, and nobody is lost for it", async () => {
   mock.timers.enable({ apis: ["setInterval"] });
   try {
-    await using proxy = await start({}, { ping_interval: 0 });
+    await using proxy = start({}, { ping_interval: 0 });
     const socket = await openWebSocket(proxy.address, { autoPong: false });
     let pings = 0;
     socket.on("ping", () => pings++);
@@ -359,7 +358,7 @@ Deno.test("with a ping_interval of 0 nobody is asked, and nobody is lost for it"
 
 Deno.test("a session that has come to its end closes its WebSocket in order, after all bytes", async () => {
   await using backend = new Backend();
-  await using proxy = await start({ hosts: [{ addr: backend.address }] });
+  await using proxy = start({ hosts: [{ addr: backend.address }] });
   const socket = await openWebSocket(proxy.address);
   const closed = once(socket, "close");
   using client = await openOver(linkOver(socket));
@@ -372,7 +371,7 @@ Deno.test("a session that has come to its end closes its WebSocket in order, aft
 
 Deno.test("other proxies are trusted for the next request", async () => {
   const headers = { "X-Forwarded-For": "198.51.100.7" };
-  await using proxy = await start();
+  await using proxy = start();
   const listen = [{ ...WS, trusted: ["127.0.0.0/8"] }, { tcp: "127.0.0.1:0" }];
   await proxy.proxy.reconfigure(parseConfig(JSON.stringify({ ...ECHO, listen }), "test.yaml").config);
   using client = await openSession(proxy.address, { headers });
@@ -381,7 +380,7 @@ Deno.test("other proxies are trusted for the next request", async () => {
 });
 
 Deno.test("another path and other origins hold for the next request, at the same port", async () => {
-  await using proxy = await start();
+  await using proxy = start();
   const { address } = proxy;
   using client = await openSession(address);
   const listen = [{ ws: "127.0.0.1:0", path: "/other", origins: ["https://game.example"] }, { tcp: "127.0.0.1:0" }];
