@@ -21,13 +21,17 @@ export class WebSocketStreamLink implements Link {
   /** Settle what is pending when this end closes: the WebSocket would do so after the other end has answered only. */
   readonly #giveUp = new Set<(error: Error) => void>();
   #closed: Error | undefined;
+  /** It has closed by itself. */
+  #over = false;
 
   /** `streams`: what `socket.opened` gave. */
   constructor(socket: WebSocketStreamLike, streams: Awaited<WebSocketStreamLike["opened"]>) {
     this.#socket = socket;
     this.#reader = streams.readable.getReader();
     this.#writer = streams.writable.getWriter();
-    for (const end of [socket.closed, this.#reader.closed, this.#writer.closed]) end.catch(() => {}); // reads tell
+    for (const end of [socket.closed, this.#reader.closed, this.#writer.closed]) {
+      end.catch(() => {}).finally(() => this.#over = true); // reads tell
+    }
   }
 
   async read(buffer: Uint8Array): Promise<number | null> {
@@ -58,7 +62,8 @@ export class WebSocketStreamLink implements Link {
     if (this.#closed) return;
     this.#closed = new Error("the WebSocket is closed");
     this.#rest = new Uint8Array(0);
-    this.#socket.close();
+    // One that is over must be left alone: there Chromium 156 crashes with the page, now and then.
+    if (!this.#over) this.#socket.close();
     for (const giveUp of this.#giveUp) giveUp(this.#closed);
   }
 
