@@ -6,7 +6,10 @@ import { exchangeNumbers } from "../helpers/numbers.js";
 const TOTAL = 100_000;
 
 for (const [scheme, dialect] of [["tcp", "goscon"], ["ws", "plain"]] as const) {
-  Deno.test(`the client loses nothing in Deno over ${scheme}, however often its network is cut`, async () => {
+  Deno.test(`the client loses nothing in Deno over ${scheme}, however often its network is cut`, {
+    // A WebSocket that this end has closed is gone only after the other end, or the network, has had its say.
+    sanitizeResources: scheme !== "ws",
+  }, async () => {
     await using stage = await clientStage(TOTAL, 100_000);
     const connection = await connect(stage[scheme], { dialect, cacheSize: 16 * 2 ** 20 });
     try {
