@@ -92,12 +92,12 @@ async function exchange(
 
 /**
  * Streams `bytes` through one session, down and then up. Again and again the reading end stops until the writing one can
- * write no more; then the client comes again over another connection, while the old one stays open, and full. Gives the
- * least that was under way at such a moment.
+ * write no more; then the client comes again over another connection, while the old one stays open, and full. Gives how
+ * much was under way at each such moment.
  */
 export async function runStalls(
   { address, dialect, backend, bytes, random }: Omit<Chaos, "sessions" | "cutWithin">,
-): Promise<number> {
+): Promise<number[]> {
   const { dial, bury } = dialer({ address, cutWithin: 2 ** 40, abandon: 1, random });
   // More than all that the sockets on the way can hold, of which there are twice as many when a thread hands a client on.
   const near = await Connection.open({ dial, dialect, cacheSize: 64 * 2 ** 20, random: () => 0, onClosed: bury });
@@ -109,7 +109,7 @@ export async function runStalls(
       ...await streamWithStalls(near, far, { bytes, cut, random }),
     ];
     near.close();
-    return Math.min(...held);
+    return held;
   } catch (error) {
     throw new Error(`GOSCON_SEED=${random.seed} shows this again`, { cause: error });
   }
