@@ -30,7 +30,6 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
   const end = Promise.withResolvers<"drain" | "stop">();
   const manager = config.manager &&
     startManager(config.manager, { dataPlane, reloader, log, drain: () => end.resolve("drain") });
-  announce(config, dataPlane, { log, command, manager: manager?.address });
   onSignals({
     onEnd: (signal) => {
       log.info("signal received", { signal });
@@ -42,6 +41,8 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
       notifier.ready();
     },
   });
+  // Who waits for this may send a signal at once.
+  announce(config, dataPlane, { log, command, manager: manager?.address });
   notifier.ready();
   if (await Promise.race([end.promise, dataPlane.failed]) === "drain") {
     await drain(dataPlane, {
