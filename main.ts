@@ -141,8 +141,9 @@ async function runBridge(args: string[]): Promise<void> {
     level: choice("log-level", values["log-level"], LOG_LEVELS) ?? "info",
     format: choice("log-format", values["log-format"], LOG_FORMATS) ?? "text",
   });
+  const ended = untilSignal();
   const bridge = startBridge({ listen: address, connect, dialect, target: target ?? "", log });
-  await untilSignal();
+  await ended;
   await bridge.stop();
 }
 
@@ -156,15 +157,17 @@ function listenAddress(listen: string): { hostname: string; port: number } {
 async function runDemo(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: DEMO });
   if (answered(values)) return;
+  const ended = untilSignal();
   const demo = startDemo({
     listen: listenAddress(values.listen),
     log: openLog({ level: "warning", format: "text" }),
   });
   say(`open http://${formatAddress({ kind: "tcp", ...demo.address })}/ in a browser`);
-  await untilSignal();
+  await ended;
   await demo.stop();
 }
 
+/** Settles at the first signal to end from now on: before the command says that it is there, as who waits for that may end it. */
 function untilSignal(): Promise<void> {
   return new Promise((resolve) => onSignals({ onEnd: () => resolve(), onReload: () => {} }));
 }
@@ -172,8 +175,9 @@ function untilSignal(): Promise<void> {
 async function runFlaky(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: FLAKY });
   if (answered(values)) return;
+  const ended = untilSignal();
   const flaky = await startFlaky({ ...orUsage(() => flakyOptions(values)), tell: say });
-  await untilSignal();
+  await ended;
   await flaky.stop();
 }
 
