@@ -33,7 +33,8 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #listener: Deno.TcpListener;
   readonly #closing = new AbortController();
-  readonly #upgrade = new Upgrade();
+  /** Made when a connection wants it: most listeners have no WebSockets. */
+  #upgrade: Upgrade | undefined;
   #accepting = Promise.resolve();
   #listen!: Listen;
   #context: SecureContext | undefined;
@@ -87,6 +88,7 @@ export class Listener {
     tune(conn, keepAlive());
     const carrier = carrierOf(conn, this.#context);
     if (!webSocket) return new TlsLink(carrier, onClose);
+    this.#upgrade ??= new Upgrade();
     return this.#upgrade.take(carrier, webSocket, this.#trusted, onClose);
   }
 }
