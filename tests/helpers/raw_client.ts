@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { type Link, readRecord, writeAll } from "../../lib/link/link.ts";
 import { TcpLink } from "../../lib/link/tcp.ts";
-import { request, type Session } from "../../lib/scp/mod.ts";
+import { type Dialect, request, type Session } from "../../lib/scp/mod.ts";
 import { type Backend, readExactly, readToEnd } from "./backend.ts";
+import { assertSameBytes } from "./bytes.ts";
+import { pattern } from "./random.ts";
 
 /** Opens a TCP connection to `host:port`. */
 export async function tcp(address: string): Promise<TcpLink> {
@@ -130,4 +132,49 @@ function withFirst(link: Link, first: Uint8Array): Link {
     closeWrite: () => link.closeWrite(),
     close: () => link.close(),
   };
+}
+
+/** Opens a session over a connection, whatever carries it; `resumeOver` goes on with it. */
+export async function openOver(
+  link: Link,
+  { dialect = "goscon" as Dialect, target = "" } = {},
+): Promise<RawClient> {
+  const hello = request({ privateKey: 0x1234567890abcdefn, target, flag: 0, dialect, cacheSize: 2 ** 24 });
+  await writeAll(link, hello.record);
+  return new RawClient("", hello.finish(await answerOn(link)), link);
+}
+
+/** Resumes over another connection; the old one is left open, and given. */
+export async function resumeOver(client: RawClient, link: Link): Promise<Link> {
+  await writeAll(link, record(client.resumeContent()));
+  const [received, code] = (await answerOn(link)).split("\n");
+  assert.equal(code, client.session.dialect === "plain" ? "200 OK" : "200");
+  const former = client.link;
+  client.link = link;
+  for (const chunk of client.session.missing(Number(received))) await writeAll(link, chunk.slice());
+  return former;
+}
+
+/** Resumes over other links in turn, with bytes under way both ways each time, and checks that every byte comes. */
+export async function resumeWithBytesUnderWay(
+  client: RawClient,
+  far: Link,
+  links: (() => Promise<Link>)[],
+): Promise<void> {
+  for (const [round, open] of links.entries()) {
+    const at = round * 20_000;
+    // The client takes but half of what it is sent, and sends what the proxy may not have read.
+    await writeAll(far, pattern(at, 20_000, 1));
+    assertSameBytes(await client.receive(10_000), pattern(at, 10_000, 1));
+    await client.send(pattern(at, 20_000, 2));
+    (await resumeOver(client, await open())).close();
+    assertSameBytes(await client.receive(10_000), pattern(at + 10_000, 10_000, 1));
+    assertSameBytes(await readExactly(far, 20_000), pattern(at, 20_000, 2));
+  }
+}
+
+/** Reads the record that answers, and not a byte more. */
+export async function answerOn(link: Link): Promise<string> {
+  const [high = 0, low = 0] = await readExactly(link, 2);
+  return new TextDecoder().decode(await readExactly(link, high << 8 | low));
 }

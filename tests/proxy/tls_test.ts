@@ -5,13 +5,20 @@ import { formatEndpoint, type Link, readRecord, writeAll } from "../../lib/link/
 import { TcpLink } from "../../lib/link/tcp.ts";
 import { type Proxy, startProxy } from "../../lib/proxy/proxy.ts";
 import { systemSeams } from "../../lib/proxy/seams.ts";
-import { type Dialect, request } from "../../lib/scp/mod.ts";
 import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { HAS_OPENSSL, makePair } from "../helpers/programs.ts";
 import { TestLog } from "../helpers/proxy.ts";
 import { pattern } from "../helpers/random.ts";
-import { RawClient, record, tcp } from "../helpers/raw_client.ts";
+import {
+  answerOn,
+  openOver,
+  RawClient,
+  record,
+  resumeOver,
+  resumeWithBytesUnderWay,
+  tcp,
+} from "../helpers/raw_client.ts";
 import { stalled, turn } from "../helpers/turns.ts";
 
 const HELLO = "0\n782riWdFIwE=\n\n0";
@@ -86,30 +93,6 @@ async function tls(address: string, cert: string): Promise<TcpLink> {
   return new TcpLink(conn, { keepAlive: false });
 }
 
-/** Reads the record that answers, and not a byte more. */
-async function answerOn(link: Link): Promise<string> {
-  const [high = 0, low = 0] = await readExactly(link, 2);
-  return new TextDecoder().decode(await readExactly(link, high << 8 | low));
-}
-
-/** Opens a session over a connection. */
-async function openOver(link: Link, { dialect = "goscon" as Dialect, target = "" } = {}): Promise<RawClient> {
-  const hello = request({ privateKey: 0x1234567890abcdefn, target, flag: 0, dialect, cacheSize: 2 ** 24 });
-  await writeAll(link, hello.record);
-  return new RawClient("", hello.finish(await answerOn(link)), link);
-}
-
-/** Resumes over another connection; the old one is left open, and given. */
-async function resumeOver(client: RawClient, link: Link): Promise<Link> {
-  await writeAll(link, record(client.resumeContent()));
-  const [received, code] = (await answerOn(link)).split("\n");
-  assert.match(code ?? "", /^200/);
-  const former = client.link;
-  client.link = link;
-  for (const chunk of client.session.missing(Number(received))) await writeAll(link, chunk.slice());
-  return former;
-}
-
 /** Sends so many bytes and gets them back, `at` bytes into the stream. */
 async function echoes(client: RawClient, at: number, count = 100): Promise<void> {
   const [got] = await Promise.all([client.receive(count), client.send(pattern(at, count))]);
@@ -160,17 +143,9 @@ Deno.test("a session begun over TCP resumes over TLS, and back, with bytes under
   await using _ = proxy;
   using client = await openOver(await tcp(plain));
   const far = await backend.accept();
-  for (let round = 0; round < 4; round++) {
-    const at = round * 20_000;
-    // The client takes but half of what it is sent, and sends what the proxy may not have read.
-    await writeAll(far, pattern(at, 20_000, 1));
-    assertSameBytes(await client.receive(10_000), pattern(at, 10_000, 1));
-    await client.send(pattern(at, 20_000, 2));
-    const former = await resumeOver(client, round % 2 === 0 ? await tls(secure, pair.cert) : await tcp(plain));
-    former.close();
-    assertSameBytes(await client.receive(10_000), pattern(at + 10_000, 10_000, 1));
-    assertSameBytes(await readExactly(far, 20_000), pattern(at, 20_000, 2));
-  }
+  const overTls = () => tls(secure, pair.cert);
+  const overTcp = () => tcp(plain);
+  await resumeWithBytesUnderWay(client, far, [overTls, overTcp, overTls, overTcp]);
   assert.equal(proxy.log.of("session resumed").length, 4);
 });
 

@@ -5,15 +5,14 @@ import { mock } from "node:test";
 import { readPair } from "../../lib/admin/config_file.ts";
 import { Connection } from "../../lib/client/connection.ts";
 import { parseConfig } from "../../lib/config.ts";
-import { type Link, readRecord, writeAll } from "../../lib/link/link.ts";
-import { request } from "../../lib/scp/mod.ts";
+import { writeAll } from "../../lib/link/link.ts";
 import { Backend, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { testBackPressure, testLinkContract } from "../helpers/link_contract.ts";
 import { HAS_OPENSSL, makePair } from "../helpers/programs.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern, Random } from "../helpers/random.ts";
-import { RawClient, record, tcp } from "../helpers/raw_client.ts";
+import { openOver, RawClient, resumeOver, resumeWithBytesUnderWay, tcp } from "../helpers/raw_client.ts";
 import { stalled, turn } from "../helpers/turns.ts";
 import { linkOver, type OpenOptions, openWebSocket, refusalOf } from "../helpers/web_socket.ts";
 
@@ -26,27 +25,8 @@ function start(keys: Record<string, unknown> = {}, ws: Record<string, unknown> =
   return TestProxy.start({ ...ECHO, listen: [{ ...WS, ...ws }, { tcp: "127.0.0.1:0" }], ...keys });
 }
 
-/** Opens a session over a link, and gives it one by one; a test resumes it by hand. */
-async function openOver(link: Link): Promise<RawClient> {
-  const hello = request({ privateKey: 0x1234567890abcdefn, target: "", flag: 0, dialect: "goscon", cacheSize: CACHE });
-  await writeAll(link, hello.record);
-  const answer = await readRecord(link);
-  assert(answer, "the proxy closed the connection without an answer");
-  return new RawClient("", hello.finish(answer.content), link);
-}
-
 const openSession = async (address: string, options: OpenOptions = {}) =>
   await openOver(linkOver(await openWebSocket(address, options)));
-
-async function resumeOver(client: RawClient, link: Link): Promise<void> {
-  await writeAll(link, record(client.resumeContent()));
-  const [high = 0, low = 0] = await readExactly(link, 2);
-  const [received, code] = new TextDecoder().decode(await readExactly(link, high << 8 | low)).split("\n");
-  assert.equal(code, "200");
-  client.link.close();
-  client.link = link;
-  for (const chunk of client.session.missing(Number(received))) await writeAll(link, chunk.slice());
-}
 
 async function echoes(client: RawClient, count = 100): Promise<void> {
   const sent = pattern(0, count);
@@ -85,17 +65,9 @@ Deno.test("a session begun over TCP resumes over a WebSocket, and back, with byt
   await using proxy = start({ hosts: [{ addr: backend.address }], scp: { reuse_buffer: "1MiB" } });
   using client = await openOver(await tcp(proxy.plainAddress));
   const far = await backend.accept();
-  for (let round = 0; round < 4; round++) {
-    const at = round * 20_000;
-    // The client takes but half of what it is sent, and sends what the proxy may not have read.
-    await writeAll(far, pattern(at, 20_000, 1));
-    assertSameBytes(await client.receive(10_000), pattern(at, 10_000, 1));
-    await client.send(pattern(at, 20_000, 2));
-    const webSocket = round % 2 === 0;
-    await resumeOver(client, webSocket ? linkOver(await openWebSocket(proxy.address)) : await tcp(proxy.plainAddress));
-    assertSameBytes(await client.receive(10_000), pattern(at + 10_000, 10_000, 1));
-    assertSameBytes(await readExactly(far, 20_000), pattern(at, 20_000, 2));
-  }
+  const overWebSocket = async () => linkOver(await openWebSocket(proxy.address));
+  const overTcp = () => tcp(proxy.plainAddress);
+  await resumeWithBytesUnderWay(client, far, [overWebSocket, overTcp, overWebSocket, overTcp]);
   assert.equal(proxy.log.of("session resumed").length, 4);
 });
 
@@ -202,7 +174,7 @@ Deno.test("a text message, or one that is too long, ends the connection with a c
     socket.send(bad);
     assert.equal((await closed)[0], code);
     assert.match(String((await proxy.log.nth("session lost")).reason), reason);
-    await resumeOver(client, linkOver(await openWebSocket(proxy.address)));
+    (await resumeOver(client, linkOver(await openWebSocket(proxy.address)))).close();
     assertSameBytes(await readExactly(far, 1000), pattern(0, 1000));
     while ((await proxy.stats()).closes < 1) await turn();
   }
