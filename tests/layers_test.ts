@@ -4,7 +4,7 @@ import { dirname, join, relative } from "node:path";
 const LIB = join(import.meta.dirname!, "..", "lib");
 
 /** From left to right: nothing imports from its right. */
-const LAYERS = ["scp", "log", "config", "link", "client", "proxy", "admin", "demo"];
+const LAYERS = ["random", "scp", "log", "config", "link", "client", "proxy", "tools", "admin"];
 const SCP = ["error", "dh64", "hmac64", "rc4", "resend_cache", "record", "message", "session", "handshake", "mod"];
 
 function* sources(dir: string): Generator<string> {

@@ -3,7 +3,7 @@ import type { Endpoint } from "../link/link.ts";
 import { orExplain } from "../link/listen.ts";
 import type { Log } from "../log.ts";
 import { countSessions, type DataPlane, type SessionQuery } from "../proxy/data_plane.ts";
-import { SESSION_STATES, type SessionState } from "../proxy/session_record.ts";
+import { SESSION_STATES, type SessionState } from "../proxy/session/session_record.ts";
 import { refusalOf } from "./guard.ts";
 import { METRICS_TYPE, metricsText } from "./metrics.ts";
 import page from "./page.html" with { type: "text" };

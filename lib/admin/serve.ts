@@ -2,7 +2,7 @@ import { type Config, formatAddress, type Listen } from "../config.ts";
 import { type Endpoint, formatEndpoint } from "../link/link.ts";
 import { type Log, logInternalErrors, openLog } from "../log.ts";
 import type { DataPlane } from "../proxy/data_plane.ts";
-import { startWorkers } from "../proxy/worker_pool.ts";
+import { startWorkers } from "../proxy/cluster/worker_pool.ts";
 import { drain } from "./drain.ts";
 import { startManager } from "./manager.ts";
 import { Reloader } from "./reload.ts";

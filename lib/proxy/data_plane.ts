@@ -1,8 +1,8 @@
 import type { Config } from "../config.ts";
 import type { Endpoint } from "../link/link.ts";
-import type { SessionInfo, SessionState } from "./session_record.ts";
+import type { SessionInfo, SessionState } from "./session/session_record.ts";
 import type { StatsValues } from "./stats.ts";
-import type { UpstreamInfo } from "./upstream.ts";
+import type { UpstreamInfo } from "./upstream/upstream.ts";
 
 /** How much of everything there is now. */
 export interface Gauges {

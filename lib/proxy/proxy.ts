@@ -1,7 +1,7 @@
 import type { Config, Listen } from "../config.ts";
 import type { Endpoint } from "../link/link.ts";
-import { Admission } from "./admission.ts";
-import { CacheBudget } from "./cache_budget.ts";
+import { Admission } from "./front/admission.ts";
+import { CacheBudget } from "./session/cache_budget.ts";
 import {
   type DataPlane,
   type Gauges,
@@ -10,14 +10,14 @@ import {
   type SessionQuery,
   type Snapshot,
 } from "./data_plane.ts";
-import { isSameAddress, Listener } from "./listener.ts";
-import { Reception } from "./reception.ts";
+import { isSameAddress, Listener } from "./front/listener.ts";
+import { Reception } from "./front/reception.ts";
 import type { Seams } from "./seams.ts";
-import type { SessionInfo } from "./session_record.ts";
-import { SessionTable } from "./session_table.ts";
+import type { SessionInfo } from "./session/session_record.ts";
+import { SessionTable } from "./session/session_table.ts";
 import { Stats } from "./stats.ts";
-import { Upstreams } from "./upstream.ts";
-import { Visitors } from "./visitors.ts";
+import { Upstreams } from "./upstream/upstream.ts";
+import { Visitors } from "./front/visitors.ts";
 
 /** Milliseconds between two looks at all sessions. */
 const LOOK = 1000;

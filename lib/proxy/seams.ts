@@ -1,10 +1,10 @@
 import type { Endpoint } from "../link/link.ts";
 import type { Log } from "../log.ts";
-import { reservePort } from "./listener.ts";
-import type { UpstreamSeams } from "./reach.ts";
+import { reservePort } from "./front/listener.ts";
+import type { UpstreamSeams } from "./upstream/reach.ts";
 import { SharedState } from "./shared_state.ts";
 import { Stats } from "./stats.ts";
-import type { Gate } from "./visitors.ts";
+import type { Gate } from "./front/visitors.ts";
 
 /** Those that serve the same addresses together, each with sessions of its own: threads, or processes. */
 export interface Cluster {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { CDPSession, Page } from "playwright-core";
-import { Line } from "../../lib/demo/line.ts";
+import { Line } from "../../lib/tools/demo/line.ts";
 import { Goscon } from "../helpers/goscon.ts";
 import { NumberBackend } from "../helpers/number_backend.ts";
 import { CHROMIUM, launchChromium } from "./chromium.ts";

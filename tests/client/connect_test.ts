@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { connect as connectInBrowser } from "../../lib/client/browser.ts";
 import { connect, type ResumableConnection } from "../../lib/client/mod.ts";
-import { Line } from "../../lib/demo/line.ts";
+import { Line } from "../../lib/tools/demo/line.ts";
 import { Backend, echo, readExactly } from "../helpers/backend.ts";
 import { assertSameBytes, concat } from "../helpers/bytes.ts";
 import { TestProxy } from "../helpers/proxy.ts";

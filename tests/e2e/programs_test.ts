@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { scatter } from "../../lib/client/random.ts";
+import { scatter } from "../../lib/random.ts";
 import { OLD_RUNTIME } from "../helpers/goscon.ts";
 import { RoughPath } from "../helpers/rough_path.ts";
 import { HAS_NGINX, HAS_POSTGRES, HAS_REDIS, nginx, postgres, redis } from "../helpers/servers.ts";

@@ -1,4 +1,4 @@
-import { startFlaky } from "../../lib/client/flaky.ts";
+import { startFlaky } from "../../lib/tools/flaky/flaky.ts";
 import { parseAddress } from "../../lib/config.ts";
 import type { SocketAddress } from "../../lib/link/dial.ts";
 import { NumberBackend } from "./number_backend.ts";

@@ -1,4 +1,4 @@
-import { type Flaky, type FlakyOptions, startFlaky } from "../../lib/client/flaky.ts";
+import { type Flaky, type FlakyOptions, startFlaky } from "../../lib/tools/flaky/flaky.ts";
 import { parseAddress } from "../../lib/config.ts";
 import type { SocketAddress } from "../../lib/link/dial.ts";
 

@@ -1,4 +1,4 @@
-import type { Flaky, FlakyOptions } from "../../lib/client/flaky.ts";
+import type { Flaky, FlakyOptions } from "../../lib/tools/flaky/flaky.ts";
 import type { Link } from "../../lib/link/link.ts";
 import { CuttingLink } from "./cutting_link.ts";
 import { flakyTo } from "./flaky.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../lib/client/token_bucket.ts";
+import type { Clock } from "../../lib/tools/flaky/token_bucket.ts";
 import { turn } from "./turns.ts";
 
 /** Time that passes only when the test says so. */

@@ -1,4 +1,4 @@
-import { Random as Seeded } from "../../lib/client/random.ts";
+import { Random as Seeded } from "../../lib/random.ts";
 
 /** Chance that repeats, for tests. Print the seed with every failure. */
 export class Random extends Seeded {

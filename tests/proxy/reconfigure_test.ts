@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { parseConfig } from "../../lib/config.ts";
 import { formatEndpoint, readRecord, writeAll } from "../../lib/link/link.ts";
 import type { Dialect } from "../../lib/scp/mod.ts";
-import type { UpstreamInfo } from "../../lib/proxy/upstream.ts";
+import type { UpstreamInfo } from "../../lib/proxy/upstream/upstream.ts";
 import { Backend, echo, readExactly } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { TestProxy } from "../helpers/proxy.ts";

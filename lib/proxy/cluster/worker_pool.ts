@@ -1,0 +1,173 @@
+import type { Config, Listen } from "../../config.ts";
+import type { Endpoint } from "../../link/link.ts";
+import { addUp } from "./add_up.ts";
+import type { DataPlane, SessionPage, SessionQuery, Snapshot } from "../data_plane.ts";
+import { reservePort } from "../front/listener.ts";
+import { connectPort, type Remote } from "./rpc.ts";
+import type { SessionInfo } from "../session/session_record.ts";
+import { SharedState } from "../shared_state.ts";
+import { Visitors } from "../front/visitors.ts";
+import type { WorkerMethods, WorkerOptions } from "./worker.ts";
+
+/** Milliseconds between two looks at which addresses matter no more. */
+const SWEEP = 1000;
+
+/** The most workers: more would leave too few ids to each. */
+const MOST_WORKERS = 64;
+
+/**
+ * The variable that says how often tokio looks at all sockets, in polls of those that are ready: by default every 61, which lets
+ * a few busy connections starve many quiet ones. It is read when a thread's runtime is made.
+ */
+const EVENT_INTERVAL = "DENO_TOKIO_EVENT_INTERVAL";
+
+/** The data plane in threads of its own, one a core by default. */
+export class WorkerPool implements DataPlane {
+  readonly #workers: Worker[] = [];
+  readonly #remotes: Remote<WorkerMethods>[] = [];
+  readonly #visitors: Visitors;
+  readonly #sweep: ReturnType<typeof setInterval>;
+  readonly #failed = Promise.withResolvers<never>();
+  /** What is listened on: as the configuration has it, and with the port that was had. */
+  #listens: { wanted: Listen; had: Listen }[] = [];
+
+  /** Use `startWorkers`. */
+  constructor(config: Config) {
+    this.#visitors = new Visitors(config.limits, () => performance.now());
+    this.#sweep = setInterval(() => this.#visitors.sweep(), SWEEP);
+    this.#failed.promise.catch(() => {});
+  }
+
+  get addresses(): Endpoint[] {
+    return this.#listens.map(({ had: { hostname, port } }) => ({ hostname, port }));
+  }
+
+  /** Rejects when a thread has ended that should not have. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  /** Starts the threads. Rejects when an address cannot be had. */
+  async start(config: Config): Promise<void> {
+    this.#listens = this.#reserve(config.listen);
+    const count = workersOf(config);
+    const loopback = { hostname: "127.0.0.1", port: 0 };
+    const peers = count === 1
+      ? []
+      : Array.from({ length: count }, () => ({ ...loopback, port: reservePort(loopback) }));
+    const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
+    const { buffer: shared } = new SharedState();
+    if (!Deno.env.has(EVENT_INTERVAL)) Deno.env.set(EVENT_INTERVAL, "4");
+    for (let index = 0; index < count; index++) this.#remotes.push(this.#startThread());
+    const options = (index: number): WorkerOptions => ({
+      config: withPorts(config, this.#listens),
+      cluster: { index, peers, secret },
+      shared,
+    });
+    await Promise.race([this.failed, Promise.all(this.#remotes.map((remote, index) => remote.start(options(index))))]);
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    const [first, ...others] = await Promise.all(this.#remotes.map((remote) => remote.snapshot()));
+    const { upstreams, gauges: { draining, cacheHighWater } } = first!;
+    const sum = others.reduce((sum, { stats, gauges }) => addUp(sum, { stats, gauges }), {
+      stats: first!.stats,
+      gauges: first!.gauges,
+    });
+    // These are the same in all threads.
+    return { stats: sum.stats, gauges: { ...sum.gauges, draining, cacheHighWater }, upstreams };
+  }
+
+  async sessions(query: SessionQuery): Promise<SessionPage> {
+    const pages = await Promise.all(this.#remotes.map((remote) => remote.sessions(query)));
+    return {
+      total: pages.reduce((sum, { total }) => sum + total, 0),
+      sessions: pages.flatMap(({ sessions }) => sessions).slice(0, query.limit),
+    };
+  }
+
+  async session(id: number): Promise<SessionInfo | undefined> {
+    const found = await Promise.all(this.#remotes.map((remote) => remote.session(id)));
+    return found.find((session) => session !== undefined);
+  }
+
+  async endSession(id: number): Promise<boolean> {
+    const found = await Promise.all(this.#remotes.map((remote) => remote.endSession(id)));
+    return found.includes(true);
+  }
+
+  async reconfigure(config: Config): Promise<void> {
+    const listens = this.#reserve(config.listen);
+    const resolved = withPorts(config, listens);
+    await Promise.all(this.#remotes.map((remote) => remote.reconfigure(resolved)));
+    this.#listens = listens;
+    this.#visitors.limits = config.limits;
+  }
+
+  async drain(): Promise<void> {
+    await Promise.all(this.#remotes.map((remote) => remote.drain()));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#remotes.map((remote) => remote.stop()));
+    this.terminate();
+  }
+
+  /** Ends the threads at once, whatever they are doing. */
+  terminate(): void {
+    for (const worker of this.#workers) worker.terminate();
+    clearInterval(this.#sweep);
+  }
+
+  #startThread(): Remote<WorkerMethods> {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      this.#failed.reject(new Error(`a worker has failed: ${event.message}`));
+    });
+    this.#workers.push(worker);
+    const visitors = this.#visitors;
+    return connectPort<WorkerMethods>(worker, {
+      begin: (address: string) => visitors.begin(address),
+      end: (address: string) => visitors.end(address),
+      refusesResume: (address: string) => visitors.refusesResume(address),
+      resumeFailed: (address: string) => visitors.resumeFailed(address),
+    });
+  }
+
+  /** The port of each address: that which it has already, or a free one. Throws when one cannot be had. */
+  #reserve(listens: readonly Listen[]): { wanted: Listen; had: Listen }[] {
+    const left = [...this.#listens];
+    return listens.map((wanted) => {
+      const at = left.findIndex(({ wanted: { hostname, port } }) =>
+        hostname === wanted.hostname && port === wanted.port
+      );
+      if (at >= 0) return { wanted, had: { ...wanted, port: left.splice(at, 1)[0]!.had.port } };
+      // A port that is ours, at another address: strangers do not have it.
+      const isOurs = this.#listens.some(({ had }) => had.port === wanted.port);
+      return { wanted, had: { ...wanted, port: isOurs ? wanted.port : reservePort(wanted) } };
+    });
+  }
+}
+
+function withPorts(config: Config, listens: readonly { had: Listen }[]): Config {
+  return { ...config, listen: listens.map(({ had }) => had) };
+}
+
+/** Only Linux spreads the connections of an address over the sockets that share it. */
+function workersOf({ workers }: Config): number {
+  if (workers !== "auto") return workers;
+  return Deno.build.os === "linux" ? Math.min(navigator.hardwareConcurrency, MOST_WORKERS) : 1;
+}
+
+/** Listens as `config` says and serves until `stop`, in `workers` threads. Rejects when an address cannot be had. */
+export async function startWorkers(config: Config): Promise<WorkerPool> {
+  const pool = new WorkerPool(config);
+  try {
+    await pool.start(config);
+    return pool;
+  } catch (error) {
+    pool.terminate();
+    throw error;
+  }
+}

@@ -1,0 +1,106 @@
+import { createSecureContext, type SecureContext } from "node:tls";
+import type { Listen } from "../../config.ts";
+import { acceptAll } from "../../link/accept.ts";
+import { carrierOf } from "../../link/carrier.ts";
+import { type ClientLink, type Endpoint, formatEndpoint } from "../../link/link.ts";
+import { orExplain } from "../../link/listen.ts";
+import { TcpLink, tune } from "../../link/tcp.ts";
+import { TlsLink } from "../../link/tls.ts";
+import type { Log } from "../../log.ts";
+import { Networks } from "./networks.ts";
+import type { Stats } from "../stats.ts";
+import { Upgrade } from "./upgrade.ts";
+
+export interface ListenerOptions {
+  /** Gets each connection, and owns it, with how its listener speaks. Must not throw. */
+  onConnection: (link: ClientLink, listen: Listen) => void;
+  keepAlive: () => boolean;
+  log: Log;
+  stats: Stats;
+}
+
+/**
+ * Accepts connections on an address, which it shares with whoever in this process has it: each thread has a listener of its own.
+ * Strangers are kept away by `reservePort`.
+ *
+ * TLS and WebSockets are by Node's interface. A TLS connection of Deno's own cannot be closed while its handshake is under way,
+ * so silent clients would hold descriptors for as long as they like, nor can its certificate be changed; and a WebSocket of
+ * Deno's own reads on whether anybody takes what it read or not. But what accepts is Deno's: a listener of Node's that was out
+ * of descriptors once accepts nothing any more.
+ */
+export class Listener {
+  readonly address: Endpoint;
+  readonly #options: ListenerOptions;
+  readonly #listener: Deno.TcpListener;
+  readonly #closing = new AbortController();
+  /** Made when a connection wants it: most listeners have no WebSockets. */
+  #upgrade: Upgrade | undefined;
+  #accepting = Promise.resolve();
+  #listen!: Listen;
+  #context: SecureContext | undefined;
+  #trusted!: Networks;
+
+  /** Has an address from now on, where clients wait to be accepted. `port`: the one to have. Throws when it cannot be had. */
+  constructor(listen: Listen, port: number, options: ListenerOptions) {
+    this.address = { hostname: listen.hostname, port };
+    this.#listener = orExplain(this.address, () => Deno.listen({ ...this.address, reusePort: true }));
+    this.#options = options;
+    this.reconfigure(listen);
+  }
+
+  /** How it speaks. */
+  get listen(): Listen {
+    return this.#listen;
+  }
+
+  /** Speaks from now on as `listen` says, which is of the same address. */
+  reconfigure(listen: Listen): void {
+    this.#listen = listen;
+    this.#context = listen.tls && createSecureContext(listen.tls);
+    this.#trusted = new Networks(listen.trusted);
+  }
+
+  /** Starts to accept. */
+  accept(): void {
+    const { stats, log, onConnection } = this.#options;
+    this.#accepting = acceptAll(this.#listener, {
+      onConnection: (conn) => onConnection(this.#link(conn), this.#listen),
+      onFailure: (failure) => {
+        stats.acceptFails++;
+        log.error("accept failed", { local: formatEndpoint(this.address), ...failure });
+      },
+      signal: this.#closing.signal,
+    });
+  }
+
+  /** Connections accepted before live on. Settles when the address is free again. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#listener.close();
+    await this.#accepting;
+  }
+
+  #link(conn: Deno.TcpConn): ClientLink {
+    const { keepAlive, stats } = this.#options;
+    const onClose = () => stats.closes++;
+    const { webSocket } = this.#listen;
+    if (!webSocket && !this.#context) return new TcpLink(conn, { keepAlive: keepAlive(), onClose });
+    tune(conn, keepAlive());
+    const carrier = carrierOf(conn, this.#context);
+    if (!webSocket) return new TlsLink(carrier, onClose);
+    this.#upgrade ??= new Upgrade();
+    return this.#upgrade.take(carrier, webSocket, this.#trusted, onClose);
+  }
+}
+
+/** Whether two configurations of a listener mean one address. */
+export function isSameAddress(a: Listen, b: Listen): boolean {
+  return a.hostname === b.hostname && a.port === b.port;
+}
+
+/** The port of an address that is free, which is another one when it asks for any. Throws when it cannot be had. */
+export function reservePort({ hostname, port }: Endpoint): number {
+  const listener = orExplain({ hostname, port }, () => Deno.listen({ hostname, port }));
+  listener.close();
+  return listener.addr.port;
+}

@@ -1,0 +1,102 @@
+import { type Address, type Config, formatAddress } from "../../config.ts";
+import { Connection } from "../../client/connection.ts";
+import { dial, type DialOptions, lookUp, type SocketAddress } from "../../link/dial.ts";
+import { type Link, reasonOf, writeAll } from "../../link/link.ts";
+import type { Log } from "../../log.ts";
+import { FLAG_FORBID_ANNOUNCE } from "../../scp/mod.ts";
+import { announcement, type ClientInfo } from "./announce.ts";
+import { EchoLink } from "./echo.ts";
+import type { SharedState } from "../shared_state.ts";
+import type { Stats } from "../stats.ts";
+
+/** Who wants a backend. */
+export interface BackendRequest {
+  /** The client's targetServer; may be empty. */
+  target: string;
+  /** The client's flag. */
+  flag: number;
+  client: ClientInfo;
+  /** Gives the dialling up. */
+  signal: AbortSignal;
+}
+
+/** What upstreams need of the world. */
+export interface UpstreamSeams {
+  log: Log;
+  stats: Stats;
+  /** Milliseconds, from any start. */
+  now: () => number;
+  /** A number of [0, 1), for the choice by weight. */
+  random: () => number;
+  /** What all threads know of hosts. */
+  shared: SharedState;
+  /** See `DialOptions`. */
+  lookup?: NonNullable<DialOptions["lookup"]>;
+}
+
+/** `upstream_option.resolv`: the addresses of what the name stands for, when it fits the pattern and the DNS knows it. */
+export async function resolve(
+  name: string,
+  config: Config,
+  seams: UpstreamSeams,
+  signal: AbortSignal,
+): Promise<Address[] | undefined> {
+  const rule = config.upstreamOption.resolv;
+  if (!rule || !new RegExp(rule.pattern).test(name)) return undefined;
+  const hostname = rule.prefix + name + rule.suffix;
+  try {
+    const ips = await lookUp(hostname, dialOptions(config, seams, signal));
+    return ips.map((ip) => ({ kind: "tcp", hostname: ip, port: rule.port }));
+  } catch (error) {
+    signal.throwIfAborted();
+    seams.log.warning("upstream name unknown", { name, hostname, reason: reasonOf(error) });
+    return undefined;
+  }
+}
+
+/** Connects to a backend, and announces the client to it. The caller owns the link. */
+export async function reach(
+  addr: Address,
+  request: BackendRequest,
+  config: Config,
+  seams: UpstreamSeams,
+): Promise<Link> {
+  if (addr.kind === "builtin") return new EchoLink();
+  const { announce, sprotoType } = config.upstreamOption;
+  const link = await open(addr, request, config, seams);
+  try {
+    const forbidden = (request.flag & FLAG_FORBID_ANNOUNCE) !== 0;
+    const first = announcement(forbidden ? "none" : announce, request.client, sprotoType);
+    if (first.length > 0) await writeAll(link, first);
+    return link;
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+}
+
+/** Over TCP, or, with `net: scp`, as a client of another SCP proxy, which then is not to tell our address for the client's. */
+function open(address: SocketAddress, request: BackendRequest, config: Config, seams: UpstreamSeams): Promise<Link> {
+  const { target, flag, client, signal } = request;
+  if (config.upstreamOption.net === "tcp") return dial(address, dialOptions(config, seams, signal));
+  const fields = { id: client.sessionId, upstream: formatAddress(address) };
+  return Connection.open({
+    dial: (signal) => dial(address, dialOptions(config, seams, signal)),
+    target,
+    flag: flag | FLAG_FORBID_ANNOUNCE,
+    cacheSize: config.scp.reuseBuffer,
+    handshakeTimeout: config.upstreamOption.connectTimeout,
+    signal,
+    onLost: (reason) => seams.log.info("upstream lost", { ...fields, reason }),
+    onResumed: ({ attempts, resent }) => seams.log.info("upstream resumed", { ...fields, attempts, resent }),
+  });
+}
+
+function dialOptions(config: Config, { lookup }: UpstreamSeams, signal?: AbortSignal): DialOptions {
+  return {
+    timeout: config.upstreamOption.connectTimeout,
+    keepAlive: config.tcpOption.keepalive,
+    ...(signal && { signal }),
+    ...(lookup && { lookup }),
+  };
+}

@@ -1,0 +1,141 @@
+import type { Config } from "../../config.ts";
+import { type Link, reasonOf } from "../../link/link.ts";
+import { type Order, orderOf } from "./balance.ts";
+import { HealthCheck } from "./health_check.ts";
+import { HostState, type HostStatus, keyOf } from "./host_state.ts";
+import { type BackendRequest, reach, resolve, type UpstreamSeams } from "./reach.ts";
+import { ResolvedHosts } from "./resolved_hosts.ts";
+
+/** A connection to a backend. */
+export interface Backend {
+  link: Link;
+  /** Where it goes, for people. */
+  address: string;
+  /** To be called when the session is over: the host may get another one for it. */
+  release: () => void;
+}
+
+/** What is known of a host, for people and machines. */
+export interface UpstreamInfo {
+  name: string;
+  address: string;
+  status: HostStatus;
+  backup: boolean;
+  weight: number;
+  sessions: number;
+  /** Times that connecting to it failed. */
+  failures: number;
+}
+
+/** The backends: which one a client gets, and how it is reached. */
+export class Upstreams {
+  #config!: Config;
+  #order!: Order;
+  #hosts: HostState[] = [];
+  readonly #resolved = new ResolvedHosts();
+  #check: HealthCheck | undefined;
+  readonly #seams: UpstreamSeams;
+
+  readonly #checks: boolean;
+
+  /** There are none until `reconfigure`. `checks`: whether it is here that hosts are looked at, if they are. */
+  constructor(seams: UpstreamSeams, { checks }: { checks: boolean }) {
+    this.#seams = seams;
+    this.#checks = checks;
+  }
+
+  /** Goes by a configuration from now on. Hosts that stay keep what is known of them; sessions are where they are. */
+  reconfigure(config: Config): void {
+    const known = new Map(this.#hosts.map((state) => [keyOf(state.host), state]));
+    this.#config = config;
+    this.#order = orderOf(config.upstreamOption.balance, this.#seams.random);
+    this.#hosts = config.hosts.map((host) => {
+      const state = known.get(keyOf(host)) ?? new HostState(host, this.#seams.shared.host(keyOf(host)));
+      known.delete(keyOf(host));
+      state.host = host;
+      return state;
+    });
+    this.#check?.stop();
+    this.#startChecks();
+  }
+
+  /** Ends the checks. */
+  stop(): void {
+    this.#check?.stop();
+  }
+
+  /** Every host of the configuration. */
+  list(): UpstreamInfo[] {
+    const now = this.#seams.now();
+    return this.#hosts.map((state) => ({
+      name: state.host.name,
+      address: state.address,
+      status: state.status(now),
+      backup: state.host.backup,
+      weight: state.host.weight,
+      sessions: state.sessions,
+      failures: state.failures,
+    }));
+  }
+
+  /**
+   * Connects to a host of the client's target, and announces the client to it; when that fails, to another of the same
+   * group. The caller owns the link. Rejects when none is left, or the dialling is given up.
+   */
+  async connect(request: BackendRequest): Promise<Backend> {
+    const group = await this.#groupOf(request);
+    for (const state of this.#candidates(group, request.client.remote.hostname)) {
+      // Others may have come while one before was tried.
+      if (!state.hasRoom) continue;
+      state.begin(); // from now on, so that several at once see each other
+      try {
+        const started = this.#seams.now();
+        const link = await reach(state.host.addr, request, this.#config, this.#seams);
+        this.#seams.stats.dial.observe((this.#seams.now() - started) / 1000);
+        state.succeeded();
+        return { link, address: state.address, release: () => state.end() };
+      } catch (error) {
+        state.end();
+        if (request.signal.aborted) throw error;
+        this.#failed(state, group, request, reasonOf(error));
+      }
+    }
+    this.#seams.stats.upstreamFails++;
+    throw new Error("no upstream could be reached");
+  }
+
+  #startChecks(): void {
+    const { check } = this.#config.upstreamOption;
+    if (!check) { for (const state of this.#hosts) state.unchecked(); }
+    this.#check = check && this.#checks ? new HealthCheck(check, () => this.#hosts, this.#seams) : undefined;
+  }
+
+  /** Those that are up, then the backups that are up, then, as the last resort, those that are not. */
+  *#candidates(group: readonly HostState[], client: string): Generator<HostState> {
+    const now = this.#seams.now();
+    const open = group.filter((state) => state.hasRoom);
+    const isUp = (state: HostState) => state.status(now) === "up";
+    yield* this.#order(open.filter((state) => isUp(state) && !state.host.backup), client);
+    yield* this.#order(open.filter((state) => isUp(state) && state.host.backup), client);
+    yield* this.#order(open.filter((state) => !isUp(state)), client);
+  }
+
+  #failed(state: HostState, group: readonly HostState[], { client }: BackendRequest, reason: string): void {
+    const now = this.#seams.now();
+    const sameName = group.filter(({ host }) => host.name === state.host.name);
+    const out = sameName.filter((other) => other.status(now) === "out").length;
+    const outFor = state.failed(now, out + 1 <= sameName.length / 2);
+    const fields = { upstream: state.address, name: state.host.name, session: client.sessionId, reason };
+    this.#seams.log.warning("upstream failed", fields);
+    if (outFor > 0) this.#seams.log.warning("upstream out", { upstream: state.address, for_ms: outFor });
+  }
+
+  /** The hosts of that name; or those that the name resolves to by rule; or all (as goscon has it). */
+  async #groupOf({ target: name, signal }: BackendRequest): Promise<readonly HostState[]> {
+    if (name === "") return this.#hosts;
+    const named = this.#hosts.filter(({ host }) => host.name === name);
+    if (named.length > 0) return named;
+    const addresses = await resolve(name, this.#config, this.#seams, signal);
+    return addresses ? this.#resolved.at(name, addresses) : this.#hosts;
+  }
+}

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { type Config, parseConfig } from "../../../lib/config.ts";
+import { formatEndpoint } from "../../../lib/link/link.ts";
+import { countSessions } from "../../../lib/proxy/data_plane.ts";
+import { startWorkers, type WorkerPool } from "../../../lib/proxy/cluster/worker_pool.ts";
+import { Backend } from "../../helpers/backend.ts";
+import { assertSameBytes } from "../../helpers/bytes.ts";
+import { TestProxy } from "../../helpers/proxy.ts";
+import { pattern } from "../../helpers/random.ts";
+import { ask, RawClient } from "../../helpers/raw_client.ts";
+import { turn } from "../../helpers/turns.ts";
+
+const WORKERS = 3;
+
+function configOf(keys: Record<string, unknown>): Config {
+  const fixed = { workers: WORKERS, shutdown_timeout: "10ms", log: { level: "error" } };
+  return parseConfig(JSON.stringify({ ...TestProxy.LISTEN, ...fixed, ...keys }), "f.yaml").config;
+}
+
+/** A pool that is stopped when the test is over, and the address of its first listener. */
+async function open(
+  keys: Record<string, unknown>,
+): Promise<AsyncDisposable & { pool: WorkerPool; address: string }> {
+  const pool = await startWorkers(configOf(keys));
+  return { pool, address: formatEndpoint(pool.addresses[0]!), [Symbol.asyncDispose]: () => pool.stop() };
+}
+
+const ECHO = { hosts: [{ name: "one", addr: "builtin:echo" }] };
+
+async function echoes(client: RawClient, at: number): Promise<void> {
+  await client.send(pattern(at, 100));
+  assertSameBytes(await client.receive(100), pattern(at, 100));
+}
+
+Deno.test("a session is resumed by whichever thread the connection comes to, and keeps every byte", async () => {
+  await using open_ = await open(ECHO);
+  const { pool, address } = open_;
+  using client = await RawClient.open(address);
+  // Of 40 connections at least one in 3 comes to another thread, unless the kernel does not spread them at all.
+  for (let round = 0; round < 40; round++) {
+    await client.send(pattern(round, 100));
+    await client.resume();
+    assertSameBytes(await client.receive(100), pattern(round, 100));
+    await echoes(client, round);
+  }
+  const { stats, gauges } = await pool.snapshot();
+  assert.equal(stats.resumes[200], 40);
+  assert.equal(stats.accepts, 41);
+  assert.equal(countSessions(gauges), 1);
+  const session = await pool.session(client.id);
+  assert.deepEqual([session?.received, session?.sent, session?.resumes], [8000, 8000, 40]);
+});
+
+Deno.test("threads have sessions of their own, and are counted, listed and ended together", async () => {
+  await using open_ = await open(ECHO);
+  const { pool, address } = open_;
+  const clients = await Promise.all(Array.from({ length: 30 }, () => RawClient.open(address)));
+  await Promise.all(clients.map((client) => echoes(client, 0)));
+  const owners = new Set(clients.map(({ id }) => id % 4));
+  assert.deepEqual([...owners].sort(), [0, 1, 2], "the kernel gave a thread no connection");
+  const { total, sessions } = await pool.sessions({ limit: 7 });
+  assert.deepEqual([total, sessions.length], [30, 7]);
+  const all = await pool.sessions({ limit: 100 });
+  assert.deepEqual(new Set(all.sessions.map(({ id }) => id)), new Set(clients.map(({ id }) => id)));
+  const { gauges, stats, upstreams } = await pool.snapshot();
+  assert.deepEqual(gauges.sessions, { connecting: 0, attached: 30, detached: 0 });
+  assert.equal(gauges.bytesReceived, 3000);
+  assert.equal(stats.sessionsBegun, 30);
+  assert.deepEqual(upstreams.map(({ sessions }) => sessions), [30], "hosts are counted by all threads together");
+  for (const client of clients) {
+    assert.equal(await pool.endSession(client.id), true);
+    assert.equal(await pool.endSession(client.id), false);
+    await client.receiveToEnd();
+    client[Symbol.dispose]();
+  }
+  assert.equal((await pool.snapshot()).stats.sessionsEnded.admin, 30);
+});
+
+Deno.test("limits hold for all threads together", async () => {
+  await using open_ = await open({ ...ECHO, limits: { sessions: 5 } });
+  const { pool, address } = open_;
+  const clients = await Promise.all(Array.from({ length: 5 }, () => RawClient.open(address)));
+  for (let i = 0; i < 10; i++) {
+    const { link, answer } = await ask(address, "0\n782riWdFIwE=\n\n0");
+    link.close();
+    assert.equal(answer, "0\n501");
+  }
+  await pool.reconfigure(configOf({ ...ECHO, limits: { sessions: 0, sessions_per_ip: 3 } }));
+  const more = await Promise.all(Array.from({ length: 3 }, () => RawClient.open(address)));
+  for (let i = 0; i < 10; i++) {
+    const { link, answer } = await ask(address, "0\n782riWdFIwE=\n\n0");
+    link.close();
+    assert.equal(answer, "0\n501");
+  }
+  const { refused } = (await pool.snapshot()).stats;
+  assert.deepEqual([refused.sessions, refused.sessions_per_ip], [10, 10]);
+  await pool.endSession(more[0]!.id);
+  await more[0]!.receiveToEnd();
+  // The thread of the session tells the one that counts; that is not waited for.
+  for (let answer = "0\n501"; answer === "0\n501"; await turn()) {
+    const asked = await ask(address, "0\n782riWdFIwE=\n\n0");
+    asked.link.close();
+    answer = asked.answer;
+  }
+  for (const client of [...clients, ...more]) client[Symbol.dispose]();
+});
+
+Deno.test("reconfigure() holds in every thread, keeps ports, and changes nothing when an address cannot be had", async () => {
+  await using one = new Backend();
+  await using open_ = await open({ hosts: [{ addr: "builtin:echo" }] });
+  const { pool, address } = open_;
+  const before = pool.addresses;
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const listen = [...TestProxy.LISTEN.listen, { tcp: `127.0.0.1:${taken.addr.port}` }];
+  const hosts = [{ addr: one.address }];
+  await assert.rejects(pool.reconfigure(configOf({ hosts, listen })), /the address is in use/);
+  assert.deepEqual(pool.addresses, before);
+  using client = await RawClient.open(address);
+  await echoes(client, 0);
+  taken.close();
+  await pool.reconfigure(configOf({ hosts, listen }));
+  assert.deepEqual(pool.addresses, [...before, taken.addr].map(({ hostname, port }) => ({ hostname, port })));
+  for (let i = 0; i < 10; i++) {
+    using next = await RawClient.open(i % 2 ? address : formatEndpoint(pool.addresses[2]!));
+    const far = await one.accept();
+    await next.send(pattern(0, 10));
+    const buffer = new Uint8Array(10);
+    await far.read(buffer);
+    assertSameBytes(buffer, pattern(0, 10));
+  }
+  await echoes(client, 1);
+});
+
+Deno.test("an address in use is told when the threads are started", async () => {
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const config = configOf({ ...ECHO, listen: [{ tcp: `127.0.0.1:${taken.addr.port}` }] });
+  await assert.rejects(startWorkers(config), /^Error: Cannot listen on 127\.0\.0\.1:\d+: the address is in use$/);
+  taken.close();
+});
