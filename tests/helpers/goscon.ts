@@ -42,12 +42,11 @@ export async function runProgram(
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 }
 
-/** With so many threads as the environment says, when it does. */
+/** With so many threads as the environment says, when it does and the configuration does not. */
 function withWorkers(config: string): string {
   const workers = Deno.env.get("GOSCON_WORKERS");
-  return workers
-    ? `${config.trimEnd()}\n${/^ */.exec(config.split("\n").at(1) ?? "")![0]}workers: ${workers}\n`
-    : config;
+  if (!workers || /^ *workers:/m.test(config)) return config;
+  return `${config.trimEnd()}\n${/^ */.exec(config.split("\n").at(1) ?? "")![0]}workers: ${workers}\n`;
 }
 
 /** A line of the JSON log. */

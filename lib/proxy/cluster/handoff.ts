@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { dial } from "../../link/dial.ts";
-import { type ClientLink, type Endpoint, type Link, readDecoded, reasonOf, writeAll } from "../../link/link.ts";
+import { type ClientLink, type Endpoint, LINGER, type Link, readDecoded, reasonOf, writeAll } from "../../link/link.ts";
+import { pump } from "../../link/relay.ts";
 import { decodeRecord, type Dialect, encodeRecord, ScpError } from "../../scp/mod.ts";
 
 /** Milliseconds to reach a peer in. */
@@ -35,6 +36,41 @@ export async function connectToPeer(
   } catch (error) {
     throw new ScpError(501, `the peer that has the session cannot be reached: ${reasonOf(error)}`);
   }
+}
+
+/**
+ * Carries bytes between a `client` and the `owner` of its session until either closes, then closes both links; never rejects.
+ *
+ * What the owner closes is closed: the end of its stream means, here, that it takes nothing any more either, for it half-closes
+ * only after the last byte of a session. The client then has `LINGER` to close too, and what it sends meanwhile is forgotten, for
+ * a close with bytes unread would be a reset, which could overtake what the owner sent.
+ */
+export async function carry(client: Link, owner: Link): Promise<void> {
+  const closeBoth = () => {
+    client.close();
+    owner.close();
+  };
+  let deadline: ReturnType<typeof setTimeout> | undefined;
+  const toOwner = async (bytes: Uint8Array) => {
+    try {
+      if (deadline === undefined) await writeAll(owner, bytes);
+    } catch (error) {
+      if (deadline === undefined) throw error;
+    }
+  };
+  const up = async () => {
+    await pump(client, toOwner);
+    if (deadline === undefined) await owner.closeWrite();
+  };
+  const down = async () => {
+    await pump(owner, (bytes) => writeAll(client, bytes));
+    deadline = setTimeout(closeBoth, LINGER);
+    owner.close();
+    await client.closeWrite();
+  };
+  await Promise.all([up().catch(closeBoth), down().catch(closeBoth)]);
+  clearTimeout(deadline);
+  closeBoth();
 }
 
 /** Reads the preface of a peer: it, and the bytes that came after it. Throws an `Error` for anything else. */

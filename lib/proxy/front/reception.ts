@@ -8,7 +8,6 @@ import {
   reasonOf,
   writeAll,
 } from "../../link/link.ts";
-import { joinLinks } from "../../link/relay.ts";
 import {
   answerRecord,
   type Code,
@@ -21,7 +20,7 @@ import {
 } from "../../scp/mod.ts";
 import type { Admission } from "./admission.ts";
 import type { CacheBudget } from "../session/cache_budget.ts";
-import { connectToPeer, readPreface } from "../cluster/handoff.ts";
+import { carry, connectToPeer, readPreface } from "../cluster/handoff.ts";
 import { Networks } from "./networks.ts";
 import { decodeProxyHeader } from "./proxy_header.ts";
 import type { Seams } from "../seams.ts";
@@ -221,7 +220,7 @@ export class Reception {
     first.set(rest, record.length);
     const preface = { remote: link.remote, local: link.local, dialect };
     const peer = await connectToPeer(peers[owner]!, { secret, preface, first });
-    this.#relayed.set(link, joinLinks(link, peer).finally(() => this.#relayed.delete(link)));
+    this.#relayed.set(link, carry(link, peer).finally(() => this.#relayed.delete(link)));
   }
 
   #refusal(refusal: Refusal): Refused {
