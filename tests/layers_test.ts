@@ -5,6 +5,11 @@ const LIB = join(import.meta.dirname!, "..", "lib");
 
 /** From left to right: nothing imports from its right. */
 const LAYERS = ["random", "scp", "log", "config", "link", "client", "proxy", "tools", "admin"];
+/** The same in lib/proxy: what all of it needs, its rooms, what they make together, and what makes several of that. */
+const PROXY = [
+  ...["stats", "shared_state", "seams", "upstream", "session", "front"],
+  ...["data_plane", "system_seams", "proxy", "cluster"],
+];
 const SCP = ["error", "dh64", "hmac64", "rc4", "resend_cache", "record", "message", "session", "handshake", "mod"];
 
 function* sources(dir: string): Generator<string> {
@@ -31,6 +36,17 @@ Deno.test("no module of lib/ imports from a layer to its right", () => {
     assert(LAYERS.includes(layer), `${file} is in no layer`);
     for (const imported of importsOf(file)) {
       assert(LAYERS.indexOf(layerOf(imported)) <= LAYERS.indexOf(layer), `${file} imports ${imported}`);
+    }
+  }
+});
+
+Deno.test("no module of lib/proxy imports from a room to its right", () => {
+  const proxy = join(LIB, "proxy");
+  const roomOf = (file: string) => PROXY.indexOf(relative(proxy, file).split("/")[0]!.replace(/\.ts$/, ""));
+  for (const file of sources(proxy)) {
+    assert(roomOf(file) >= 0, `${file} has no place`);
+    for (const imported of importsOf(file).filter((path) => path.startsWith(proxy + "/"))) {
+      assert(roomOf(imported) <= roomOf(file), `${file} imports ${imported}`);
     }
   }
 });

@@ -1,5 +1,5 @@
 import type { Config, Listen } from "../config.ts";
-import type { Endpoint } from "../link/link.ts";
+import type { ClientLink, Endpoint } from "../link/link.ts";
 import { Admission } from "./front/admission.ts";
 import { CacheBudget } from "./session/cache_budget.ts";
 import {
@@ -12,10 +12,9 @@ import {
 } from "./data_plane.ts";
 import { isSameAddress, Listener } from "./front/listener.ts";
 import { Reception } from "./front/reception.ts";
-import type { Seams } from "./seams.ts";
+import type { Preface, Seams } from "./seams.ts";
 import type { SessionInfo } from "./session/session_record.ts";
 import { SessionTable } from "./session/session_table.ts";
-import { Stats } from "./stats.ts";
 import { Upstreams } from "./upstream/upstream.ts";
 import { Visitors } from "./front/visitors.ts";
 
@@ -35,7 +34,6 @@ export class Proxy implements DataPlane {
   readonly #sessions: SessionTable;
   readonly #reception: Reception;
   readonly #timers: ReturnType<typeof setInterval>[];
-  readonly #peerListener: Listener | undefined;
   #listeners: Listener[] = [];
   #stopped = false;
 
@@ -51,8 +49,6 @@ export class Proxy implements DataPlane {
     const shared = { seams, budget: this.#budget, config: () => this.#config };
     this.#sessions = new SessionTable({ ...shared, upstreams: this.#upstreams });
     this.#reception = new Reception({ ...shared, admission: this.#admission, sessions: this.#sessions });
-    const peer = cluster.peers[cluster.index];
-    this.#peerListener = peer && this.#listenForPeers(peer);
     this.#listeners = this.#listenAll(config.listen);
     for (const listener of this.#listeners) listener.accept();
     this.#upstreams.reconfigure(config);
@@ -102,6 +98,11 @@ export class Proxy implements DataPlane {
     await Promise.all(left.map((listener) => listener.close()));
   }
 
+  /** Takes a connection of a client of ours that a peer has: see `Reception.takeOver`. */
+  takeOver(link: ClientLink, read: () => Promise<{ preface: Preface; rest: Uint8Array }>): void {
+    this.#reception.takeOver(link, read);
+  }
+
   drain(): Promise<void> {
     this.#reception.draining = true;
     return Promise.resolve();
@@ -111,12 +112,11 @@ export class Proxy implements DataPlane {
     this.#stopped = true;
     this.#timers.forEach(clearInterval);
     this.#upstreams.stop();
-    const closed = [...this.#listeners, this.#peerListener].map((listener) => listener?.close());
+    const closed = this.#listeners.map((listener) => listener.close());
     this.#reception.close();
     this.#sessions.stop();
     const deadline = setTimeout(() => {
       this.#sessions.abort("shutdown_timeout is over");
-      this.#reception.close({ all: true });
     }, this.#config.shutdownTimeout);
     await Promise.all(closed);
     await this.#reception.closed();
@@ -154,19 +154,6 @@ export class Proxy implements DataPlane {
   #portOf(listen: Listen): number {
     const isOurs = this.#listeners.some(({ address }) => address.port === listen.port);
     return isOurs ? listen.port : this.#seams.portOf(listen);
-  }
-
-  #listenForPeers(at: Endpoint): Listener {
-    const listen: Listen = { ...at, dialect: "goscon", acceptProxy: false, trusted: [] };
-    const listener = new Listener(listen, at.port, {
-      onConnection: (link) => this.#reception.welcomePeer(link),
-      keepAlive: () => false,
-      log: this.#seams.log,
-      // These are connections of clients that are counted already.
-      stats: new Stats(),
-    });
-    listener.accept();
-    return listener;
   }
 
   /** All of them, or none. */

@@ -1,19 +1,60 @@
-import type { Endpoint } from "../link/link.ts";
+import type { DialOptions } from "../link/dial.ts";
+import type { ClientLink, Endpoint } from "../link/link.ts";
 import type { Log } from "../log.ts";
-import { reservePort } from "./front/listener.ts";
-import type { UpstreamSeams } from "./upstream/reach.ts";
-import { SharedState } from "./shared_state.ts";
-import { Stats } from "./stats.ts";
-import type { Gate } from "./front/visitors.ts";
+import type { Dialect } from "../scp/mod.ts";
+import type { SharedState } from "./shared_state.ts";
+import type { Refusal, Stats } from "./stats.ts";
 
-/** Those that serve the same addresses together, each with sessions of its own: threads, or processes. */
+/** What upstreams need of the world. */
+export interface UpstreamSeams {
+  log: Log;
+  stats: Stats;
+  /** Milliseconds, from any start. */
+  now: () => number;
+  /** A number of [0, 1), for the choice by weight. */
+  random: () => number;
+  /** What all threads know of hosts. */
+  shared: SharedState;
+  /** See `DialOptions`. */
+  lookup?: NonNullable<DialOptions["lookup"]>;
+}
+
+/** What limits go by that are for each address; it may be in another thread. */
+export interface Gate {
+  /** Counts a session of an address, unless it may not begin another: then why. */
+  begin(address: string): Refusal | undefined | Promise<Refusal | undefined>;
+  /** Counts a session of an address off again. */
+  end(address: string): void;
+  /** Why an address may not resume. */
+  refusesResume(address: string): Refusal | undefined | Promise<Refusal | undefined>;
+  /** Counts a refused resume of an address. */
+  resumeFailed(address: string): void;
+}
+
+/** What a peer must know of a connection that it did not accept itself. */
+export interface Preface {
+  /** The client, and where it connected to. */
+  remote: Endpoint;
+  local: Endpoint;
+  /** What the listener speaks. */
+  dialect: Dialect;
+}
+
+/**
+ * Gives a connection to the `owner` of its session, before the bytes `first`, which were read from it already. Settles when the
+ * owner has been reached, and owns the link then, which closes when either end does. Rejects with `ScpError` 501 when it cannot be reached,
+ * and then the caller still has the link: the client may try again.
+ */
+export type Carry = (link: ClientLink, owner: number, preface: Preface, first: Uint8Array) => Promise<void>;
+
+/** Those that serve the same addresses together, each with sessions of its own: threads. */
 export interface Cluster {
   /** Which one this is, from 0. */
   index: number;
-  /** Where each takes connections for sessions that are its own; this one too. One alone needs none. */
-  peers: Endpoint[];
-  /** What a peer has to say first. */
-  secret: string;
+  /** How many they are. */
+  size: number;
+  /** Of one that is alone it is never called. */
+  carry: Carry;
 }
 
 /** What a proxy needs of the world. */
@@ -25,19 +66,4 @@ export interface Seams extends UpstreamSeams {
   gate?: Gate;
   /** The port of an address to listen on, which it asks for: see `reservePort`. */
   portOf: (endpoint: Endpoint) => number;
-}
-
-/** The world as it is, for a proxy that is alone. */
-export function systemSeams(log: Log): Seams {
-  return {
-    log,
-    stats: new Stats(),
-    // Of the same start in every thread.
-    now: () => performance.timeOrigin + performance.now(),
-    random: Math.random,
-    randomU64: () => crypto.getRandomValues(new BigUint64Array(1))[0]!,
-    shared: new SharedState(),
-    cluster: { index: 0, peers: [], secret: "" },
-    portOf: reservePort,
-  };
 }

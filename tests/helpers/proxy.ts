@@ -2,7 +2,8 @@ import { type Config, parseConfig } from "../../lib/config.ts";
 import type { Fields, Log } from "../../lib/log.ts";
 import { countSessions, type Gauges } from "../../lib/proxy/data_plane.ts";
 import { type Proxy, startProxy } from "../../lib/proxy/proxy.ts";
-import { type Seams, systemSeams } from "../../lib/proxy/seams.ts";
+import type { Seams } from "../../lib/proxy/seams.ts";
+import { systemSeams } from "../../lib/proxy/system_seams.ts";
 import type { StatsValues } from "../../lib/proxy/stats.ts";
 import { formatEndpoint } from "../../lib/link/link.ts";
 

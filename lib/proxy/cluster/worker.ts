@@ -1,51 +1,81 @@
 /** A worker: a thread with a data plane of its own. See `worker_pool.ts`, which starts it. */
 import type { Config } from "../../config.ts";
-import { logInternalErrors, openLog } from "../../log.ts";
-import { type Cluster, systemSeams } from "../seams.ts";
+import type { Endpoint } from "../../link/link.ts";
+import { type Log, logInternalErrors, openLog } from "../../log.ts";
 import type { SessionQuery } from "../data_plane.ts";
 import { type Proxy, startProxy } from "../proxy.ts";
-import { connectPort, type Port } from "./rpc.ts";
+import type { Gate } from "../seams.ts";
 import { SharedState } from "../shared_state.ts";
-import type { Gate } from "../front/visitors.ts";
+import { systemSeams } from "../system_seams.ts";
+import { HandOver } from "./hand_over.ts";
+import { connectPort, type Port } from "./rpc.ts";
 
 /** What a worker starts from. */
 export interface WorkerOptions {
   /** With the ports that are to be had. */
   config: Config;
-  cluster: Cluster;
+  /** Which of the threads this is, from 0. */
+  index: number;
+  /** Where each takes connections for sessions that are its own; none: it is alone. */
+  peers: Endpoint[];
+  /** What a peer has to say first. */
+  secret: string;
   /** See `SharedState`. */
   shared: SharedArrayBuffer;
 }
 
 let proxy: Proxy;
+let config: Config;
+let peerListener: Deno.TcpListener | undefined;
+let handOver: HandOver | undefined;
 
 /** What the maker of a worker may ask of it; first of all, to `start`. */
 const methods = {
-  start({ config, cluster, shared }: WorkerOptions): void {
+  /** Where it takes what other threads hand over; one that is alone is not asked. */
+  listenForPeers(): Endpoint {
+    peerListener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    return { hostname: peerListener.addr.hostname, port: peerListener.addr.port };
+  },
+  start(options: WorkerOptions): void {
+    const { index, peers, shared } = options;
+    config = options.config;
     const log = openLog(config.log);
     logInternalErrors(log);
+    handOver = peerListener && openHandOver(peerListener, options, log);
+    const seams = systemSeams(log);
     proxy = startProxy(config, {
-      ...systemSeams(log),
+      ...seams,
       shared: new SharedState(shared),
-      cluster,
-      gate,
+      ...(handOver && { cluster: { index, size: peers.length, carry: handOver.carry } }),
+      gate: maker,
       portOf: ({ port }) => port,
     });
+    handOver?.accept((link, read) => proxy.takeOver(link, read));
   },
   snapshot: () => proxy.snapshot(),
   sessions: (query: SessionQuery) => proxy.sessions(query),
   session: (id: number) => proxy.session(id),
   endSession: (id: number) => proxy.endSession(id),
-  reconfigure(config: Config): Promise<void> {
-    openLog(config.log);
-    return proxy.reconfigure(config);
+  async reconfigure(next: Config): Promise<void> {
+    openLog(next.log);
+    await proxy.reconfigure(next);
+    config = next;
   },
+  ownerClosed: (number: number) => handOver?.ownerClosed(number),
   drain: () => proxy.drain(),
-  stop: () => proxy.stop(),
+  stop: () => Promise.all([proxy.stop(), handOver?.stop(config.shutdownTimeout)]).then(() => {}),
 };
 export type WorkerMethods = typeof methods;
 
 /** What a worker asks of its maker. */
-export type MakerMethods = { [K in keyof Gate]: Gate[K] };
+export type MakerMethods = { [K in keyof Gate]: Gate[K] } & {
+  /** The peer `by` is told that this one has closed its end of what that one carries as `number`. */
+  tellClosed(by: number, number: number): void;
+};
 
-const gate = connectPort<MakerMethods>(self as unknown as Port, methods);
+const maker = connectPort<MakerMethods>(self as unknown as Port, methods);
+
+function openHandOver(listener: Deno.TcpListener, { index, peers, secret }: WorkerOptions, log: Log): HandOver {
+  const tellClosed = (by: number, number: number) => void maker.tellClosed(by, number);
+  return new HandOver(listener, { index, peers, secret, log, tellClosed });
+}

@@ -51,17 +51,17 @@ export class WorkerPool implements DataPlane {
   async start(config: Config): Promise<void> {
     this.#listens = this.#reserve(config.listen);
     const count = workersOf(config);
-    const loopback = { hostname: "127.0.0.1", port: 0 };
-    const peers = count === 1
-      ? []
-      : Array.from({ length: count }, () => ({ ...loopback, port: reservePort(loopback) }));
     const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
     const { buffer: shared } = new SharedState();
     if (!Deno.env.has(EVENT_INTERVAL)) Deno.env.set(EVENT_INTERVAL, "4");
     for (let index = 0; index < count; index++) this.#remotes.push(this.#startThread());
+    const listening = count === 1 ? [] : this.#remotes.map((remote) => remote.listenForPeers());
+    const peers = await Promise.race([this.failed, Promise.all(listening)]);
     const options = (index: number): WorkerOptions => ({
       config: withPorts(config, this.#listens),
-      cluster: { index, peers, secret },
+      index,
+      peers,
+      secret,
       shared,
     });
     await Promise.race([this.failed, Promise.all(this.#remotes.map((remote, index) => remote.start(options(index))))]);
@@ -132,6 +132,7 @@ export class WorkerPool implements DataPlane {
       end: (address: string) => visitors.end(address),
       refusesResume: (address: string) => visitors.refusesResume(address),
       resumeFailed: (address: string) => visitors.resumeFailed(address),
+      tellClosed: (by: number, number: number) => void this.#remotes[by]?.ownerClosed(number),
     });
   }
 

@@ -1,8 +1,9 @@
 import type { Config } from "../../config.ts";
 import { Networks } from "./networks.ts";
+import type { Gate } from "../seams.ts";
 import type { SharedState } from "../shared_state.ts";
 import type { Refusal } from "../stats.ts";
-import { exceeds, type Gate } from "./visitors.ts";
+import { exceeds } from "./visitors.ts";
 
 /** Who may come in: `allow`, `deny` and `limits` of the configuration. What is in is never touched. */
 export class Admission {

@@ -20,10 +20,9 @@ import {
 } from "../../scp/mod.ts";
 import type { Admission } from "./admission.ts";
 import type { CacheBudget } from "../session/cache_budget.ts";
-import { carry, connectToPeer, readPreface } from "../cluster/handoff.ts";
 import { Networks } from "./networks.ts";
 import { decodeProxyHeader } from "./proxy_header.ts";
-import type { Seams } from "../seams.ts";
+import type { Preface, Seams } from "../seams.ts";
 import { ownerBits, ownerOf } from "../session/session_ids.ts";
 import type { Arrival, SessionTable } from "../session/session_table.ts";
 import { countCode, type Refusal } from "../stats.ts";
@@ -61,8 +60,6 @@ export class Reception {
   readonly #options: ReceptionOptions;
   /** Connections whose handshake is not over, with what settles when it is. */
   readonly #arriving = new Map<ClientLink, Promise<void>>();
-  /** Connections that are handed over to a peer, with what settles when they have ended. */
-  readonly #relayed = new Map<ClientLink, Promise<void>>();
   readonly #trusted = new WeakMap<Listen, Networks>();
 
   constructor(options: ReceptionOptions) {
@@ -99,26 +96,23 @@ export class Reception {
     return trusted;
   }
 
-  /** Takes a connection that a peer hands over, and owns it. */
-  welcomePeer(link: ClientLink): void {
+  /** Takes a connection that a peer hands over, and owns it. `read` gives what the peer says of it, and bytes that came then. */
+  takeOver(link: ClientLink, read: () => Promise<{ preface: Preface; rest: Uint8Array }>): void {
     this.#arrive(link, "goscon", async () => {
-      const { preface: { remote, local, dialect }, rest } = await readPreface(link, this.#options.seams.cluster.secret);
+      const { preface: { remote, local, dialect }, rest } = await read();
       Object.assign(link, { remote, local });
       return { dialect, rest, ofPeer: true };
     });
   }
 
-  /** Closes every connection whose handshake is not over; with `all`, those that are handed over too. */
-  close({ all = false }: { all?: boolean } = {}): void {
+  /** Closes every connection whose handshake is not over. */
+  close(): void {
     for (const link of this.#arriving.keys()) link.close();
-    if (all) { for (const link of this.#relayed.keys()) link.close(); }
   }
 
-  /** Settles when no handshake is under way, and nothing is handed over. */
+  /** Settles when no handshake is under way. */
   async closed(): Promise<void> {
-    while (this.#arriving.size + this.#relayed.size > 0) {
-      await Promise.all([...this.#arriving.values(), ...this.#relayed.values()]);
-    }
+    while (this.#arriving.size > 0) await Promise.all(this.#arriving.values());
   }
 
   #arrive(link: ClientLink, dialect: Dialect, readPreamble: () => Promise<Preamble>): void {
@@ -179,11 +173,11 @@ export class Reception {
     if (isNew(arrival)) return await this.#open(arrival);
     const resume = arrival as Arrival<ResumeRequest>;
     const { admission, seams: { cluster } } = this.#options;
-    const owner = ownerOf(resume.request.id, ownerBits(cluster.peers.length || 1));
+    const owner = ownerOf(resume.request.id, ownerBits(cluster.size));
     if (!ofPeer) {
       const refusal = await admission.refusesResume(arrival.link.remote.hostname);
       if (refusal) throw this.#refusal(refusal);
-      if (owner !== cluster.index && cluster.peers[owner]) return await this.#handOver(resume, owner, content);
+      if (owner !== cluster.index && owner < cluster.size) return await this.#handOver(resume, owner, content);
     }
     await this.#resume(resume);
   }
@@ -213,14 +207,12 @@ export class Reception {
 
   /** The session is a peer's: the peer goes on from the record. */
   async #handOver({ link, dialect, rest }: Arrival<ResumeRequest>, owner: number, content: string): Promise<void> {
-    const { peers, secret } = this.#options.seams.cluster;
     const record = encodeRecord(content);
     const first = new Uint8Array(record.length + rest.length);
     first.set(record);
     first.set(rest, record.length);
     const preface = { remote: link.remote, local: link.local, dialect };
-    const peer = await connectToPeer(peers[owner]!, { secret, preface, first });
-    this.#relayed.set(link, carry(link, peer).finally(() => this.#relayed.delete(link)));
+    await this.#options.seams.cluster.carry(link, owner, preface, first);
   }
 
   #refusal(refusal: Refusal): Refused {

@@ -1,4 +1,5 @@
 import type { Limits } from "../../config.ts";
+import type { Gate } from "../seams.ts";
 import type { Refusal } from "../stats.ts";
 
 /** Milliseconds within which refused resumes are counted, and for which more are then refused. */
@@ -14,18 +15,6 @@ interface Visitor {
   resumeFailures: number;
   /** When the counting of `resumeFailures` began. */
   failingSince: number;
-}
-
-/** What limits go by that are for each address; it may be in another thread. */
-export interface Gate {
-  /** Counts a session of an address, unless it may not begin another: then why. */
-  begin(address: string): Refusal | undefined | Promise<Refusal | undefined>;
-  /** Counts a session of an address off again. */
-  end(address: string): void;
-  /** Why an address may not resume. */
-  refusesResume(address: string): Refusal | undefined | Promise<Refusal | undefined>;
-  /** Counts a refused resume of an address. */
-  resumeFailed(address: string): void;
 }
 
 /** The addresses that clients come from: the limits that are for each. */

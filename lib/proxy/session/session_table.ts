@@ -41,8 +41,8 @@ export class SessionTable {
 
   constructor(options: SessionTableOptions) {
     this.#options = options;
-    const { randomU64, cluster: { index: owner, peers } } = options.seams;
-    this.#ids = new SessionIds(randomU64(), { owner, bits: ownerBits(peers.length || 1) });
+    const { randomU64, cluster: { index: owner, size } } = options.seams;
+    this.#ids = new SessionIds(randomU64(), { owner, bits: ownerBits(size) });
   }
 
   get(id: number): ProxySession | undefined {

@@ -2,7 +2,7 @@ import type { Check } from "../../config.ts";
 import { dial } from "../../link/dial.ts";
 import { reasonOf } from "../../link/link.ts";
 import type { HostState } from "./host_state.ts";
-import type { UpstreamSeams } from "./reach.ts";
+import type { UpstreamSeams } from "../seams.ts";
 
 /** Connects to each host once an interval, and closes again: whether that works is what the host's status goes by. */
 export class HealthCheck {

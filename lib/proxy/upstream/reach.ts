@@ -2,12 +2,10 @@ import { type Address, type Config, formatAddress } from "../../config.ts";
 import { Connection } from "../../client/connection.ts";
 import { dial, type DialOptions, lookUp, type SocketAddress } from "../../link/dial.ts";
 import { type Link, reasonOf, writeAll } from "../../link/link.ts";
-import type { Log } from "../../log.ts";
 import { FLAG_FORBID_ANNOUNCE } from "../../scp/mod.ts";
 import { announcement, type ClientInfo } from "./announce.ts";
 import { EchoLink } from "./echo.ts";
-import type { SharedState } from "../shared_state.ts";
-import type { Stats } from "../stats.ts";
+import type { UpstreamSeams } from "../seams.ts";
 
 /** Who wants a backend. */
 export interface BackendRequest {
@@ -18,20 +16,6 @@ export interface BackendRequest {
   client: ClientInfo;
   /** Gives the dialling up. */
   signal: AbortSignal;
-}
-
-/** What upstreams need of the world. */
-export interface UpstreamSeams {
-  log: Log;
-  stats: Stats;
-  /** Milliseconds, from any start. */
-  now: () => number;
-  /** A number of [0, 1), for the choice by weight. */
-  random: () => number;
-  /** What all threads know of hosts. */
-  shared: SharedState;
-  /** See `DialOptions`. */
-  lookup?: NonNullable<DialOptions["lookup"]>;
 }
 
 /** `upstream_option.resolv`: the addresses of what the name stands for, when it fits the pattern and the DNS knows it. */

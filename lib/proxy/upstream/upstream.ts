@@ -3,7 +3,8 @@ import { type Link, reasonOf } from "../../link/link.ts";
 import { type Order, orderOf } from "./balance.ts";
 import { HealthCheck } from "./health_check.ts";
 import { HostState, type HostStatus, keyOf } from "./host_state.ts";
-import { type BackendRequest, reach, resolve, type UpstreamSeams } from "./reach.ts";
+import type { UpstreamSeams } from "../seams.ts";
+import { type BackendRequest, reach, resolve } from "./reach.ts";
 import { ResolvedHosts } from "./resolved_hosts.ts";
 
 /** A connection to a backend. */

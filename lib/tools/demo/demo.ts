@@ -3,7 +3,7 @@ import { type Endpoint, formatEndpoint } from "../../link/link.ts";
 import { orExplain } from "../../link/listen.ts";
 import type { Log } from "../../log.ts";
 import { startProxy } from "../../proxy/proxy.ts";
-import { systemSeams } from "../../proxy/seams.ts";
+import { systemSeams } from "../../proxy/system_seams.ts";
 import client from "../../client/browser.min.js" with { type: "text" };
 import { Counter } from "./counter.ts";
 import { countOverTcp, countOverWebSocket, LOOPBACK } from "./count_servers.ts";

@@ -4,7 +4,7 @@ import { ConfigError, parseConfig } from "../../../lib/config.ts";
 import { formatEndpoint, type Link, readRecord, writeAll } from "../../../lib/link/link.ts";
 import { TcpLink } from "../../../lib/link/tcp.ts";
 import { type Proxy, startProxy } from "../../../lib/proxy/proxy.ts";
-import { systemSeams } from "../../../lib/proxy/seams.ts";
+import { systemSeams } from "../../../lib/proxy/system_seams.ts";
 import { Backend, echo, readExactly, readToEnd } from "../../helpers/backend.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
 import { HAS_OPENSSL, makePair } from "../../helpers/programs.ts";

@@ -1,0 +1,60 @@
+import { LINGER, type Link, writeAll } from "../../link/link.ts";
+import { pump } from "../../link/relay.ts";
+
+/**
+ * A client's connection, carried to the owner of its session and back. What the owner closes is closed: the end of its stream
+ * means, here, that it takes nothing any more either, for it ends its direction only after the last byte of a session.
+ *
+ * The client then has `LINGER` to take what is under way and to close too, and what it sends is forgotten: a close with bytes
+ * unread would be a reset, which could overtake what the owner sent.
+ */
+export class Carried {
+  readonly #client: Link;
+  readonly #owner: Link;
+  #deadline: ReturnType<typeof setTimeout> | undefined;
+
+  /** Owns both links. */
+  constructor(client: Link, owner: Link) {
+    this.#client = client;
+    this.#owner = owner;
+  }
+
+  /** Carries until either end has closed; then both links are closed. Never rejects. */
+  async run(): Promise<void> {
+    const close = () => this.close();
+    await Promise.all([this.#up().catch(close), this.#down().catch(close)]);
+    close();
+  }
+
+  /** The owner has closed its end, which its stream cannot tell while the client takes nothing. */
+  ownerClosed(): void {
+    this.#deadline ??= setTimeout(() => this.close(), LINGER);
+  }
+
+  /** Closes both links at once. */
+  close(): void {
+    clearTimeout(this.#deadline);
+    this.#client.close();
+    this.#owner.close();
+  }
+
+  async #up(): Promise<void> {
+    await pump(this.#client, (bytes) => this.#toOwner(bytes));
+    if (this.#deadline === undefined) await this.#owner.closeWrite();
+  }
+
+  async #toOwner(bytes: Uint8Array): Promise<void> {
+    try {
+      if (this.#deadline === undefined) await writeAll(this.#owner, bytes);
+    } catch (error) {
+      if (this.#deadline === undefined) throw error;
+    }
+  }
+
+  async #down(): Promise<void> {
+    await pump(this.#owner, (bytes) => writeAll(this.#client, bytes));
+    this.ownerClosed();
+    this.#owner.close();
+    await this.#client.closeWrite();
+  }
+}

@@ -1,0 +1,20 @@
+import type { Log } from "../log.ts";
+import { reservePort } from "./front/listener.ts";
+import type { Seams } from "./seams.ts";
+import { SharedState } from "./shared_state.ts";
+import { Stats } from "./stats.ts";
+
+/** The world as it is, for a proxy that is alone. */
+export function systemSeams(log: Log): Seams {
+  return {
+    log,
+    stats: new Stats(),
+    // Of the same start in every thread.
+    now: () => performance.timeOrigin + performance.now(),
+    random: Math.random,
+    randomU64: () => crypto.getRandomValues(new BigUint64Array(1))[0]!,
+    shared: new SharedState(),
+    cluster: { index: 0, size: 1, carry: () => Promise.reject(new Error("Cannot carry: there is no other")) },
+    portOf: reservePort,
+  };
+}
