@@ -2,13 +2,14 @@ import { parseArgs } from "node:util";
 import { ConfigFileError, readConfigFile, readPair } from "./lib/admin/config_file.ts";
 import { serve } from "./lib/admin/serve.ts";
 import { onSignals } from "./lib/admin/signals.ts";
-import { startBridge } from "./lib/tools/bridge/bridge.ts";
+import { DEFAULT_LINGER, startBridge } from "./lib/tools/bridge/bridge.ts";
 import { check } from "./lib/tools/check/check.ts";
 import { startFlaky } from "./lib/tools/flaky/flaky.ts";
 import { FLAKY_FLAGS, FLAKY_USAGE, flakyOptions } from "./lib/tools/flaky/flags.ts";
 import { terminal } from "./lib/tools/connect/terminal.ts";
 import { startDemo } from "./lib/tools/demo/demo.ts";
 import { ConfigError, DIALECTS, formatAddress, formatConfig, parseAddress, parseConfig } from "./lib/config.ts";
+import { LONGEST_TIME, parseTime, TIME_FORM } from "./lib/config/units.ts";
 import { LOG_FORMATS, LOG_LEVELS, openLog } from "./lib/log.ts";
 import deno from "./deno.json" with { type: "json" };
 
@@ -38,6 +39,9 @@ Options of the proxy:
 Options of connect, check and bridge:
       --target NAME        the backend to prefer; not of check
       --dialect DIALECT    goscon (default) or plain
+      --linger TIME        after the end of what is sent, for how long nothing must come until the session is ended;
+                           default 5m. Not of check
+      --server-forgets     the server forgets a session as soon as it ends, as the Go program does. Not of check
 
 ${FLAKY_USAGE}
   -h, --help
@@ -58,7 +62,12 @@ const SERVE = {
 const CHECK = { ...COMMON, dialect: { type: "string" } } as const;
 const DEMO = { ...COMMON, listen: { type: "string", default: "127.0.0.1:8080" } } as const;
 const FLAKY = { ...COMMON, ...FLAKY_FLAGS } as const;
-const CONNECT = { ...CHECK, target: { type: "string" } } as const;
+const CONNECT = {
+  ...CHECK,
+  target: { type: "string" },
+  linger: { type: "string" },
+  "server-forgets": { type: "boolean" },
+} as const;
 const BRIDGE = {
   ...CONNECT,
   listen: { type: "string" },
@@ -142,9 +151,17 @@ async function runBridge(args: string[]): Promise<void> {
     format: choice("log-format", values["log-format"], LOG_FORMATS) ?? "text",
   });
   const ended = untilSignal();
-  const bridge = startBridge({ listen: address, connect, dialect, target: target ?? "", log });
+  const more = { linger: lingerOf(values.linger), serverForgets: values["server-forgets"] ?? false };
+  const bridge = startBridge({ listen: address, connect, dialect, target: target ?? "", log, ...more });
   await ended;
   await bridge.stop();
+}
+
+/** The milliseconds of `--linger`. */
+function lingerOf(linger: string | undefined): number {
+  const time = linger === undefined ? DEFAULT_LINGER : parseTime(linger);
+  if (time !== undefined && time <= LONGEST_TIME) return time;
+  throw new UsageError(`--linger ${linger}: expected ${TIME_FORM}, at most 576h`);
 }
 
 /** The value of `--listen`. */
@@ -205,7 +222,9 @@ async function runConnect(args: string[]): Promise<void> {
   const dialect = choice("dialect", values.dialect, DIALECTS) ?? "goscon";
   const { readable: input } = Deno.stdin;
   const url = addr.includes("://") ? addr : orUsage(() => urlOf(addr));
-  await terminal(url, { dialect, target: values.target ?? "" }, { input, output: Deno.stdout.writable, tell: say });
+  const options = { dialect, target: values.target ?? "", serverForgets: values["server-forgets"] ?? false };
+  const linger = lingerOf(values.linger);
+  await terminal(url, options, { input, output: Deno.stdout.writable, tell: say, linger });
 }
 
 /** The exit code of what went wrong, which is told in one sentence. */

@@ -6,7 +6,7 @@ export const ROOT = join(import.meta.dirname!, "..", "..");
 export const DIST = join(ROOT, "dist");
 
 /** What the executable may do: listen and dial, read its configuration, use Unix sockets, see its environment. */
-const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env"];
+const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env", "--allow-ffi"];
 
 /** Bytes of stack for the threads of the compiler: with its default of 2 MiB Deno 2.6 overflows it. */
 const STACK = String(16 * 2 ** 20);

@@ -27,8 +27,13 @@ export interface ConnectionOptions {
   cacheSize?: number;
   /** Milliseconds for one attempt, from dialling to the answer. Default 10 s. */
   handshakeTimeout?: number;
-  /** Milliseconds without a link after which the session is given up. Default 60 s. */
+  /** Milliseconds without a link, but such as die at once, after which the session is given up. Default 60 s. */
   giveUpAfter?: number;
+  /**
+   * The server forgets a session as soon as it ends, as the Go program does: a 404 right after an end of stream is the end
+   * in order. Without, such a 404 tells that the session is lost, and nobody knows what of it. Default false.
+   */
+  serverForgets?: boolean;
   /** Gives the opening up, which then rejects with its reason. */
   signal?: AbortSignal;
   /** Called when the link is lost, and why. */
@@ -44,6 +49,13 @@ export interface ConnectionOptions {
 /** The answers after which no further attempt can succeed. */
 const FINAL = new Set([400, 401, 404, 406]);
 
+/** See `ConnectionOptions.giveUpAfter`. */
+const GIVE_UP_AFTER = 60_000;
+/** A link that lived so long, in milliseconds, was one, also when it carried nothing. */
+const LIVED = 5000;
+/** Ends of stream in a row, each right after a resume, that are the end also when the server may have lacked something. */
+const ENDS = 3;
+
 /**
  * The client's end of a session. It is a link that does not break: when the one below does, it dials and resumes by
  * itself, and reads and writes wait meanwhile. It is a read or a write that learns of the loss: while there is neither,
@@ -55,6 +67,15 @@ export class Connection implements Link {
   /** Stops the pause or the attempt that is under way. */
   #interruption = new AbortController();
   #closed = false;
+  /** The pauses since the last link that was one, and when that was lost. */
+  #pauses = 0;
+  #lostAt = performance.now();
+  /** Of the link there is, or was last: since when, and what had been received and sent, and was held by the server, then. */
+  #since = this.#lostAt;
+  #before = { received: 0, sent: 0, held: 0 };
+  /** What had been received, and was held by the server, at the last end of stream; and how many came there in a row. */
+  #endedAt = { received: -1, held: -1 };
+  #ends = 0;
 
   private constructor(session: Session, options: ConnectionOptions) {
     this.#options = options;
@@ -133,32 +154,64 @@ export class Connection implements Link {
 
   #lost(reason: string, endOfStream: boolean): void {
     this.#options.onLost?.(reason);
-    if (endOfStream && this.#stream.finished) return this.#end();
+    const now = performance.now();
+    const lived = this.bytes.received !== this.#before.received || now - this.#since >= LIVED;
+    if (endOfStream && (this.#stream.finished || this.#isTheEnd(lived))) return this.#end();
+    if (lived) this.#goesOn(now);
+    // Resumes that die at once are no more than attempts that fail.
+    if (this.#pauses > 0 && this.#isTooLong()) return this.#giveUp(reason);
     void this.#resume(endOfStream);
   }
 
+  /** The session was alive until `at`: what comes now is a trouble of its own. */
+  #goesOn(at: number): void {
+    this.#pauses = 0;
+    this.#lostAt = at;
+  }
+
+  /**
+   * Whether a link that has come to an end of stream tells that the session has: it was resumed after another end, and ended
+   * again soon and without a byte (protocol: The end). Networks end streams too, so a server that lacked nothing, and was sent
+   * nothing, is believed at once, and another one when it says so again and again.
+   */
+  #isTheEnd(lived: boolean): boolean {
+    const { received, sent } = this.bytes;
+    const { held } = this.#before;
+    const quiet = held === this.#before.sent && held === sent;
+    const again = !lived && this.#endedAt.received === received && (quiet || this.#endedAt.held === held);
+    this.#ends = again ? this.#ends + 1 : 0;
+    this.#endedAt = { received, held };
+    return this.#ends >= (quiet ? 1 : ENDS);
+  }
+
   async #resume(endOfStream: boolean): Promise<void> {
-    const { giveUpAfter = 60_000, random = Math.random } = this.#options;
+    const { random = Math.random, serverForgets = false } = this.#options;
     const lostAt = performance.now();
     const gap = () => performance.now() - lostAt;
     let hurried = false;
-    for (let attempts = 1, pauses = 0; !this.#closed; attempts++) {
-      if (!hurried) hurried = await pause(backoff(pauses++, random), this.#interruptible());
-      if (hurried) pauses = 0;
+    for (let attempts = 1; !this.#closed; attempts++) {
+      if (!hurried) hurried = await pause(backoff(this.#pauses++, random), this.#interruptible());
+      if (hurried) this.#goesOn(performance.now());
       if (this.#closed) return;
       const signal = this.#interruptible();
       try {
         return await this.#tryResume(signal, (resent) => this.#options.onResumed?.({ attempts, gap: gap(), resent }));
       } catch (error) {
         const final = error instanceof ScpError && FINAL.has(error.code);
-        // The proxy closed the link, and then at once knows no such session: that is how it says that it is over.
-        if (final && error.code === 404 && endOfStream && attempts === 1) return this.#end();
+        if (final && error.code === 404 && endOfStream && attempts === 1 && serverForgets) return this.#end();
         if (final) return this.#end(error);
         hurried = signal.aborted;
-        if (hurried || gap() <= giveUpAfter) continue;
-        return this.#end(new Error(`gave up after ${giveUpAfter} ms: ${reasonOf(error)}`));
+        if (!hurried && this.#isTooLong()) return this.#giveUp(reasonOf(error));
       }
     }
+  }
+
+  #isTooLong(): boolean {
+    return performance.now() - this.#lostAt > (this.#options.giveUpAfter ?? GIVE_UP_AFTER);
+  }
+
+  #giveUp(reason: string): void {
+    this.#end(new Error(`gave up after ${this.#options.giveUpAfter ?? GIVE_UP_AFTER} ms: ${reason}`));
   }
 
   /** The signal of the next step of resuming. */
@@ -177,8 +230,14 @@ export class Connection implements Link {
       if (answer.code !== 200) throw new ScpError(answer.code, "the proxy refused to resume the session");
       const first = session.missing(answer.received);
       if (this.#closed) throw new Error("the session was closed");
+      const resent = first.reduce((sum, { length }) => sum + length, 0);
+      const { received, sent } = this.bytes;
+      this.#since = performance.now();
+      // What it has got since is carried by a link that was one.
+      if (sent - resent !== this.#before.held) this.#goesOn(this.#since);
+      this.#before = { received, sent, held: sent - resent };
       void this.#stream.attach(link, { first, rest });
-      onResumed(first.reduce((sum, { length }) => sum + length, 0));
+      onResumed(resent);
     } catch (error) {
       link.close();
       throw error;

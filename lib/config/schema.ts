@@ -2,7 +2,7 @@ import { toJsonSchema } from "@valibot/to-json-schema";
 import { isIP } from "node:net";
 import * as v from "valibot";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
-import { ADDRESS_FORM, parseAddress, parseSize, parseTime, SIZE_FORM, TIME_FORM } from "./units.ts";
+import { ADDRESS_FORM, LONGEST_TIME, parseAddress, parseSize, parseTime, SIZE_FORM, TIME_FORM } from "./units.ts";
 
 /** What a value is, in words of YAML. */
 function nameOf(value: unknown): string {
@@ -27,8 +27,6 @@ function quantity(form: string, parse: (value: string | number) => number | unde
   );
 }
 
-/** The longest that a timer can run. */
-const LONGEST_TIME = 2 ** 31 - 1;
 const bounded = (least: 0 | 1) =>
   v.pipe(quantity(TIME_FORM, parseTime, least), v.maxValue(LONGEST_TIME, "expected at most 24 days: 576h"));
 const time = bounded(0);

@@ -7,6 +7,9 @@ export type Address =
 const MILLISECONDS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const BYTES: Record<string, number> = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 
+/** The longest that a timer can run, in milliseconds. */
+export const LONGEST_TIME = 2 ** 31 - 1;
+
 /** What `parseTime` takes, for messages. */
 export const TIME_FORM = "a number of seconds, or one with its unit: 500ms 30s 5m 1h";
 /** What `parseSize` takes, for messages. */

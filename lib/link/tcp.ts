@@ -1,10 +1,12 @@
 import { type ClientLink, type Endpoint, type Link, unmapped } from "./link.ts";
+import { resetConnection } from "./reset.ts";
 
 /** A link over a TCP or Unix socket, which it owns. */
 export class SocketLink implements Link {
   readonly #conn: Deno.Conn;
   readonly #onClose: () => void;
-  #closed = false;
+  /** Whether this end has closed it. */
+  protected closed = false;
 
   /** `onClose` is called once, when this end closes it. */
   constructor(conn: Deno.Conn, onClose: () => void = () => {}) {
@@ -25,8 +27,8 @@ export class SocketLink implements Link {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.closed) return;
+    this.closed = true;
     this.#conn.close();
     this.#onClose();
   }
@@ -36,6 +38,7 @@ export class SocketLink implements Link {
 export class TcpLink extends SocketLink implements ClientLink {
   remote: Endpoint;
   local: Endpoint;
+  readonly #conn: Deno.TcpConn | Deno.TlsConn;
 
   /** `keepAlive`: whether the operating system probes an idle connection. With TLS, Deno lets us set nothing. */
   constructor(
@@ -43,9 +46,16 @@ export class TcpLink extends SocketLink implements ClientLink {
     { keepAlive, onClose }: { keepAlive: boolean; onClose?: () => void },
   ) {
     super(conn, onClose);
+    this.#conn = conn;
     this.remote = endpointOf(conn.remoteAddr);
     this.local = endpointOf(conn.localAddr);
     if ("setNoDelay" in conn) tune(conn, keepAlive);
+  }
+
+  /** As `close`, so that the other end sees a reset; where that cannot be had (`resetConnection`) it sees an end. */
+  reset(): void {
+    if (!this.closed) resetConnection(this.#conn);
+    this.close();
   }
 }
 

@@ -170,6 +170,40 @@ Deno.test("a 404 after the network broke is an error: nobody knows what was lost
   assert.equal((await closed as ScpError).code, 404);
 });
 
+Deno.test("an end of stream is the end when a resume after it got 200, and ended again without a byte", async () => {
+  await using server = scripted("7\n782riWdFIwE=", "0\n200");
+  const { closed, events, options } = heard();
+  const connection = await Connection.open({ ...options, dial: () => tcp(server.address) });
+  assert.equal(await connection.read(new Uint8Array(1)), null);
+  assert.equal(await closed, undefined);
+  assert.deepEqual(events.at(-3), "resumed: 1, 0");
+});
+
+Deno.test("a server that lacks what was sent is to end the stream again and again, to be believed", async () => {
+  await using server = scripted("7\n782riWdFIwE=", "4\n200", "8\n200", "8\n200", "8\n200", "8\n200", "0\n401");
+  const { closed, events, options } = heard();
+  const connection = await Connection.open({ ...options, dial: () => tcp(server.address) });
+  await connection.write(pattern(0, 10));
+  assert.equal(await connection.read(new Uint8Array(1)), null);
+  assert.equal(await closed, undefined);
+  assert.deepEqual(events.filter((event) => event.startsWith("resumed")), [
+    "resumed: 1, 6",
+    ...Array(4).fill("resumed: 1, 2"),
+  ]);
+});
+
+Deno.test("a 404 after an end of stream is an error, unless the server is one that forgets", async () => {
+  for (const serverForgets of [false, true]) {
+    await using server = scripted("7\n782riWdFIwE=", "0\n404");
+    const { closed, options } = heard();
+    const connection = await Connection.open({ ...options, serverForgets, dial: () => tcp(server.address) });
+    const read = connection.read(new Uint8Array(1));
+    if (serverForgets) assert.equal(await read, null);
+    else await assert.rejects(read, { code: 404 });
+    assert.equal(await closed === undefined, serverForgets);
+  }
+});
+
 /** A link whose end of stream is not seen until `hold` settles. */
 function held(link: Link, hold: Promise<void>): Link {
   return {
@@ -291,6 +325,47 @@ Deno.test("retryNow() ends a pause, and the pauses begin with the shortest again
   assert.equal(links.length, 8);
   await pass(1);
   assert.equal(links.length, 9, "its next pause is not the shortest");
+});
+
+Deno.test("pauses go on growing over resumes that die at once, until a link carries something", async () => {
+  await using hand = await byHand();
+  const { connection, links, pass } = hand;
+  const read = connection.read(new Uint8Array(1));
+  links[0]!.bring(new Error("reset"));
+  await turn();
+  for (let attempt = 0; attempt < 6; attempt++) {
+    await pass(backoff(attempt, () => 0) - 1);
+    assert.equal(links.length, attempt + 1, "it came earlier");
+    await pass(1);
+    assert.equal(links.length, attempt + 2, "it did not come");
+    links.at(-1)!.bring(record("0\n200"));
+    await turn();
+    links.at(-1)!.bring(new Error("reset"));
+    await turn();
+  }
+  await pass(backoff(6, () => 0));
+  links.at(-1)!.bring(record("0\n200"));
+  await turn();
+  links.at(-1)!.bring(new Uint8Array(1));
+  assert.equal(await read, 1);
+  void connection.read(new Uint8Array(1)).catch(() => {});
+  links.at(-1)!.bring(new Error("reset"));
+  await turn();
+  await pass(backoff(0, () => 0));
+  assert.equal(links.length, 9, "the pause is not the shortest after a link that carried a byte");
+});
+
+Deno.test("resumes that die at once do not keep giveUpAfter from taking effect", async () => {
+  await using hand = await byHand({ giveUpAfter: -1 });
+  const { connection, links, pass } = hand;
+  const read = connection.read(new Uint8Array(1));
+  links[0]!.bring(new Error("reset"));
+  await turn();
+  await pass(backoff(0, () => 0));
+  links[1]!.bring(record("0\n200"));
+  await turn();
+  links[1]!.bring(new Error("reset"));
+  await assert.rejects(read, /gave up after -1 ms: reset/);
 });
 
 Deno.test("retryNow() gives an attempt up that waits for an answer, for one more even after giveUpAfter", async () => {

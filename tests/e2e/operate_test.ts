@@ -36,7 +36,8 @@ Deno.test("SIGTERM drains: no new session, resumes go on, and the process ends w
   client.link.close();
   // It has ended; the client is given reuse_time to come again for the end, unless it lacks nothing.
   const { answer, link } = await ask(goscon.addresses[0]!, client.resumeContent());
-  assert.equal(answer, "0\n404");
+  assert.equal(answer, "0\n200");
+  assert.equal(await link.read(new Uint8Array(1)), null);
   link.close();
   await goscon.event((e) => e.message === "drained");
   assert.equal(await goscon.ended(), 0);

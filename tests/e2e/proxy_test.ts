@@ -117,7 +117,7 @@ Deno.test("the process can be started again at once on the same port", async () 
 Deno.test("goscon connect joins a session to standard input and output, and tells of it on standard error", async () => {
   await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{name: one, addr: "builtin:echo"}]`);
   for (const [i, args] of [["--target", "one"], ["--dialect", "plain"]].entries()) {
-    const { code, out, err } = await runProgram(["connect", goscon.addresses[i]!, ...args], {
+    const { code, out, err } = await runProgram(["connect", goscon.addresses[i]!, "--linger", "1s", ...args], {
       input: "hello, backend\n",
     });
     assert.equal(code, 0, err);

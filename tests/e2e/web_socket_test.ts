@@ -21,7 +21,7 @@ Deno.test("the process says how to try a listener of WebSockets, and that works"
   );
   const { message } = await goscon.event((e) => e.message.startsWith("ready"));
   const [, hint = ""] = /^ready; try: .*? (connect ws:\/\/127\.0\.0\.1:\d+\/a\/b --dialect plain)$/.exec(message) ?? [];
-  const { code, out } = await runProgram(hint.split(" "), { input: "hello" });
+  const { code, out } = await runProgram([...hint.split(" "), "--linger", "1s"], { input: "hello" });
   assert.deepEqual([code, out], [0, "hello"]);
 });
 

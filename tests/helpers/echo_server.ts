@@ -21,6 +21,8 @@ const random = new Random();
 /** What an SCP server does at each step. One that a test gives in place of a step is a fault. */
 export const STEPS = {
   cacheSize: 2 ** 16,
+  /** Each connection. */
+  link: (link: Link): Link => link,
   newId: (): number => random.int(1, 2 ** 32 - 1),
   read: async (link: Link): Promise<{ content: string; rest: Uint8Array } | undefined> => await readRecord(link),
   parse: (content: string): NewRequest | ResumeRequest => parseRequest(content),
@@ -50,7 +52,7 @@ export class EchoServer implements AsyncDisposable {
   constructor(faults: Partial<typeof STEPS> = {}) {
     this.#steps = { ...STEPS, ...faults };
     const accept = async () => {
-      for (;;) void this.#serve(await this.#backend.accept());
+      for (;;) void this.#serve(this.#steps.link(await this.#backend.accept()));
     };
     accept().catch(() => {}); // the listener was closed
   }

@@ -29,8 +29,9 @@ export class Hazards implements AsyncDisposable {
       { cutAfterBytes: cutWithin, rst: true },
       { cutAfterBytes: cutWithin, stall: 5 },
       { cutAfterBytes: cutWithin, rst: true, stall: 5 },
-      { cutAfterBytes: HANDSHAKE },
+      // Never by an end of stream, which right after an answer of 200 is the session's end.
       { cutAfterBytes: HANDSHAKE, rst: true },
+      { cutAfterBytes: HANDSHAKE, rst: true, stall: 5 },
     ];
     for (const [i, hurt] of hurts.entries()) {
       hazards.cuts.push(0);

@@ -96,9 +96,7 @@ export class SoakSession {
         this.#heard = performance.now();
       }
     } catch (error) {
-      // Who is away when the last byte has come finds no session any more: that is an end in order.
-      const isOver = this.#checker.finished && error instanceof ScpError && error.code === 404;
-      if (!isOver) return `${reasonOf(error)}, after ${this.#checker.checked} bytes`;
+      return `${reasonOf(error)}, after ${this.#checker.checked} bytes`;
     }
     if (!this.#checker.finished) return `it was closed after ${this.#checker.checked} bytes, and more was to come`;
   }

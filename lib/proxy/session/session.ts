@@ -16,7 +16,7 @@ export interface SessionContext extends SessionBooks {
   /** Connects to a backend: see `Upstreams.connect`. */
   connect: (request: BackendRequest) => Promise<Backend>;
   /** Called once, as soon as the session has ended. */
-  onEnded: () => void;
+  onEnded: (kind: EndKind) => void;
 }
 
 /** What a session is opened with. */
@@ -103,7 +103,8 @@ export class ProxySession {
 
   /**
    * Resumes over `link`, which it owns when this settles. Throws `ScpError`, and then the caller still has the link: 401 or
-   * 403, and nothing has changed; 404, the session has ended meanwhile, or has nothing more to give; 406, and it has ended.
+   * 403, and nothing has changed; 404, the session has ended meanwhile, or its backend failed and there is nothing more to give;
+   * 406, and it has ended. Gives false, and the caller has the link too, when the session ended as the client has all there was.
    */
   async resume(
     link: ClientLink,
@@ -113,7 +114,7 @@ export class ProxySession {
       /** Makes the answer of how much has been received, mod 2^32. */
       answer: (received: number) => Uint8Array;
     },
-  ): Promise<void> {
+  ): Promise<boolean> {
     this.#session.authorize(request);
     const turn = ++this.#turn;
     // Before the client counts as away: then its cache could be the one that gives way to `limits.cache_bytes`. Nothing is
@@ -122,12 +123,14 @@ export class ProxySession {
     await this.#stream.detach(`replaced by ${formatEndpoint(link.remote)}`);
     if (turn !== this.#turn) throw this.#refusal(403, "a later resume overtook this one");
     if (this.#stream.ended) throw this.#refusal(404, "the session has ended");
+    if (this.#isOver(missing)) return this.#endOver();
     const resent = missing.reduce((sum, { length }) => sum + length, 0);
     clearTimeout(this.#timer);
     // The backend has ended: the client is given the time again, to take the rest.
     if (this.#stream.finished) this.#endAfterReuseTime(...this.#upstreamEnd);
     this.#record.resumed(link.remote, resent);
     void this.#stream.attach(link, { first: [answer(this.#session.receivedOnWire), ...missing], rest });
+    return true;
   }
 
   /**
@@ -165,16 +168,25 @@ export class ProxySession {
 
   #missing(received: number): Uint8Array[] {
     try {
-      const missing = this.#session.missing(received);
-      if (missing.length > 0 || !this.#stream.finished) return missing;
+      return this.#session.missing(received);
     } catch (error) {
       this.#context.stats.reuseFails++;
       this.#end("not_resumable", reasonOf(error));
       throw error;
     }
-    // The client has all there was: an answer of 200 would only make it come again.
-    this.#end(...this.#upstreamEnd);
-    throw this.#refusal(404, "the session has come to its end");
+  }
+
+  /** Whether the client has all that there was, and will be. */
+  #isOver(missing: Uint8Array[]): boolean {
+    return this.#stream.finished && missing.length === 0;
+  }
+
+  /** A backend that broke has not said that this was all: only a 404 tells the client so (protocol: The end). */
+  #endOver(): false {
+    const [kind, reason] = this.#upstreamEnd;
+    this.#end(kind, reason);
+    if (kind === "upstream_failed") throw this.#refusal(404, `the session has come to its end: ${reason}`);
+    return false;
   }
 
   /** Of a resume that was authorised. */
@@ -263,6 +275,6 @@ export class ProxySession {
     const { link } = this.#backend ?? {};
     if (link) this.#timer = setTimeout(() => link.close(), LINGER);
     this.#record.ended(kind, reason);
-    this.#context.onEnded();
+    this.#context.onEnded(kind);
   }
 }

@@ -1,6 +1,14 @@
 import type { Config } from "../../config.ts";
-import type { ClientLink } from "../../link/link.ts";
-import { accept, answerRecord, type Dialect, type NewRequest, type ResumeRequest, ScpError } from "../../scp/mod.ts";
+import { type ClientLink, lingeringClose, writeAll } from "../../link/link.ts";
+import {
+  accept,
+  answerRecord,
+  type Dialect,
+  type NewRequest,
+  type ResumeRequest,
+  ScpError,
+  type Session,
+} from "../../scp/mod.ts";
 import type { CacheBudget } from "./cache_budget.ts";
 import type { Seams } from "../seams.ts";
 import { ProxySession } from "./session.ts";
@@ -34,8 +42,12 @@ export class SessionTable {
   readonly #options: SessionTableOptions;
   readonly #ids: SessionIds;
   readonly #sessions = new Map<number, ProxySession>();
-  /** The ids of the sessions that ended last, in that order. */
-  readonly #ended = new Set<number>();
+  /** The ids of the sessions that ended last, in that order; of those that came to their end in order, what answers a resume. */
+  readonly #ended = new Map<number, Session | undefined>();
+  /** Until when each of these is answered, in the same order. */
+  readonly #answered = new Map<number, number>();
+  /** Connections that are told that their session has come to its end, with what settles when they are closed. */
+  readonly #ending = new Map<ClientLink, Promise<void>>();
   /** Sessions that are not closed whole, with what settles when they are: an ended one is, when its backend is. */
   readonly #running = new Map<ProxySession, Promise<void>>();
 
@@ -67,9 +79,9 @@ export class SessionTable {
       reuseTime: () => config().scp.reuseTime,
       cacheSize,
       connect: (backendRequest) => upstreams.connect(backendRequest),
-      onEnded: () => {
+      onEnded: (kind) => {
         this.#sessions.delete(id);
-        this.#remember(id);
+        this.#remember(session, kind === "upstream_closed");
         onEnded();
       },
     });
@@ -82,10 +94,18 @@ export class SessionTable {
 
   /** Resumes a session, which owns the link when this settles. Throws `ScpError`, and then the caller still has the link. */
   async resume({ link, dialect, request, rest }: Arrival<ResumeRequest>): Promise<void> {
-    const session = this.#sessions.get(request.id);
-    if (!session) throw new ScpError(404, `no session ${request.id}`);
     const answer = (received: number) => answerRecord({ received, code: 200 }, dialect);
-    await session.resume(link, { request, rest, answer });
+    const session = this.#sessions.get(request.id);
+    if (session && await session.resume(link, { request, rest, answer })) return;
+    const ended = this.#ended.get(request.id);
+    if (!ended) throw new ScpError(404, `no session ${request.id}`);
+    // Else the request has been looked at already.
+    if (!session) {
+      ended.authorize(request);
+      ended.missing(request.received);
+    }
+    const told = tellEnd(link, answer(ended.receivedOnWire)).finally(() => this.#ending.delete(link));
+    this.#ending.set(link, told);
   }
 
   /** Whether a session of that id has ended not long ago. */
@@ -97,6 +117,11 @@ export class SessionTable {
   look(): void {
     const { readTimeout } = this.#options.config().tcpOption;
     for (const session of this.#sessions.values()) session.look(readTimeout);
+    const now = this.#options.seams.now();
+    for (const [id, until] of this.#answered) {
+      if (until > now) break;
+      this.#forget(id);
+    }
   }
 
   /** Ends every session in order: see `ProxySession.stop`. */
@@ -107,17 +132,31 @@ export class SessionTable {
   /** Ends at once what has not come to its end. */
   abort(reason: string): void {
     for (const session of this.#running.keys()) session.abort("shutdown", reason);
+    for (const link of this.#ending.keys()) link.close();
   }
 
   /** Settles when all are closed whole. */
   async closed(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running.values());
+    while (this.#running.size + this.#ending.size > 0) {
+      await Promise.all([...this.#running.values(), ...this.#ending.values()]);
+    }
   }
 
-  #remember(id: number): void {
-    this.#ended.add(id);
-    const [oldest] = this.#ended;
-    if (this.#ended.size > MOST_REMEMBERED) this.#ended.delete(oldest!);
+  /** For the answers to its resumes, as often as one comes within `reuse_time`; of what it lacks nothing is held any more. */
+  #remember(session: Session, inOrder: boolean): void {
+    session.releaseCache();
+    this.#ended.set(session.id, inOrder ? session : undefined);
+    if (inOrder) this.#answered.set(session.id, this.#options.seams.now() + this.#options.config().scp.reuseTime);
+    const [oldest] = this.#ended.keys();
+    if (this.#ended.size <= MOST_REMEMBERED) return;
+    this.#ended.delete(oldest!);
+    this.#answered.delete(oldest!);
+  }
+
+  /** Its resumes meet 404 from now on. */
+  #forget(id: number): void {
+    this.#answered.delete(id);
+    this.#ended.set(id, undefined);
   }
 
   #freshId(): number {
@@ -126,4 +165,10 @@ export class SessionTable {
       if (!this.#sessions.has(id)) return id;
     }
   }
+}
+
+/** Answers, and ends the stream: never rejects. */
+async function tellEnd(link: ClientLink, answer: Uint8Array): Promise<void> {
+  await writeAll(link, answer).catch(() => {}); // it is gone: it may come again
+  await lingeringClose(link);
 }

@@ -70,6 +70,8 @@ function open(address: SocketAddress, request: BackendRequest, config: Config, s
     flag: flag | FLAG_FORBID_ANNOUNCE,
     cacheSize: config.scp.reuseBuffer,
     handshakeTimeout: config.upstreamOption.connectTimeout,
+    // The Go program does, and it may be one.
+    serverForgets: true,
     signal,
     onLost: (reason) => seams.log.info("upstream lost", { ...fields, reason }),
     onResumed: ({ attempts, resent }) => seams.log.info("upstream resumed", { ...fields, attempts, resent }),

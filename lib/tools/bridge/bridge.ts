@@ -8,8 +8,8 @@ import type { Fields, Log } from "../../log.ts";
 import { Carriage } from "./carriage.ts";
 import type { ConnectionOptions } from "../../client/connection.ts";
 
-/** See `BridgeOptions.quiet`. */
-const QUIET = 1000;
+/** See `BridgeOptions.linger`. */
+export const DEFAULT_LINGER = 300_000;
 /** More than kernels usually hold of a stream whose reader is stalled: a cut then must not cost the session. Used as it fills. */
 const CACHE_SIZE = 16 * 2 ** 20;
 const DIAL_TIMEOUT = 10_000;
@@ -23,8 +23,13 @@ export interface BridgeOptions {
   /** Default `goscon`. */
   dialect?: ConnectionOptions["dialect"];
   log: Log;
-  /** Milliseconds without a byte from the backend, after the local program has ended its direction, until its session ends. */
-  quiet?: number;
+  /**
+   * Milliseconds without a byte from the backend, after the local program has ended its direction, until its session ends:
+   * the protocol cannot tell the backend that the program has ended. Default 5 minutes.
+   */
+  linger?: number;
+  /** See `ConnectionOptions`. */
+  serverForgets?: boolean;
   /** Asked at each connection for what its session is to be opened with otherwise than by default. */
   session?: () => Partial<ConnectionOptions>;
 }
@@ -43,12 +48,13 @@ export interface Bridge {
 export function startBridge(options: BridgeOptions): Bridge {
   const proxy = parseAddress(options.connect);
   if (proxy.kind === "builtin") throw new Error(`Cannot connect to ${options.connect}: it is not an address`);
-  const { target = "", dialect = "goscon", log, quiet = QUIET } = options;
+  const { target = "", dialect = "goscon", log, linger = DEFAULT_LINGER, serverForgets = false } = options;
   const defaults: ConnectionOptions = {
     dial: (signal) => dial(proxy, { timeout: DIAL_TIMEOUT, keepAlive: true, signal }),
     target,
     dialect,
     cacheSize: CACHE_SIZE,
+    serverForgets,
   };
   const { hostname, port: wanted } = options.listen;
   const listener = orExplain(options.listen, () => Deno.listen({ hostname, port: wanted }));
@@ -56,7 +62,7 @@ export function startBridge(options: BridgeOptions): Bridge {
   const stopping = new AbortController();
   const running = new Map<Carriage, Promise<void>>();
   const onConnection = (conn: Deno.TcpConn) => {
-    const carriage = new Carriage(new TcpLink(conn, { keepAlive: true }), quiet, log);
+    const carriage = new Carriage(new TcpLink(conn, { keepAlive: true }), linger, log);
     running.set(
       carriage,
       carriage.run({ ...defaults, ...options.session?.() }).finally(() => running.delete(carriage)),

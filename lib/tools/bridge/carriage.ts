@@ -7,7 +7,7 @@ import { Connection, type ConnectionOptions } from "../../client/connection.ts";
 /** One local connection, and the session that carries it. */
 export class Carriage {
   readonly #local: TcpLink;
-  readonly #quiet: number;
+  readonly #linger: number;
   readonly #log: Log;
   readonly #stopping = new AbortController();
   #connection: Connection | undefined;
@@ -22,10 +22,10 @@ export class Carriage {
   #finished = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Owns `local`. */
-  constructor(local: TcpLink, quiet: number, log: Log) {
+  /** Owns `local`. `linger`: see `BridgeOptions`. */
+  constructor(local: TcpLink, linger: number, log: Log) {
     this.#local = local;
-    this.#quiet = quiet;
+    this.#linger = linger;
     this.#log = log;
   }
 
@@ -34,7 +34,7 @@ export class Carriage {
     try {
       this.#connection = await this.#open(options);
     } catch (error) {
-      this.#local.close();
+      this.#local.reset();
       return this.#tell("warning", "failed", { reason: this.#reason(reasonOf(error)) });
     }
     const connection = this.#connection;
@@ -46,15 +46,17 @@ export class Carriage {
       this.#tell("info", "ended", { reason: this.#reason("the backend ended it") });
     } catch (error) {
       this.#tell("warning", "ended", { reason: `lost for good: ${reasonOf(error)}` });
+      // Nobody knows what of the stream is missing: that must not look like its end.
+      this.#local.reset();
     }
     await this.#closeLocal(sent);
   }
 
-  /** Ends the session at this end and closes the local connection, at once. */
+  /** Ends the session at this end and resets the local connection, at once. */
   stop(): void {
     this.#stopping.abort();
     this.#connection?.close();
-    this.#local.close();
+    this.#local.reset();
   }
 
   #open(options: ConnectionOptions): Promise<Connection> {
@@ -119,7 +121,7 @@ export class Carriage {
       void this.#connection?.closeWrite();
     };
     if (this.#gone) finish();
-    else if (this.#listening && this.#linked) this.#timer = setTimeout(finish, this.#quiet);
+    else if (this.#listening && this.#linked) this.#timer = setTimeout(finish, this.#linger);
   }
 
   /** The session is over. A local program that is there gets all that was delivered, and some time to end its direction. */

@@ -63,6 +63,17 @@ export const RESUME_RULES: Rule[] = [
     },
   },
   {
+    section: "What a correct proxy must get right, 1",
+    rule: "the connection that a resume took the place of is closed",
+    check: async (probe) => {
+      const { session, link } = await probe.open();
+      await probe.resume(session);
+      // A reset is as good.
+      const n = await link.read(new Uint8Array(1)).catch(() => null);
+      if (n !== null) throw new Broken("a byte of the stream came over it");
+    },
+  },
+  {
     section: "Resume",
     rule: "a wrong hmac is refused with 401, and the session goes on",
     check: async (probe) => {

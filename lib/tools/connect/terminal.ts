@@ -1,15 +1,14 @@
 import { reasonOf } from "../../link/link.ts";
 import { connect, type ConnectOptions } from "../../client/mod.ts";
 
-/** Milliseconds without a byte from the backend, after the end of the input, until the session is closed. */
-const QUIET = 1000;
-
 /** The streams of a terminal, or of a shell's pipe. */
 export interface Terminal {
   input: ReadableStream<Uint8Array>;
   output: WritableStream<Uint8Array>;
   /** Shows a line to the person. */
   tell: (line: string) => void;
+  /** Milliseconds without a byte from the backend, with a link, after the end of the input, until the session is ended. */
+  linger: number;
 }
 
 /**
@@ -20,20 +19,25 @@ export interface Terminal {
 export async function terminal(
   url: string,
   options: ConnectOptions,
-  { input, output, tell }: Terminal,
+  { input, output, tell, linger }: Terminal,
 ): Promise<void> {
-  const connection = await connect(url, options);
-  tell(`connected to ${url}: session ${connection.id}`);
-  connection.on("lost", ({ detail }) => tell(`link lost (${detail.reason}); resuming`));
-  connection.on("resumed", ({ detail: { gap, attempts, resent } }) => {
-    tell(`link resumed after ${Math.round(gap)} ms, attempt ${attempts}; ${resent} bytes sent again`);
-  });
   let quiet: ReturnType<typeof setTimeout> | undefined;
   let [inputEnded, over] = [false, false];
+  const connection = await connect(url, options);
+  tell(`connected to ${url}: session ${connection.id}`);
+  connection.on("lost", ({ detail }) => {
+    clearTimeout(quiet);
+    tell(`link lost (${detail.reason}); resuming`);
+  });
+  connection.on("resumed", ({ detail: { gap, attempts, resent } }) => {
+    heard();
+    tell(`link resumed after ${Math.round(gap)} ms, attempt ${attempts}; ${resent} bytes sent again`);
+  });
   connection.on("closed", () => over = true);
   const heard = () => {
     clearTimeout(quiet);
-    if (inputEnded) quiet = setTimeout(() => connection.close(), QUIET);
+    // The proxy gets first what it still lacks.
+    if (inputEnded) quiet = setTimeout(() => void connection.writable.close().catch(() => {}), linger);
   };
   const watch = new TransformStream<Uint8Array, Uint8Array>({
     transform: (bytes, controller) => {

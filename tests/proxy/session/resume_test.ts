@@ -205,7 +205,7 @@ Deno.test("of two resumes at once the one with the higher index wins", { ignore:
   }
 });
 
-Deno.test("the backend closes: the client gets every byte and the end, and a resume after that meets 404", async () => {
+Deno.test("the backend closes: the client gets every byte and the end, and each resume after that gets 200 and the end", async () => {
   await using backend = new Backend();
   await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
   using client = await RawClient.open(proxy.address);
@@ -214,10 +214,9 @@ Deno.test("the backend closes: the client gets every byte and the end, and a res
   far.close();
   assertSameBytes(await client.receiveToEnd(), pattern(0, 100_000));
   client.link.close();
-  const { link, answer } = await ask(proxy.address, client.resumeContent());
-  assert.equal(answer, "0\n404");
-  link.close();
+  for (let round = 0; round < 3; round++) await expectEnd(proxy.address, client);
   assert.equal((await proxy.log.nth("session ended")).reason, "upstream closed");
+  assert.equal(proxy.log.of("session ended").length, 1);
 });
 
 Deno.test("the backend closes while the client is away: it resumes, and gets the rest and the end", async () => {
@@ -231,10 +230,64 @@ Deno.test("the backend closes while the client is away: it resumes, and gets the
   far.close();
   await client.resume();
   assertSameBytes(await client.receiveToEnd(), pattern(0, 100_000));
-  // Cut again before it had all: as long as there is something to give, it is given.
   client.link.close();
-  const { link, answer } = await ask(proxy.address, client.resumeContent());
-  assert.equal(answer, "0\n404");
+  await expectEnd(proxy.address, client);
+});
+
+Deno.test("the backend closes while the client is away, and lacks nothing: it gets 200 and the end, as often as it asks", async () => {
+  await using backend = new Backend();
+  await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
+  using client = await RawClient.open(proxy.address);
+  const far = await backend.accept();
+  await client.send(pattern(0, 10));
+  await readExactly(far, 10);
+  client.link.close();
+  await proxy.log.nth("session lost");
+  far.close();
+  await proxy.log.nth("upstream closed");
+  for (let round = 0; round < 3; round++) await expectEnd(proxy.address, client, 10);
+});
+
+Deno.test("a session that has ended answers as it did: 401, 403 and 406 to whom it would, and 404 after reuse_time", async () => {
+  await using backend = new Backend();
+  let now = 0;
+  const scp = { reuse_time: "10s" };
+  const keys = { hosts: [{ addr: backend.address }], scp, shutdown_timeout: "10ms" };
+  await using proxy = TestProxy.start(keys, { now: () => now });
+  using client = await RawClient.open(proxy.address);
+  (await backend.accept()).close();
+  assert.equal((await client.receiveToEnd()).length, 0);
+  const early = client.resumeContent();
+  await expectEnd(proxy.address, client);
+  await refuses(proxy.address, `${client.id}\n9\n0\nAAAAAAAAAAA=`, 401);
+  await refuses(proxy.address, early, 403);
+  client.session.open(new Uint8Array(1));
+  await refuses(proxy.address, client.resumeContent(), 406);
+  now = 10_001;
+  const gone = async () => /404/.test(await refuses(proxy.address, client.resumeContent()));
+  while (!await gone());
+});
+
+Deno.test("a backend that failed has not ended in order: a resume after it meets 404", async () => {
+  await using backend = new Backend();
+  await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
+  using client = await RawClient.open(proxy.address);
+  const far = await backend.accept();
+  await client.send(pattern(0, 10));
+  await readExactly(far, 5);
+  far.close(); // with bytes unread: it resets
+  await client.receiveToEnd();
+  await refuses(proxy.address, client.resumeContent(), 404);
+});
+
+Deno.test("stop() does not wait for clients that are told the end and stay", async () => {
+  await using backend = new Backend();
+  const proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
+  using client = await RawClient.open(proxy.address);
+  (await backend.accept()).close();
+  await client.receiveToEnd();
+  const { link } = await ask(proxy.address, client.resumeContent());
+  await proxy.proxy.stop();
   link.close();
 });
 
@@ -284,4 +337,21 @@ Deno.test("a session is resumed in the other dialect's form of answer, and stays
 
 async function sendPattern(far: Link, total: number, progress: { written: number }): Promise<void> {
   for (; progress.written < total; progress.written += 2 ** 16) await writeAll(far, pattern(progress.written, 2 ** 16));
+}
+
+/** A resume that is answered with 200, how much was received of the client, and the end of the stream. */
+async function expectEnd(address: string, client: RawClient, received = 0): Promise<void> {
+  const { link, answer, rest } = await ask(address, client.resumeContent());
+  assert.equal(answer, `${received}\n200`);
+  assert.equal(rest.length, 0);
+  assert.equal(await link.read(new Uint8Array(1)), null);
+  link.close();
+}
+
+/** Gives the answer to what must be refused. */
+async function refuses(address: string, content: string, code?: number): Promise<string> {
+  const { link, answer } = await ask(address, content);
+  link.close();
+  if (code !== undefined) assert.equal(answer, `0\n${code}`);
+  return answer;
 }

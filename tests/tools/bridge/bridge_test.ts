@@ -23,7 +23,7 @@ class TestBridge implements AsyncDisposable {
 
   constructor(connect: string, options: Partial<BridgeOptions> = {}) {
     const listen = { hostname: "127.0.0.1", port: 0 };
-    this.bridge = startBridge({ listen, connect, quiet: NEVER, log: this.log, ...options });
+    this.bridge = startBridge({ listen, connect, linger: NEVER, log: this.log, ...options });
   }
 
   /** A local program's connection. */
@@ -134,7 +134,7 @@ Deno.test("a local program that has ended its direction gets what the backend st
 Deno.test("a local program that has ended its direction is closed once the backend was quiet, which has every byte", async () => {
   await using backend = new Backend();
   await using proxy = proxyOf(backend);
-  await using bridge = new TestBridge(proxy.address, { quiet: 1 });
+  await using bridge = new TestBridge(proxy.address, { linger: 1 });
   using near = disposable(await bridge.open());
   const far = await backend.accept();
   await sendAll(near, 300_000, 1);
@@ -158,7 +158,7 @@ Deno.test("each byte of the backend starts its quiet time anew, and time without
     }
     return links[links.push(await tcp(proxy.address)) - 1]!;
   };
-  await using bridge = new TestBridge(proxy.address, { quiet: 1000, session: () => ({ dial, random: () => 0 }) });
+  await using bridge = new TestBridge(proxy.address, { linger: 1000, session: () => ({ dial, random: () => 0 }) });
   using near = disposable(await bridge.open());
   using far = disposable(await backend.accept());
   await near.closeWrite();
@@ -189,7 +189,7 @@ Deno.test("time in which the local program takes nothing does not count as the b
   const length = 32 * 2 ** 20;
   await using backend = new Backend();
   await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }] });
-  await using bridge = new TestBridge(proxy.address, { quiet: 1000 });
+  await using bridge = new TestBridge(proxy.address, { linger: 1000 });
   using near = disposable(await bridge.open());
   using far = disposable(await backend.accept());
   await near.closeWrite();
@@ -231,7 +231,7 @@ Deno.test("a local program that resets its connection ends its session, without 
   assert.equal((await bridge.log.nth("bridge session ended")).reason, "the local program ended it");
 });
 
-Deno.test("a session that is refused, or that no proxy begins, closes the local connection, and the log says why", async () => {
+Deno.test("a session that is refused, or that no proxy begins, resets the local connection, and the log says why", async () => {
   const cases: [connect: Backend | string, reason: RegExp][] = [
     [scripted("0\n400"), /refused a new session/],
     [scripted(), /closed in the handshake/],
@@ -240,7 +240,7 @@ Deno.test("a session that is refused, or that no proxy begins, closes the local 
   for (const [proxy, reason] of cases) {
     await using bridge = new TestBridge(typeof proxy === "string" ? proxy : proxy.address);
     const near = await bridge.open();
-    assert.equal(await near.read(new Uint8Array(1)), null);
+    await assert.rejects(near.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
     near.close();
     const failed = await bridge.log.nth("bridge session failed");
     assert.match(String(failed.reason), reason);
@@ -249,11 +249,11 @@ Deno.test("a session that is refused, or that no proxy begins, closes the local 
   }
 });
 
-Deno.test("a session that is lost for good closes the local connection, and one line says why", async () => {
+Deno.test("a session that is lost for good resets the local connection, and one line says why", async () => {
   await using server = scripted("7\n782riWdFIwE=", "0\n406");
   await using bridge = new TestBridge(server.address, { session: () => ({ random: () => 0 }) });
   using near = disposable(await bridge.open());
-  assert.equal(await near.read(new Uint8Array(1)), null);
+  await assert.rejects(near.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
   const { id, reason } = await bridge.log.nth("bridge session ended");
   assert.equal(id, 7);
   assert.match(String(reason), /^lost for good: .*refused to resume/);
@@ -310,7 +310,7 @@ Deno.test("stop() ends sessions at whatever step they are, and the address is fr
     const near = await bridge.open();
     await (connect === proxy.address ? bridge.log.nth("bridge session begun") : silent.accept());
     await Promise.all([bridge.bridge.stop(), bridge.bridge.stop()]);
-    assert.equal(await near.read(new Uint8Array(1)), null);
+    await assert.rejects(near.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
     near.close();
     assert.equal(bridge.log.events.at(-1)!.reason, "the bridge was stopped");
     await using _next = new TestBridge(connect, { listen: bridge.bridge.address });

@@ -81,8 +81,16 @@ const FAULTS: [name: string, fault: Partial<typeof STEPS>, ...said: RegExp[]][] 
   [
     "takes the older hmac alone",
     { authorize: takes(hmac64) },
-    ...Array(7).fill(/ 401, where \d+ was expected$|it is "401"/),
+    ...Array(8).fill(/ 401, where \d+ was expected$|it is "401"/),
   ],
+  ["says good-bye over the old connection", {
+    link: (link) => ({
+      read: (buffer) => link.read(buffer),
+      write: (bytes) => link.write(bytes),
+      closeWrite: () => link.closeWrite(),
+      close: () => void link.write(new Uint8Array(1)).catch(() => {}).finally(() => link.close()),
+    }),
+  }, /^the connection that a resume took .*: a byte of the stream came over it$/],
   ["takes an index twice", {
     authorize: (session, request) => {
       try {
