@@ -2,6 +2,7 @@ import { type Config, formatAddress, type Listen } from "../config.ts";
 import { type Endpoint, formatEndpoint } from "../link/link.ts";
 import { type Log, logInternalErrors, openLog } from "../log.ts";
 import type { DataPlane } from "../proxy/data_plane.ts";
+import { reservePort } from "../proxy/front/listener.ts";
 import { startWorkers } from "../proxy/cluster/worker_pool.ts";
 import { drain } from "./drain.ts";
 import { startManager } from "./manager.ts";
@@ -24,24 +25,28 @@ export interface ServeOptions {
  */
 export async function serve(config: Config, { log, command, read }: ServeOptions): Promise<void> {
   logInternalErrors(log);
-  const notifier = openNotifier();
-  const dataPlane = await startWorkers(config);
-  const reloader = new Reloader(config, { log, dataPlane, read, apply: ({ log }) => void openLog(log) });
   const end = Promise.withResolvers<"drain" | "stop">();
-  const manager = config.manager &&
-    startManager(config.manager, { dataPlane, reloader, log, drain: () => end.resolve("drain") });
+  const started = Promise.withResolvers<() => Promise<void>>();
+  // Before anybody is served: a signal that nobody handles ends the process.
   onSignals({
     onEnd: (signal) => {
       log.info("signal received", { signal });
       end.resolve(signal === "SIGINT" ? "stop" : "drain");
     },
-    onReload: async () => {
-      notifier.reloading();
-      await reloader.reload();
-      notifier.ready();
-    },
+    onReload: async () => (await started.promise)(),
   });
-  // Who waits for this may send a signal at once.
+  const notifier = openNotifier();
+  // What cannot be had is known before a client is accepted.
+  if (config.manager) reservePort(config.manager);
+  const dataPlane = await startWorkers(config);
+  const reloader = new Reloader(config, { log, dataPlane, read, apply: ({ log }) => void openLog(log) });
+  const manager = config.manager &&
+    startManager(config.manager, { dataPlane, reloader, log, drain: () => end.resolve("drain") });
+  started.resolve(async () => {
+    notifier.reloading();
+    await reloader.reload();
+    notifier.ready();
+  });
   announce(config, dataPlane, { log, command, manager: manager?.address });
   notifier.ready();
   if (await Promise.race([end.promise, dataPlane.failed]) === "drain") {

@@ -1,5 +1,5 @@
 import { type ClientLink, type Endpoint, type Link, unmapped } from "./link.ts";
-import { resetConnection } from "./reset.ts";
+import { resetConnection } from "./libc.ts";
 
 /** A link over a TCP or Unix socket, which it owns. */
 export class SocketLink implements Link {

@@ -2,6 +2,7 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import type { Listen } from "../../config.ts";
 import { acceptAll } from "../../link/accept.ts";
 import { carrierOf } from "../../link/carrier.ts";
+import { bindablePort } from "../../link/libc.ts";
 import { type ClientLink, type Endpoint, formatEndpoint } from "../../link/link.ts";
 import { orExplain } from "../../link/listen.ts";
 import { TcpLink, tune } from "../../link/tcp.ts";
@@ -98,8 +99,13 @@ export function isSameAddress(a: Listen, b: Listen): boolean {
   return a.hostname === b.hostname && a.port === b.port;
 }
 
-/** The port of an address that is free, which is another one when it asks for any. Throws when it cannot be had. */
+/**
+ * The port of an address that is free, which is another one when it asks for any. Throws when it cannot be had. Where it has to listen to tell,
+ * a client that comes at that moment is reset.
+ */
 export function reservePort({ hostname, port }: Endpoint): number {
+  const bindable = bindablePort({ hostname, port });
+  if (bindable !== undefined) return bindable;
   const listener = orExplain({ hostname, port }, () => Deno.listen({ hostname, port }));
   listener.close();
   return listener.addr.port;

@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { Backend } from "../helpers/backend.ts";
+import { assertSameBytes } from "../helpers/bytes.ts";
+import { Goscon } from "../helpers/goscon.ts";
+import { pattern } from "../helpers/random.ts";
+import { RawClient } from "../helpers/raw_client.ts";
+
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  await using listener = new Backend();
+  return listener.port;
+}
+
+/** The first session that can be had of a proxy that starts. Before, nobody may be accepted: connections are refused. */
+async function firstSession(address: string): Promise<RawClient> {
+  for (;;) {
+    try {
+      return await RawClient.open(address);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+    }
+  }
+}
+
+Deno.test("whoever is accepted while the process starts is served, and a signal right then is handled", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  const file = await Deno.makeTempFile({ suffix: ".yaml" });
+  for (const workers of [1, 3]) {
+    for (const signal of ["SIGHUP", "SIGTERM"] as const) {
+      const address = `127.0.0.1:${await freePort()}`;
+      const config = `tcp: ${address}\nmanager: 127.0.0.1:0\nhosts: [{addr: "builtin:echo"}]\nworkers: ${workers}`;
+      await Deno.writeTextFile(file, config);
+      await using goscon = Goscon.spawn(["--config", file, "--log-format", "json", "--log-level", "debug"]);
+      using client = await firstSession(address);
+      goscon.kill(signal);
+      if (signal === "SIGHUP") await goscon.event((e) => e.message === "configuration reloaded");
+      else await goscon.event((e) => e.message === "draining");
+      await client.send(pattern(0, 100));
+      assertSameBytes(await client.receive(100), pattern(0, 100));
+      goscon.kill(signal === "SIGHUP" ? "SIGINT" : "SIGTERM");
+      assert.equal(await goscon.ended(), signal === "SIGHUP" ? 0 : 1);
+    }
+  }
+  await Deno.remove(file);
+});
