@@ -5,10 +5,11 @@ import { Goscon } from "../helpers/goscon.ts";
 import { pattern } from "../helpers/random.ts";
 import { RawClient } from "../helpers/raw_client.ts";
 
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
+/** An address that is free, and that nobody but this test has in mind. */
+async function freeAddress(): Promise<string> {
   await using listener = new Backend();
-  return listener.port;
+  const [a, b, c] = crypto.getRandomValues(new Uint8Array(3)).map((byte) => 1 + byte % 250);
+  return `127.${a}.${b}.${c}:${listener.port}`;
 }
 
 /** The first session that can be had of a proxy that starts. Before, nobody may be accepted: connections are refused. */
@@ -28,7 +29,7 @@ Deno.test("whoever is accepted while the process starts is served, and a signal 
   const file = await Deno.makeTempFile({ suffix: ".yaml" });
   for (const workers of [1, 3]) {
     for (const signal of ["SIGHUP", "SIGTERM"] as const) {
-      const address = `127.0.0.1:${await freePort()}`;
+      const address = await freeAddress();
       const config = `tcp: ${address}\nmanager: 127.0.0.1:0\nhosts: [{addr: "builtin:echo"}]\nworkers: ${workers}`;
       await Deno.writeTextFile(file, config);
       await using goscon = Goscon.spawn(["--config", file, "--log-format", "json", "--log-level", "debug"]);
