@@ -30,7 +30,8 @@ Deno.test("whoever is accepted while the process starts is served, and a signal 
   for (const workers of [1, 3]) {
     for (const signal of ["SIGHUP", "SIGTERM"] as const) {
       const address = await freeAddress();
-      const config = `tcp: ${address}\nmanager: 127.0.0.1:0\nhosts: [{addr: "builtin:echo"}]\nworkers: ${workers}`;
+      const config =
+        `tcp: ${address}\nmanager: 127.0.0.1:0\nhosts: [{addr: "builtin:echo"}]\nworkers: ${workers}\nshutdown_timeout: 10ms`;
       await Deno.writeTextFile(file, config);
       await using goscon = Goscon.spawn(["--config", file, "--log-format", "json", "--log-level", "debug"]);
       using client = await firstSession(address);
