@@ -1,4 +1,5 @@
 import { reasonOf } from "./link.ts";
+import { sleep } from "./sleep.ts";
 
 /** The first and the longest pause after a failed accept, in milliseconds. */
 const FIRST_PAUSE = 5;
@@ -35,16 +36,4 @@ export async function acceptAll(listener: Pick<Deno.TcpListener, "accept">, acce
       pause = Math.min(2 * pause, LONGEST_PAUSE);
     }
   }
-}
-
-/** Settles earlier when the signal is aborted. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const wake = () => resolve();
-  signal.addEventListener("abort", wake);
-  return promise.finally(() => {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", wake);
-  });
 }

@@ -1,12 +1,17 @@
 import type { Address } from "../config/units.ts";
 import { formatEndpoint, reasonOf } from "./link.ts";
+import { sleep } from "./sleep.ts";
 import { SocketLink, tune } from "./tcp.ts";
+
+/** The first and the longest pause while the queue of a Unix socket is full, in milliseconds. */
+const FIRST_PAUSE = 2;
+const LONGEST_PAUSE = 50;
 
 /** An address outside of this process. */
 export type SocketAddress = Exclude<Address, { kind: "builtin" }>;
 
 export interface DialOptions {
-  /** Milliseconds for the look-up of a name, and again for each of its addresses. */
+  /** Milliseconds for the look-up of a name, and again for each of its addresses; for a Unix socket, in all. */
   timeout: number;
   /** See `tune`. */
   keepAlive: boolean;
@@ -22,8 +27,7 @@ export interface DialOptions {
  */
 export async function dial(address: SocketAddress, options: DialOptions): Promise<SocketLink> {
   if (address.kind === "unix") {
-    // Settles at once: there is no network in between.
-    return new SocketLink(await Deno.connect({ transport: "unix", path: address.path }));
+    return new SocketLink(await withDeadline((signal) => connectUnix(address.path, signal), options));
   }
   const { hostname, port } = address;
   const failures: string[] = [];
@@ -37,6 +41,19 @@ export async function dial(address: SocketAddress, options: DialOptions): Promis
     }
   }
   throw new Error(failures.join("; "));
+}
+
+/** Over TCP the operating system waits while the queue of who listens is full; here it says so, and we wait. */
+async function connectUnix(path: string, signal: AbortSignal): Promise<Deno.UnixConn> {
+  for (let pause = FIRST_PAUSE;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    signal.throwIfAborted();
+    try {
+      return await Deno.connect({ transport: "unix", path });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+    }
+    await sleep(pause, signal);
+  }
 }
 
 function isIp(hostname: string): boolean {

@@ -3,6 +3,7 @@ import { Connection } from "../../lib/client/connection.ts";
 import { lingeringClose, writeAll } from "../../lib/link/link.ts";
 import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
+import { FullSocket } from "../helpers/full_socket.ts";
 import { Goscon, runProgram } from "../helpers/goscon.ts";
 import { pattern } from "../helpers/random.ts";
 import { RawClient, tcp } from "../helpers/raw_client.ts";
@@ -98,6 +99,22 @@ Deno.test("without a descriptor left for another connection the process waits, a
   await Promise.all([client.receiveToEnd(), next.receiveToEnd()]);
   for (const { link } of [client, next]) link.close();
   assert.equal(await goscon.ended(), 0);
+});
+
+Deno.test("a backend at a Unix socket whose queue is full is waited for, as one over TCP is", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  await using socket = await FullSocket.open();
+  const option = "upstream_option: {connect_timeout: 1h}";
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "unix:${socket.path}"}]\n${option}`);
+  const clients = await Promise.all(Array.from({ length: 6 }, () => RawClient.open(goscon.addresses[0]!)));
+  for (const client of clients) await client.send(pattern(0, 10));
+  socket.serve();
+  for (const client of clients) {
+    assertSameBytes(await client.receive(10), pattern(0, 10));
+    client[Symbol.dispose]();
+  }
+  assert.deepEqual(goscon.events.filter((e) => e.message === "upstream failed"), []);
 });
 
 Deno.test("the process can be started again at once on the same port", async () => {
