@@ -1,11 +1,16 @@
 import type { Address } from "../config/units.ts";
 import { formatEndpoint, reasonOf } from "./link.ts";
+import { shortageOf } from "./shortage.ts";
 import { sleep } from "./sleep.ts";
 import { SocketLink, tune } from "./tcp.ts";
 
 /** The first and the longest pause while the queue of a Unix socket is full, in milliseconds. */
 const FIRST_PAUSE = 2;
 const LONGEST_PAUSE = 50;
+
+/** How the system says, by `errno`, that a name has no address, and how often it is asked then. */
+const NO_DATA = -3007;
+const MOST_LOOKUPS = 3;
 
 /** An address outside of this process. */
 export type SocketAddress = Exclude<Address, { kind: "builtin" }>;
@@ -23,24 +28,26 @@ export interface DialOptions {
 
 /**
  * Opens a connection; of a name, the addresses are tried in turn. The caller owns the link. Rejects with every address
- * that was tried and why it failed.
+ * that was tried and why it failed; `shortageOf` tells whether for want of something of ours.
  */
 export async function dial(address: SocketAddress, options: DialOptions): Promise<SocketLink> {
   if (address.kind === "unix") {
     return new SocketLink(await withDeadline((signal) => connectUnix(address.path, signal), options));
   }
   const { hostname, port } = address;
-  const failures: string[] = [];
+  const failures: unknown[] = [];
+  const reasons: string[] = [];
   for (const ip of isIp(hostname) ? [hostname] : await lookUp(hostname, options)) {
     try {
       const conn = await withDeadline((signal) => Deno.connect({ hostname: ip, port, signal }), options);
       tune(conn, options.keepAlive);
       return new SocketLink(conn);
     } catch (error) {
-      failures.push(`${formatEndpoint({ hostname: ip, port })}: ${reasonOf(error)}`);
+      failures.push(error);
+      reasons.push(`${formatEndpoint({ hostname: ip, port })}: ${reasonOf(error)}`);
     }
   }
-  throw new Error(failures.join("; "));
+  throw new AggregateError(failures, reasons.join("; "));
 }
 
 /** Over TCP the operating system waits while the queue of who listens is full; here it says so, and we wait. */
@@ -71,9 +78,29 @@ export function lookUp(hostname: string, options: DialOptions): Promise<string[]
   }, options);
 }
 
+/**
+ * The system, which without a descriptor cannot read its files, says then that the name has no address: that is asked for
+ * again, as there may be descriptors meanwhile.
+ */
 async function systemLookup(hostname: string): Promise<string[]> {
   const dns = await import("node:dns/promises");
-  return (await dns.lookup(hostname, { all: true })).map(({ address }) => address);
+  for (let tries = 1;; tries++) {
+    try {
+      return (await dns.lookup(hostname, { all: true })).map(({ address }) => address);
+    } catch (error) {
+      await needDescriptor();
+      if (tries === MOST_LOOKUPS || (error as { errno?: number }).errno !== NO_DATA) throw error;
+    }
+  }
+}
+
+/** Rejects when there is none left. */
+async function needDescriptor(): Promise<void> {
+  try {
+    (await Deno.open("/dev/null")).close();
+  } catch (error) {
+    if (shortageOf(error)) throw error;
+  }
 }
 
 /** Aborts the signal that `work` gets when the time is over or the dialling is given up, and then rejects with why. */

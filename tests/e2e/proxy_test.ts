@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Connection } from "../../lib/client/connection.ts";
 import { lingeringClose, writeAll } from "../../lib/link/link.ts";
+import { request } from "../../lib/scp/mod.ts";
 import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { FullSocket } from "../helpers/full_socket.ts";
@@ -99,6 +100,59 @@ Deno.test("without a descriptor left for another connection the process waits, a
   await Promise.all([client.receiveToEnd(), next.receiveToEnd()]);
   for (const { link } of [client, next]) link.close();
   assert.equal(await goscon.ended(), 0);
+});
+
+/** Whether a new session reaches its backend, which echoes. */
+async function isServed(address: string): Promise<boolean> {
+  try {
+    using client = await RawClient.open(address);
+    await client.send(pattern(0, 10));
+    return (await client.receive(10)).length === 10;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("without a descriptor left to reach backends with, the log says so, and no backend is blamed", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using one = new Backend().serve(echo);
+  await using two = new Backend().serve(echo);
+  const config = `
+    ${LISTEN}
+    hosts: [{addr: "${one.address}"}, {addr: "${two.address}"}]
+    upstream_option: {check: {interval: 50ms, timeout: 1h, fall: 1}}
+  `;
+  await using goscon = await Goscon.start(config, { descriptors: 80 });
+  const address = goscon.addresses[0]!;
+  const early = await Promise.all(Array.from({ length: 6 }, () => tcp(address)));
+  const silent = await Promise.all(Array.from({ length: 80 }, () => tcp(address)));
+  await goscon.event((e) => e.message === "accept failed");
+  for (const upstream of [one.address, two.address]) {
+    await goscon.event((e) => e.message === "out of descriptors" && e.upstream === upstream);
+  }
+  const { record } = request({ privateKey: 1n, target: "", flag: 0, dialect: "goscon", cacheSize: 1 });
+  for (const link of early) await writeAll(link, record);
+  const failed = await goscon.event((e) => e.message === "out of descriptors" && e.session !== undefined);
+  assert.match(String(failed.reason), /too many open files/i);
+  for (const link of [...early, ...silent]) link.close();
+  while (!await isServed(address));
+  assert.deepEqual(goscon.events.filter((e) => /^upstream (failed|down|out)$/.test(e.message)), []);
+});
+
+Deno.test("without a descriptor left to look a name up with, the log says so, and its backend is not blamed", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using backend = new Backend().serve(echo);
+  const check = "upstream_option: {check: {interval: 50ms, timeout: 1h}}";
+  const config = `${LISTEN}\nhosts: [{addr: "localhost:${backend.port}"}]\n${check}`;
+  await using goscon = await Goscon.start(config, { descriptors: 80 });
+  const silent = await Promise.all(Array.from({ length: 80 }, () => tcp(goscon.addresses[0]!)));
+  const isOurs = (e: { message: string }) => e.message === "out of descriptors";
+  await goscon.event((e) => isOurs(e) && goscon.events.filter(isOurs).length > 5);
+  for (const link of silent) link.close();
+  while (!await isServed(goscon.addresses[0]!));
+  assert.deepEqual(goscon.events.filter((e) => e.message === "upstream down"), []);
 });
 
 Deno.test("a backend at a Unix socket whose queue is full is waited for, as one over TCP is", {

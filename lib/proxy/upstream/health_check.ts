@@ -1,6 +1,7 @@
 import type { Check } from "../../config.ts";
 import { dial } from "../../link/dial.ts";
 import { reasonOf } from "../../link/link.ts";
+import { shortageOf } from "../../link/shortage.ts";
 import type { HostState } from "./host_state.ts";
 import type { UpstreamSeams } from "../seams.ts";
 
@@ -28,20 +29,28 @@ export class HealthCheck {
   }
 
   async #look(state: HostState): Promise<void> {
-    const { addr, name } = state.host;
+    const { addr } = state.host;
     if (addr.kind === "builtin") return;
-    let reason: string | undefined;
+    let failure: unknown;
     try {
       const { timeout } = this.#check;
       const { lookup } = this.#seams;
       const { signal } = this.#stopped;
       (await dial(addr, { timeout, keepAlive: false, signal, ...(lookup && { lookup }) })).close();
     } catch (error) {
-      reason = reasonOf(error);
+      failure = error;
     }
-    if (this.#stopped.signal.aborted || !state.checked(reason === undefined, this.#check)) return;
-    const fields = { upstream: state.address, name };
-    if (reason) this.#seams.log.warning("upstream down", { ...fields, reason });
-    else this.#seams.log.info("upstream up", fields);
+    if (!this.#stopped.signal.aborted) this.#found(state, failure);
+  }
+
+  /** A failure for want of something of ours says nothing of the host. */
+  #found(state: HostState, failure: unknown): void {
+    const { log } = this.#seams;
+    const fields = { upstream: state.address, name: state.host.name };
+    const shortage = shortageOf(failure);
+    if (shortage) return log.error(`out of ${shortage}`, { ...fields, reason: reasonOf(failure) });
+    if (!state.checked(failure === undefined, this.#check)) return;
+    if (failure) log.warning("upstream down", { ...fields, reason: reasonOf(failure) });
+    else log.info("upstream up", fields);
   }
 }

@@ -1,5 +1,6 @@
 import type { Config } from "../../config.ts";
 import { type Link, reasonOf } from "../../link/link.ts";
+import { shortageOf } from "../../link/shortage.ts";
 import { type Order, orderOf } from "./balance.ts";
 import { HealthCheck } from "./health_check.ts";
 import { HostState, type HostStatus, keyOf } from "./host_state.ts";
@@ -98,7 +99,7 @@ export class Upstreams {
       } catch (error) {
         state.end();
         if (request.signal.aborted) throw error;
-        this.#failed(state, group, request, reasonOf(error));
+        this.#failed(state, group, request, error);
       }
     }
     this.#seams.stats.upstreamFails++;
@@ -121,12 +122,16 @@ export class Upstreams {
     yield* this.#order(open.filter((state) => !isUp(state)), client);
   }
 
-  #failed(state: HostState, group: readonly HostState[], { client }: BackendRequest, reason: string): void {
+  /** Unless it is for want of something of ours, the failure counts against the host. */
+  #failed(state: HostState, group: readonly HostState[], { client }: BackendRequest, error: unknown): void {
+    const reason = reasonOf(error);
+    const fields = { upstream: state.address, name: state.host.name, session: client.sessionId, reason };
+    const shortage = shortageOf(error);
+    if (shortage) return this.#seams.log.error(`out of ${shortage}`, fields);
     const now = this.#seams.now();
     const sameName = group.filter(({ host }) => host.name === state.host.name);
     const out = sameName.filter((other) => other.status(now) === "out").length;
     const outFor = state.failed(now, out + 1 <= sameName.length / 2);
-    const fields = { upstream: state.address, name: state.host.name, session: client.sessionId, reason };
     this.#seams.log.warning("upstream failed", fields);
     if (outFor > 0) this.#seams.log.warning("upstream out", { upstream: state.address, for_ms: outFor });
   }
