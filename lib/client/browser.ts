@@ -19,8 +19,8 @@ const tcp: Dialer = (url) => {
  * Opens a session with the SCP proxy at `ws://…` or `wss://…`. Rejects with an `ScpError` when the proxy refuses, with
  * why it cannot be reached, or with the signal's reason.
  *
- * What is not read is held up at the proxy where there is a `WebSocketStream`, as in Chromium; elsewhere it waits in
- * memory. What is written waits in either case.
+ * What the page does not read waits in its memory, however much it is: a WebSocket cannot hold the proxy up, until
+ * version 2 of the protocol bounds it. So read on, or ask the backend for no more than is read. What is written waits.
  *
  * ```ts
  * import { connect } from "./browser.ts";

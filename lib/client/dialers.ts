@@ -1,5 +1,5 @@
 import type { Link } from "../link/link.ts";
-import { dialWebSocket, type WebSockets } from "./web_socket_transport.ts";
+import { dialWebSocket, type WebSocketConstructor } from "./web_socket_transport.ts";
 
 /** Opens a link to the proxy; gives up when the signal says so. The caller owns the link. */
 export type Dial = (signal: AbortSignal) => Promise<Link>;
@@ -7,9 +7,9 @@ export type Dial = (signal: AbortSignal) => Promise<Link>;
 /** What reads the URLs of a scheme. Throws when one is not as it must be. */
 export type Dialer = (url: URL) => Dial;
 
-/** Those of WebSocket URLs. Without `kinds` the runtime's own WebSocket is taken. */
-export function webSocketDialers(kinds?: WebSockets): Record<string, Dialer> {
-  const dialer: Dialer = ({ href }) => (signal) => dialWebSocket(href, signal, kinds);
+/** Those of WebSocket URLs. `WebSocket`: the runtime's own when it is not given. */
+export function webSocketDialers(WebSocket?: WebSocketConstructor): Record<string, Dialer> {
+  const dialer: Dialer = ({ href }) => (signal) => dialWebSocket(href, signal, WebSocket);
   return { "ws:": dialer, "wss:": dialer };
 }
 

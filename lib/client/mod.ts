@@ -18,8 +18,8 @@ const DEFAULT_HANDSHAKE_TIMEOUT = 10_000;
  * Opens a session with the SCP proxy at `tcp://host:port`, `ws://…`, `wss://…` or `unix:/path`. Rejects with an `ScpError`
  * when the proxy refuses, with why it cannot be reached, or with the signal's reason.
  *
- * Over `ws` and `wss`, what is not read waits in memory, unless Deno is started with `--unstable-net`: it has a
- * `WebSocketStream` then, which holds the proxy up.
+ * Over `ws` and `wss`, what is not read waits in memory, however much it is: a WebSocket cannot hold the proxy up, until
+ * version 2 of the protocol bounds it.
  *
  * ```ts
  * import { connect } from "./mod.ts";

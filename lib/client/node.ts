@@ -47,7 +47,8 @@ function dialTcp(target: { host: string; port: number }, signal: AbortSignal): P
  * Opens a session with the SCP proxy at `tcp://host:port`, `ws://…` or `wss://…`. Rejects with an `ScpError` when the
  * proxy refuses, with why it cannot be reached, or with the signal's reason.
  *
- * Over `ws` and `wss`, what is not read waits in memory.
+ * Over `ws` and `wss`, what is not read waits in memory, however much it is: a WebSocket cannot hold the proxy up, until
+ * version 2 of the protocol bounds it.
  *
  * ```ts
  * import { connect } from "./node.ts";
@@ -62,7 +63,6 @@ function dialTcp(target: { host: string; port: number }, signal: AbortSignal): P
  * ```
  */
 export async function connect(url: string | URL, options: NodeConnectOptions = {}): Promise<ResumableConnection> {
-  const { WebSocket } = options;
-  const dialers = { "tcp:": tcp, ...webSocketDialers(WebSocket && { WebSocket }) };
+  const dialers = { "tcp:": tcp, ...webSocketDialers(options.WebSocket) };
   return await ResumableConnection.open(dialFor(url, dialers), options);
 }

@@ -5,7 +5,7 @@ import type { Link } from "../link/link.ts";
  * The longest message that is sent, in bytes: servers refuse long ones, and have nothing of one before it is whole, so of a
  * long one nothing at all where connections do not live long.
  */
-export const MAX_MESSAGE: number = 16 * 1024;
+const MAX_MESSAGE = 16 * 1024;
 /** A writer waits while more than so many bytes are under way in the WebSocket. */
 const MOST_BUFFERED = 256 * 1024;
 /** The shortest and the longest pause before `bufferedAmount` is looked at again, in milliseconds: no event tells of it. */
@@ -24,7 +24,7 @@ export interface WebSocketLike {
 }
 
 /** Whether a WebSocket that was closed cleanly was so because its stream came to its end: no reason, or no other one. */
-export function isOrderly(code: number): boolean {
+function isOrderly(code: number): boolean {
   return code === 1000 || code === 1005;
 }
 

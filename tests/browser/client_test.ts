@@ -112,51 +112,48 @@ async function stall(page: Streaming): Promise<void> {
 
 const ROUNDS = 10;
 
-for (const kind of ["WebSocketStream", "WebSocket"]) {
-  Deno.test(`the client loses nothing in Chromium over a ${kind}, however often its network is cut`, {
-    ignore: CHROMIUM === undefined,
-    // A browser is more than a test's own resources.
-    sanitizeOps: false,
-    sanitizeResources: false,
-  }, async () => {
-    await using backend = new NumberBackend();
-    await using goscon = await Goscon.start(`
-      listen: [{ws: "127.0.0.1:0", dialect: plain}]
-      hosts: [{addr: "${backend.address}"}]
-      scp: {reuse_buffer: 64MiB}
-      shutdown_timeout: 10ms
-    `);
-    const line = new Line("127.0.0.1", { hostname: "127.0.0.1", port: Number(goscon.addresses[0]!.split(":")[1]) });
-    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, respond);
-    const browser = await launchChromium();
-    try {
-      const page = await browser.newPage();
-      const faults: string[] = [];
-      page.on("pageerror", (error) => faults.push(error.message));
-      if (kind === "WebSocket") await page.addInitScript("delete globalThis.WebSocketStream");
-      await page.goto(`http://127.0.0.1:${server.addr.port}/#${line.address.port}`);
-      await page.waitForFunction("globalThis.outcome !== undefined");
-      const streaming = new Streaming(page, await page.context().newCDPSession(page));
-      for (let round = 1; round <= ROUNDS; round++) {
-        await streaming.more(20_000);
-        await (round % 2 ? cutUnseen : cutSeen)(streaming, line, round);
-        await streaming.more(20_000);
-        await stall(streaming);
-      }
-      await streaming.evaluate("enough = true");
-      const [far, near] = await Promise.all([
-        backend.outcome,
-        streaming.evaluate<{ sent: number; received: number; resumes: number }>("outcome"),
-      ]);
-      const { sent, received, resumes } = near;
-      console.log(`${kind}: ${sent} numbers sent, ${received} received, ${resumes} resumes`);
-      assert.deepEqual(far, { sent: received, received: sent });
-      assert.equal(resumes, ROUNDS);
-      assert.deepEqual(faults, []);
-    } finally {
-      await browser.close();
-      await line.close();
-      await server.shutdown();
+Deno.test("the client loses nothing in Chromium, however often its network is cut", {
+  ignore: CHROMIUM === undefined,
+  // A browser is more than a test's own resources.
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async () => {
+  await using backend = new NumberBackend();
+  await using goscon = await Goscon.start(`
+    listen: [{ws: "127.0.0.1:0", dialect: plain}]
+    hosts: [{addr: "${backend.address}"}]
+    scp: {reuse_buffer: 64MiB}
+    shutdown_timeout: 10ms
+  `);
+  const line = new Line("127.0.0.1", { hostname: "127.0.0.1", port: Number(goscon.addresses[0]!.split(":")[1]) });
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, respond);
+  const browser = await launchChromium();
+  try {
+    const page = await browser.newPage();
+    const faults: string[] = [];
+    page.on("pageerror", (error) => faults.push(error.message));
+    await page.goto(`http://127.0.0.1:${server.addr.port}/#${line.address.port}`);
+    await page.waitForFunction("globalThis.outcome !== undefined");
+    const streaming = new Streaming(page, await page.context().newCDPSession(page));
+    for (let round = 1; round <= ROUNDS; round++) {
+      await streaming.more(20_000);
+      await (round % 2 ? cutUnseen : cutSeen)(streaming, line, round);
+      await streaming.more(20_000);
+      await stall(streaming);
     }
-  });
-}
+    await streaming.evaluate("enough = true");
+    const [far, near] = await Promise.all([
+      backend.outcome,
+      streaming.evaluate<{ sent: number; received: number; resumes: number }>("outcome"),
+    ]);
+    const { sent, received, resumes } = near;
+    console.log(`${sent} numbers sent, ${received} received, ${resumes} resumes`);
+    assert.deepEqual(far, { sent: received, received: sent });
+    assert.equal(resumes, ROUNDS);
+    assert.deepEqual(faults, []);
+  } finally {
+    await browser.close();
+    await line.close();
+    await server.shutdown();
+  }
+});

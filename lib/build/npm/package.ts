@@ -38,5 +38,6 @@ Browsers: \`ws://\` and \`wss://\`. Node, from version 20 on: \`tcp://host:port\
 takes one, such as that of the package \`ws\`, as the option \`WebSocket\`. No dependencies.
 
 An \`AbortSignal\`, the option \`signal\`, gives the opening up, or ends the connection. Writing waits while the network does;
-what is not read waits at the proxy over TCP and in browsers with \`WebSocketStream\`, elsewhere in memory.
+what is not read waits at the proxy over TCP, but over a WebSocket in memory, however much it is, until version 2 of the
+protocol bounds it.
 `;
