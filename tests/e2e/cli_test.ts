@@ -37,6 +37,10 @@ Deno.test("bad usage exits with 2 and one line that says what is wrong", async (
     [["bridge", "--listen", "unix:/x", "--connect", "a:1"], /--listen unix:\/x: expected host:port/],
     [["flaky", "--listen", "127.0.0.1:0"], /--connect/],
     [["flaky", "--listen", "127.0.0.1:0", "--connect", "a:1", "--rate", "fast"], /--rate/],
+    [
+      ["flaky", "--listen", "127.0.0.1:0", "--connect", "a:1", "--stall", "1s"],
+      /--stall does nothing without --cut-every/,
+    ],
     [["connect", "nowhere"], /expected host:port.*not "nowhere"/],
     [["connect", "a:1", "--dialect", "latin"], /--dialect latin: expected one of goscon, plain/],
     [["serve-me"], /serve-me/],

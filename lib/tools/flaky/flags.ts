@@ -18,13 +18,16 @@ export const FLAKY_FLAGS = {
 /** The values of these flags. */
 export type FlakyValues = { [K in keyof typeof FLAKY_FLAGS]?: (K extends "rst" ? boolean : string) | undefined };
 
+/** Those that tell how connections are cut, not when. */
+const HOW = ["rst", "stall", "seed"] as const;
+
 /** For the usage of the program. */
 export const FLAKY_USAGE = `Options of flaky, a TCP relay that hurts on purpose, for tests of what is behind it:
       --listen ADDR           where clients connect (needed)
       --connect ADDR          where their connections are carried to (needed)
       --cut-every TIME        cut each after a random time, between the half and the whole of this
       --cut-after-bytes SIZE  cut each after random bytes, both ways together, between the half and the whole of these
-      --rst                   cut by a reset, not by closing
+      --rst                   cut by a reset, not by closing; needs one of these cuts, as do --stall and --seed
       --stall TIME            before a cut, stay open and carry nothing for so long
       --latency TIME          delay all by so much, each way
       --rate SIZE             carry so many bytes a second, each way of each connection
@@ -33,7 +36,7 @@ export const FLAKY_USAGE = `Options of flaky, a TCP relay that hurts on purpose,
 
 /** The options that these flags stand for. Throws an `Error` that says in one sentence what is wrong. */
 export function flakyOptions(values: FlakyValues): FlakyOptions {
-  return {
+  const options = {
     listen: addressOf("listen", values.listen),
     connect: addressOf("connect", values.connect),
     cutEvery: quantity("cut-every", values["cut-every"], parseTime, TIME_FORM),
@@ -44,6 +47,14 @@ export function flakyOptions(values: FlakyValues): FlakyOptions {
     rate: quantity("rate", values.rate, parseSize, SIZE_FORM),
     seed: quantity("seed", values.seed, seedOf, "a whole number below 2^32"),
   };
+  if (options.cutEvery === undefined && options.cutAfterBytes === undefined) refuseHow(values);
+  return options;
+}
+
+/** Throws when there is a flag that tells how connections are cut, as none says when: it would do nothing. */
+function refuseHow(values: FlakyValues): void {
+  const idle = HOW.find((flag) => values[flag] !== undefined);
+  if (idle) throw new Error(`--${idle} does nothing without --cut-every TIME or --cut-after-bytes SIZE`);
 }
 
 function addressOf(flag: string, value: string | undefined): SocketAddress {

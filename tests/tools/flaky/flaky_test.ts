@@ -176,11 +176,23 @@ Deno.test("the flags of the command are read, and what is wrong with one is told
   const options = flakyOptions({ ...needed, "cut-every": "5s", "cut-after-bytes": "64KiB", rst: true, seed: "0" });
   assert.deepEqual(options.connect, { kind: "tcp", hostname: "::1", port: 1248 });
   assert.deepEqual([options.cutEvery, options.cutAfterBytes, options.rst, options.seed], [5000, 65536, true, 0]);
-  const others = flakyOptions({ ...needed, stall: "2s", latency: "50ms", rate: "100KiB" });
+  const others = flakyOptions({ ...needed, "cut-every": "5s", stall: "2s", latency: "50ms", rate: "100KiB" });
   assert.deepEqual([others.stall, others.latency, others.rate, others.seed], [2000, 50, 102_400, undefined]);
   assert.throws(() => flakyOptions({ listen: "127.0.0.1:4444" }), /flaky needs --connect ADDR/);
   assert.throws(() => flakyOptions({ ...needed, connect: "builtin:echo" }), /--connect builtin:echo/);
   for (const [flag, value] of [["rate", "0"], ["stall", "5x"], ["cut-after-bytes", "1s"], ["seed", "4294967296"]]) {
     assert.throws(() => flakyOptions({ ...needed, [flag!]: value }), { message: new RegExp(`^--${flag} ${value}: `) });
+  }
+});
+
+Deno.test("flakyOptions() refuses flags that say how to cut without one that says when: they would do nothing", () => {
+  const needed = { listen: "127.0.0.1:4444", connect: "127.0.0.1:1248", latency: "5ms", rate: "1MiB" };
+  for (const flag of [{ stall: "2s" }, { rst: true }, { seed: "1" }]) {
+    assert.throws(() => flakyOptions({ ...needed, ...flag }), {
+      message: `--${Object.keys(flag)[0]} does nothing without --cut-every TIME or --cut-after-bytes SIZE`,
+    });
+    for (const cut of [{ "cut-every": "5s" }, { "cut-after-bytes": "64KiB" }]) {
+      flakyOptions({ ...needed, ...flag, ...cut });
+    }
   }
 });
