@@ -6,6 +6,7 @@ import type { Config, Listen, Tls } from "./config/types.ts";
 import type { Dialect } from "./scp/mod.ts";
 
 export { formatConfig, plainConfig } from "./config/format.ts";
+export { matches } from "./config/pattern.ts";
 export type { Balance, Check, Config, Host, Limits, Listen, Tls, WebSocketOptions } from "./config/types.ts";
 export { type Address, formatAddress, parseAddress } from "./config/units.ts";
 

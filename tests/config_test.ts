@@ -144,8 +144,7 @@ log: {level: loud}
     'f.yaml:12:24: upstream_option.net: expected one of tcp, scp, not "udp"',
     `f.yaml:12:46: upstream_option.connect_timeout: expected ${time}, more than 0, not 0`,
     "f.yaml:12:64: upstream_option.resolv.port: expected a port, 1 to 65535, not 70000",
-    "f.yaml:12:80: upstream_option.resolv.pattern: expected a regular expression: " +
-    "Invalid regular expression: /[/: Unterminated character class",
+    "f.yaml:12:80: upstream_option.resolv.pattern: expected a regular expression, as Go has them: missing closing ]: `[`",
     "f.yaml:13:14: kcp_option.foo: unknown key",
     `f.yaml:14:19: shutdown_timeout: expected ${time}, not -1`,
     "f.yaml:15:25: tcp_option.keepalive: expected true or false, not 1",

@@ -2,6 +2,7 @@ import { toJsonSchema } from "@valibot/to-json-schema";
 import { isIP } from "node:net";
 import * as v from "valibot";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
+import { faultOfPattern } from "./pattern.ts";
 import { ADDRESS_FORM, LONGEST_TIME, parseAddress, parseSize, parseTime, SIZE_FORM, TIME_FORM } from "./units.ts";
 
 /** What a value is, in words of YAML. */
@@ -81,12 +82,8 @@ const port = v.pipe(
 const pattern = v.pipe(
   text,
   v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    try {
-      new RegExp(dataset.value);
-    } catch (error) {
-      addIssue({ message: `expected a regular expression: ${(error as Error).message}` });
-    }
+    const fault = dataset.typed ? faultOfPattern(dataset.value) : undefined;
+    if (fault) addIssue({ message: `expected a regular expression, as Go has them: ${fault}` });
   }),
 );
 

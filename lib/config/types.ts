@@ -81,7 +81,7 @@ export interface Resolv {
   prefix: string;
   suffix: string;
   port: number;
-  /** A regular expression that the targetServer must match; empty: any does. */
+  /** A regular expression of Go that the targetServer must match; empty: any does. See `matches`. */
   pattern: string;
 }
 

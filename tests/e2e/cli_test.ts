@@ -93,6 +93,24 @@ Deno.test("--test checks the configuration and exits: 0 when it is right, 2 with
   assert.match(faults[2]!, /^bad\.yaml:3:19: shutdown_timeout: /);
 });
 
+Deno.test("--test takes a pattern that Go takes, and refuses any other at its place", async () => {
+  const withPattern = (pattern: string) =>
+    `listen: [{tcp: "127.0.0.1:0"}]\nupstream_option:\n  resolv:\n    port: 1\n    pattern: '${pattern}'\n`;
+  const cwd = await directory({
+    "go.yaml": withPattern(String.raw`(?i)^(?P<game>[[:alnum:]]+)\z`),
+    "ahead.yaml": withPattern("^game(?=_)"),
+    "again.yaml": withPattern(String.raw`^(a+)_\1$`),
+  });
+  const go = await runProgram(["--test", "-c", "go.yaml"], { cwd });
+  assert.deepEqual(go, { code: 0, out: "", err: "goscon: the configuration go.yaml is valid\n" });
+  for (const [file, fault] of [["ahead.yaml", "(?="], ["again.yaml", String.raw`\1`]] as const) {
+    const { code, err } = await runProgram(["--test", "-c", file], { cwd });
+    assert.equal(code, 2);
+    assert(err.startsWith(`${file}:5:14: upstream_option.resolv.pattern: expected a regular expression`), err);
+    assert(err.endsWith(`: \`${fault}\`\n`), err);
+  }
+});
+
 Deno.test("--dump prints the configuration in effect, which is a configuration", async () => {
   const cwd = await directory({ "config.yaml": GOOD });
   const dumped = await runProgram(["-T", "--log-level", "error"], { cwd });

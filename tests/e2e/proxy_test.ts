@@ -171,6 +171,18 @@ Deno.test("a backend at a Unix socket whose queue is full is waited for, as one 
   assert.deepEqual(goscon.events.filter((e) => e.message === "upstream failed"), []);
 });
 
+Deno.test("no name that a client asks for keeps a thread busy, whatever the pattern of resolv is", async () => {
+  const resolv = "{port: 1, pattern: '^([a-z]+_?)+[0-9]$'}";
+  await using goscon = await Goscon.start(
+    `${LISTEN}\nhosts: [{addr: "builtin:echo"}]\nupstream_option: {resolv: ${resolv}}`,
+  );
+  for (const length of [40, 400]) {
+    using client = await RawClient.open(goscon.addresses[0]!, { target: "a".repeat(length) });
+    await client.send(pattern(0, 100));
+    assertSameBytes(await client.receive(100), pattern(0, 100));
+  }
+});
+
 Deno.test("the process can be started again at once on the same port", async () => {
   await using first = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`);
   const address = first.addresses[0]!;

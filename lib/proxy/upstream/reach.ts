@@ -1,4 +1,4 @@
-import { type Address, type Config, formatAddress } from "../../config.ts";
+import { type Address, type Config, formatAddress, matches } from "../../config.ts";
 import { Connection } from "../../client/connection.ts";
 import { dial, type DialOptions, lookUp, type SocketAddress } from "../../link/dial.ts";
 import { type Link, reasonOf, writeAll } from "../../link/link.ts";
@@ -26,7 +26,7 @@ export async function resolve(
   signal: AbortSignal,
 ): Promise<Address[] | undefined> {
   const rule = config.upstreamOption.resolv;
-  if (!rule || !new RegExp(rule.pattern).test(name)) return undefined;
+  if (!rule || !matches(rule.pattern, name)) return undefined;
   const hostname = rule.prefix + name + rule.suffix;
   try {
     const ips = await lookUp(hostname, dialOptions(config, seams, signal));
