@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { ConfigFileError, readConfigFile, readPair } from "./lib/admin/config_file.ts";
+import { ConfigFileError, findConfig, readPair } from "./lib/admin/config_file.ts";
 import { serve } from "./lib/admin/serve.ts";
 import { onSignals } from "./lib/admin/signals.ts";
 import { DEFAULT_LINGER, startBridge } from "./lib/tools/bridge/bridge.ts";
@@ -101,13 +101,13 @@ async function runServe(args: string[]): Promise<void> {
   if (answered(values)) return;
   const level = choice("log-level", values["log-level"], LOG_LEVELS);
   const format = choice("log-format", values["log-format"], LOG_FORMATS);
+  const { file, read: readText } = findConfig(values.config);
   const read = () => {
-    const { file, text } = readConfigFile(values.config);
-    const { config, warnings } = parseConfig(text, file, readPair);
+    const { config, warnings } = parseConfig(readText(), file, readPair);
     const log = { level: level ?? config.log.level, format: format ?? config.log.format };
-    return { file, config: { ...config, log }, warnings };
+    return { config: { ...config, log }, warnings };
   };
-  const { file, config, warnings } = read();
+  const { config, warnings } = read();
   if (values.dump) console.log(formatConfig(config));
   if (values.test || values.dump) {
     for (const warning of warnings) say(`warning: ${warning}`);

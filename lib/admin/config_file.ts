@@ -5,10 +5,12 @@ import { reasonOf } from "../link/link.ts";
 
 const NAME = "config.yaml";
 
-/** The text of a configuration, and where it is from, for people. */
-export interface ConfigFile {
+/** Where a configuration is from: the same for the life of a process, whatever appears or goes meanwhile. */
+export interface ConfigSource {
+  /** For people. */
   file: string;
-  text: string;
+  /** The text, as it is now. Throws `ConfigFileError` when it cannot be read. */
+  read: () => string;
 }
 
 /** A file that cannot be read: its message is one sentence for the operator. */
@@ -17,16 +19,15 @@ export class ConfigFileError extends Error {
 }
 
 /**
- * Reads the configuration: the file that was `given`, or else `config.yaml` of the current directory, or of that of the
- * binary, or the one that is embedded. Throws `ConfigFileError` when the given file, or one that is there, cannot be read.
+ * Finds the configuration: the file that was `given`, or else `config.yaml` of the current directory, or of that of the
+ * binary, or the one that is embedded.
  */
-export function readConfigFile(given: string | undefined): ConfigFile {
-  if (given !== undefined) return { file: given, text: readFile(given, "the configuration") };
+export function findConfig(given: string | undefined): ConfigSource {
   const beside = Deno.build.standalone ? [join(dirname(Deno.execPath()), NAME)] : [];
-  const file = [NAME, ...beside].find(exists);
+  const file = given ?? [NAME, ...beside].find(exists);
   return file === undefined
-    ? { file: `${NAME} (embedded)`, text: embedded }
-    : { file, text: readFile(file, "the configuration") };
+    ? { file: `${NAME} (embedded)`, read: () => embedded }
+    : { file, read: () => readFile(file, "the configuration") };
 }
 
 /** Reads a certificate and its key, and tries them: see `LoadPair`. */

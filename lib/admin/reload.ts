@@ -20,7 +20,7 @@ const FIXED = ["manager", "workers"];
 export interface ReloaderOptions {
   log: Log;
   dataPlane: DataPlane;
-  /** Reads the configuration file anew. Throws `ConfigError`, or an error that says why it cannot be read. */
+  /** Reads anew the configuration that the process started with. Throws `ConfigError`, or an error that says why it cannot be read. */
   read: () => Config;
   /** Goes by what of a configuration is not the data plane's. */
   apply: (config: Config) => void;

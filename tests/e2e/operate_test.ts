@@ -73,6 +73,26 @@ Deno.test("SIGHUP reloads: what changed is logged, and a file with faults change
   assertSameBytes(await client.receive(10), pattern(0, 10));
 });
 
+Deno.test("a reload reads the file that the process found at its start, and fails when that is gone", async () => {
+  const cwd = await Deno.makeTempDir();
+  const [file, aside] = [join(cwd, "config.yaml"), join(cwd, "aside.yaml")];
+  const config = `${LISTEN}\nmanager: 127.0.0.1:0\nhosts: [{name: one, addr: "builtin:echo"}]\n`;
+  await Deno.writeTextFile(file, config);
+  await using goscon = Goscon.spawn(["--log-format", "json"], { cwd });
+  await goscon.event((e) => e.message.startsWith("ready"));
+  const before = await goscon.manager("GET", "/config");
+  await Deno.rename(file, aside);
+  const refused = await goscon.manager("POST", "/reload");
+  assert.equal(refused.status, 422, refused.text);
+  assert.match(refused.text, /Cannot read the configuration config\.yaml: there is no such file/);
+  await goscon.event((e) => e.message === "configuration not reloaded");
+  assert.deepEqual(await goscon.manager("GET", "/config"), before);
+  await Deno.writeTextFile(file, config.replace("one", "two"));
+  assert.equal((await goscon.manager("POST", "/reload")).status, 200);
+  const { changed } = await goscon.event((e) => e.message === "configuration reloaded");
+  assert.equal(changed, 'hosts[0].name: "one" -> "two"');
+});
+
 Deno.test("no session is disturbed by a reload, whatever else happens to it", async () => {
   const random = new Random();
   await using backend = new Backend();

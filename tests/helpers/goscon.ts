@@ -82,8 +82,8 @@ export class Goscon implements AsyncDisposable {
   }
 
   /** Starts another command of the program; each line that it says is an event. */
-  static spawn(args: string[]): Goscon {
-    return new Goscon(program(args, { stdin: "null", stdout: "null", stderr: "piped" }).spawn());
+  static spawn(args: string[], options: { cwd?: string } = {}): Goscon {
+    return new Goscon(program(args, { ...options, stdin: "null", stdout: "null", stderr: "piped" }).spawn());
   }
 
   /** The addresses it listens on, in the order of the configuration. */
