@@ -106,6 +106,7 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
       connectTimeout: upstream.connect_timeout,
       announce: upstream.announce,
       sprotoType: upstream.sproto_type,
+      ignoreFlag: upstream.ignore_flag,
       ...(resolv && { resolv }),
     },
     hosts: output.hosts.map(({ name, addr, weight, backup, drain, max_sessions }) => ({

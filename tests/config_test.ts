@@ -26,7 +26,14 @@ Deno.test("parseConfig() fills in every default", () => {
     managerToken: "",
     scp: { handshakeTimeout: 30_000, reuseTime: 30_000, reuseBuffer: 65536 },
     tcpOption: { readTimeout: 0, keepalive: true, keepaliveInterval: 60_000 },
-    upstreamOption: { net: "tcp", balance: "random", connectTimeout: 5000, announce: "none", sprotoType: 0 },
+    upstreamOption: {
+      net: "tcp",
+      balance: "random",
+      connectTimeout: 5000,
+      announce: "none",
+      sprotoType: 0,
+      ignoreFlag: false,
+    },
     hosts: [{
       name: "",
       addr: { kind: "builtin", name: "echo" },
@@ -365,8 +372,9 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
       connectTimeout: time,
       announce: fc.constantFrom("none" as const, "sproto" as const, "proxy_v1" as const, "proxy_v2" as const),
       sprotoType: fc.nat(),
+      ignoreFlag: fc.boolean(),
       resolv,
-    }, { requiredKeys: ["net", "balance", "connectTimeout", "announce", "sprotoType"] }) as fc.Arbitrary<
+    }, { requiredKeys: ["net", "balance", "connectTimeout", "announce", "sprotoType", "ignoreFlag"] }) as fc.Arbitrary<
       Config["upstreamOption"]
     >,
     hosts: fc.uniqueArray(

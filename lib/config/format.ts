@@ -49,6 +49,7 @@ export function plainConfig(config: Config): Record<string, unknown> {
       connect_timeout: formatTime(upstream.connectTimeout),
       announce: upstream.announce,
       sproto_type: upstream.sprotoType,
+      ignore_flag: upstream.ignoreFlag,
       ...(resolv && { resolv }),
     },
     hosts: config.hosts.map(({ name, addr, weight, backup, drain, maxSessions }) => ({

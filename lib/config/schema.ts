@@ -165,6 +165,7 @@ export const schema = v.strictObject({
     connect_timeout: v.optional(timeNotZero, "5s"),
     announce: v.optional(choice(["none", "sproto", "proxy_v1", "proxy_v2"]), "none"),
     sproto_type: v.optional(whole("a message type", 0, 2 ** 31 - 1), 0),
+    ignore_flag: v.optional(flag, false),
     resolv: v.optional(v.strictObject({
       prefix: v.optional(text, ""),
       suffix: v.optional(text, ""),

@@ -107,6 +107,7 @@ export interface Config {
     connectTimeout: number;
     announce: "none" | "sproto" | "proxy_v1" | "proxy_v2";
     sprotoType: number;
+    ignoreFlag: boolean;
     resolv?: Resolv;
   };
   hosts: Host[];

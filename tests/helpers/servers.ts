@@ -70,8 +70,23 @@ export async function redis(): Promise<Server> {
 /** nginx, which serves one file. */
 export async function nginx(name: string, content: Uint8Array): Promise<Server> {
   const dir = await Deno.makeTempDir();
-  const socket = join(dir, "nginx.sock");
   await Deno.writeFile(join(dir, name), content);
+  return await startNginx(dir, { rule: `root ${dir};`, probe: ["http://localhost/nginx.conf"] });
+}
+
+/** nginx, which wants the PROXY protocol first, and answers with the client's address by it, in angle brackets. */
+export async function nginxOfProxies(): Promise<Server> {
+  const rule = `default_type text/plain; return 200 "<$proxy_protocol_addr>";`;
+  const probe = ["--haproxy-protocol", "http://localhost/"];
+  return await startNginx(await Deno.makeTempDir(), { bind: "proxy_protocol", rule, probe });
+}
+
+/** `bind`: an option of where it listens. `rule`: what it serves. `probe`: what curl is to ask it for. */
+async function startNginx(
+  dir: string,
+  { bind = "", rule, probe }: { bind?: string; rule: string; probe: string[] },
+): Promise<Server> {
+  const socket = join(dir, "nginx.sock");
   await Deno.writeTextFile(
     join(dir, "nginx.conf"),
     `
@@ -83,14 +98,14 @@ http {
     access_log off;
     ${PARTS.map((part) => `${part}_temp_path ${dir}/${part};`).join("\n    ")}
     server {
-        listen unix:${socket};
-        root ${dir};
+        listen unix:${socket} ${bind};
+        ${rule}
     }
 }
 `,
   );
-  const probe = ["curl", "-q", "-sS", "--noproxy", "*", "--unix-socket", socket, "http://localhost/nginx.conf"];
-  return await Server.start(dir, "nginx.sock", ["nginx", "-e", "stderr", "-c", join(dir, "nginx.conf")], probe);
+  const curl = ["curl", "-q", "-sS", "--noproxy", "*", "--unix-socket", socket, ...probe];
+  return await Server.start(dir, "nginx.sock", ["nginx", "-e", "stderr", "-c", join(dir, "nginx.conf")], curl);
 }
 
 async function run([command, ...args]: string[]): Promise<void> {

@@ -1,8 +1,10 @@
 import type { Endpoint } from "../../link/link.ts";
 
 export const SIGNATURE = [0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a];
-/** Version 2, command PROXY. */
+/** Version 2, commands LOCAL and PROXY. */
+const V2_LOCAL = 0x20;
 const V2_PROXY = 0x21;
+const UNSPEC = 0x00;
 export const TCP4 = 0x11;
 export const TCP6 = 0x21;
 /** PP2_TYPE_UNIQUE_ID: bytes that name the connection, in logs most of all. */
@@ -15,6 +17,11 @@ export function proxyV1(remote: Endpoint, local: Endpoint): Uint8Array<ArrayBuff
   const family = isV6(remote) ? "TCP6" : "TCP4";
   const line = `PROXY ${family} ${remote.hostname} ${local.hostname} ${remote.port} ${local.port}\r\n`;
   return new TextEncoder().encode(line);
+}
+
+/** The line of version 1 that tells nothing. */
+export function proxyV1Unknown(): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode("PROXY UNKNOWN\r\n");
 }
 
 /**
@@ -30,6 +37,11 @@ export function proxyV2(remote: Endpoint, local: Endpoint, uniqueId: string): Ui
     ...[UNIQUE_ID, ...u16(id.length), ...id],
   ];
   return Uint8Array.from([...SIGNATURE, V2_PROXY, v6 ? TCP6 : TCP4, ...u16(body.length), ...body]);
+}
+
+/** The header of version 2 that tells nothing. */
+export function proxyV2Local(): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from([...SIGNATURE, V2_LOCAL, UNSPEC, ...u16(0)]);
 }
 
 function u16(value: number): number[] {

@@ -46,11 +46,11 @@ export async function reach(
   seams: UpstreamSeams,
 ): Promise<Link> {
   if (addr.kind === "builtin") return new EchoLink();
-  const { announce, sprotoType } = config.upstreamOption;
+  const { announce, sprotoType, ignoreFlag } = config.upstreamOption;
   const link = await open(addr, request, config, seams);
   try {
-    const forbidden = (request.flag & FLAG_FORBID_ANNOUNCE) !== 0;
-    const first = announcement(forbidden ? "none" : announce, request.client, sprotoType);
+    const forbidden = !ignoreFlag && (request.flag & FLAG_FORBID_ANNOUNCE) !== 0;
+    const first = announcement(announce, forbidden ? undefined : request.client, sprotoType);
     if (first.length > 0) await writeAll(link, first);
     return link;
   } catch (error) {

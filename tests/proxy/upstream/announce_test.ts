@@ -5,8 +5,10 @@ import { pack, sprotoPackage } from "../../../lib/proxy/upstream/sproto.ts";
 import { writeAll } from "../../../lib/link/link.ts";
 import { Backend, readExactly, readToEnd } from "../../helpers/backend.ts";
 import { haproxy, HAS_HAPROXY } from "../../helpers/haproxy.ts";
+import { HAS_NGINX, nginxOfProxies } from "../../helpers/servers.ts";
 import { TestProxy } from "../../helpers/proxy.ts";
 import { RawClient, tcp } from "../../helpers/raw_client.ts";
+import { pattern } from "../../helpers/random.ts";
 import { toHex, vectors } from "../../helpers/vectors.ts";
 
 const V4 = { remote: { hostname: "1.2.3.4", port: 5678 }, local: { hostname: "10.0.0.1", port: 1248 }, sessionId: 42 };
@@ -29,6 +31,12 @@ Deno.test("pack() leaves zeros out, and writes groups without any as they are", 
 
 Deno.test("announcement() of none is nothing", () => {
   assert.equal(announcement("none", V4, 0).length, 0);
+});
+
+Deno.test("announcement() of a client who forbids it is by the PROXY protocol a header that tells nothing", () => {
+  assert.equal(ascii(announcement("proxy_v1", undefined, 0)), "PROXY UNKNOWN\r\n");
+  assert.equal(toHex(announcement("proxy_v2", undefined, 0)), "0d0a0d0a000d0a515549540a" + "20" + "00" + "0000");
+  for (const kind of ["none", "sproto"] as const) assert.equal(announcement(kind, undefined, 0).length, 0);
 });
 
 Deno.test("announcement() of sproto is the package with host:port, IPv6 in brackets", () => {
@@ -74,27 +82,59 @@ Deno.test("announcement() of proxy_v2 is the header of the specification, with t
   );
 });
 
-Deno.test("a backend is told first, before a byte of the stream, unless the client forbids it", async () => {
+Deno.test("a backend is told first, before a byte of the stream; of a client who forbids it, nothing of it", async () => {
   await using backend = new Backend();
   for (const announce of ["sproto", "proxy_v1", "proxy_v2"] as const) {
-    await using proxy = TestProxy.start({
-      hosts: [{ addr: backend.address }],
-      upstream_option: { announce, sproto_type: 100 },
-      shutdown_timeout: "10ms",
-    });
-    for (const forbidden of [false, true]) {
+    for (const [ignore_flag, forbidden] of [[false, false], [false, true], [true, true]] as const) {
+      await using proxy = TestProxy.start({
+        hosts: [{ addr: backend.address }],
+        upstream_option: { announce, sproto_type: 100, ignore_flag },
+        shutdown_timeout: "10ms",
+      });
       using client = await RawClient.open(proxy.address, { flag: forbidden ? 1 : 0 });
-      await client.send(new TextEncoder().encode("hello"));
+      // Longer than any announcement: one that is missing is seen, and not waited for.
+      const stream = pattern(0, 300);
+      await client.send(stream);
       const far = await backend.accept();
-      const { client: remote } = await proxy.log.nth("session new", forbidden ? 2 : 1);
+      const { client: remote } = await proxy.log.nth("session new");
       const [, port] = String(remote).split(":");
-      const expected = forbidden ? "" : toHex(announcement(announce as AnnounceKind, {
-        remote: { hostname: "127.0.0.1", port: Number(port) },
-        local: proxy.proxy.addresses[0]!,
-        sessionId: client.id,
-      }, 100));
-      const got = await readExactly(far, expected.length / 2 + 5);
-      assert.equal(toHex(got), expected + toHex(new TextEncoder().encode("hello")));
+      const expected = announcement(
+        announce,
+        forbidden && !ignore_flag ? undefined : {
+          remote: { hostname: "127.0.0.1", port: Number(port) },
+          local: proxy.proxy.addresses[0]!,
+          sessionId: client.id,
+        },
+        100,
+      );
+      const got = await readExactly(far, expected.length + 100);
+      assert.equal(toHex(got), toHex(expected) + toHex(stream.subarray(0, 100)));
+    }
+  }
+});
+
+Deno.test("nginx behind the proxy does not believe a client's own header", { ignore: !HAS_NGINX }, async () => {
+  await using receiver = await nginxOfProxies();
+  const get = new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n");
+  const other = { ...V4, remote: { hostname: "6.6.6.6", port: 1 } };
+  for (const announce of ["proxy_v1", "proxy_v2"] as const) {
+    for (const ignore_flag of [false, true]) {
+      await using proxy = TestProxy.start({
+        hosts: [{ addr: `unix:${receiver.socket}` }],
+        upstream_option: { announce, ignore_flag },
+        shutdown_timeout: "10ms",
+      });
+      const answerTo = async (...parts: Uint8Array[]) => {
+        using client = await RawClient.open(proxy.address, { flag: 1 });
+        await client.send(Uint8Array.from(parts.flatMap((part) => [...part])));
+        return ascii(await client.receiveToEnd());
+      };
+      for (const forged of ["proxy_v1", "proxy_v2"] as const) {
+        const answer = await answerTo(announcement(forged, other, 0), get);
+        assert.match(answer, /400 Bad Request/);
+        assert.doesNotMatch(answer, /6\.6\.6\.6/);
+      }
+      assert.match(await answerTo(get), ignore_flag ? /<127\.0\.0\.1>$/ : /<>$/);
     }
   }
 });
@@ -106,7 +146,7 @@ const SAYS_CLIENT = `
 
 Deno.test("HAProxy understands both versions of the PROXY protocol", { ignore: !HAS_HAPROXY }, async () => {
   await using receiver = await haproxy("accept-proxy", SAYS_CLIENT);
-  const said = async (kind: AnnounceKind, client: typeof V4) => {
+  const said = async (kind: AnnounceKind, client?: typeof V4) => {
     const link = await tcp(receiver.address);
     await writeAll(link, announcement(kind, client, 0));
     await writeAll(link, new TextEncoder().encode("GET / HTTP/1.0\r\n\r\n"));
@@ -118,6 +158,10 @@ Deno.test("HAProxy understands both versions of the PROXY protocol", { ignore: !
   assert.equal(await said("proxy_v1", V6), "2001:db8::1:443 ::1:1248 ");
   assert.equal(await said("proxy_v2", V4), "1.2.3.4:5678 10.0.0.1:1248 42");
   assert.equal(await said("proxy_v2", V6), "2001:db8::1:443 ::1:1248 42");
+  // Nothing is told: it is the connection's own ends then.
+  for (const kind of ["proxy_v1", "proxy_v2"] as const) {
+    assert.match(await said(kind) ?? "", new RegExp(`^127\\.0\\.0\\.1:\\d+ ${receiver.address} $`));
+  }
 });
 
 Deno.test("HAProxy behind the proxy knows the client and the session", { ignore: !HAS_HAPROXY }, async () => {
