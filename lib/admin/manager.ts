@@ -43,7 +43,12 @@ const ROUTES: Record<string, Handler> = {
     return json(result, result.ok ? 200 : 422);
   },
   "GET /metrics": async ({ dataPlane }) => respond(await metricsText(await dataPlane.snapshot()), METRICS_TYPE),
-  "GET /healthz": () => Promise.resolve(new Response("ok\n")),
+  "GET /healthz": ({ dataPlane: { hung } }) =>
+    Promise.resolve(
+      hung.length > 0
+        ? new Response(`thread ${hung.join(", ")} does not answer\n`, { status: 503 })
+        : new Response("ok\n"),
+    ),
   "GET /readyz": async ({ dataPlane }) => {
     const { gauges, upstreams } = await dataPlane.snapshot();
     const reason = gauges.draining

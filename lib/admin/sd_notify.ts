@@ -16,10 +16,13 @@ const SILENT: ServiceNotifier = { ready() {}, reloading() {}, stopping() {}, clo
 const PATIENCE = 1000;
 
 /**
- * Tells whoever listens on `NOTIFY_SOCKET`, and, with `WATCHDOG_USEC`, that the process lives, twice in that time. Throws when
+ * Tells whoever listens on `NOTIFY_SOCKET`, and, with `WATCHDOG_USEC`, that the process lives, twice in that time, as long as it `isWell`. Throws when
  * the socket cannot be used: an abstract one, which Deno cannot send to, is such.
  */
-export function openNotifier(env: { get(name: string): string | undefined } = Deno.env): ServiceNotifier {
+export function openNotifier(
+  isWell: () => boolean,
+  env: { get(name: string): string | undefined } = Deno.env,
+): ServiceNotifier {
   const path = env.get("NOTIFY_SOCKET");
   if (!path) return SILENT;
   if (!path.startsWith("/")) throw new Error(`Cannot notify ${path}: only sockets in the file system are supported`);
@@ -36,7 +39,7 @@ export function openNotifier(env: { get(name: string): string | undefined } = De
   };
   const watchdog = Number(env.get("WATCHDOG_USEC") ?? 0) / 1000;
   const alive = () => {
-    if (pending === 0) send("WATCHDOG=1");
+    if (pending === 0 && isWell()) send("WATCHDOG=1");
   };
   const timer = watchdog > 0 ? setInterval(alive, watchdog / 2) : undefined;
   return {

@@ -35,10 +35,10 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
     },
     onReload: async () => (await started.promise)(),
   });
-  const notifier = openNotifier();
   // What cannot be had is known before a client is accepted.
   if (config.manager) reservePort(config.manager);
   const dataPlane = await startWorkers(config);
+  const notifier = openNotifier(() => dataPlane.hung.length === 0);
   const reloader = new Reloader(config, { log, dataPlane, read, apply: ({ log }) => void openLog(log) });
   const manager = config.manager &&
     startManager(config.manager, { dataPlane, reloader, log, drain: () => end.resolve("drain") });

@@ -23,6 +23,8 @@ export interface Snapshot {
   stats: StatsValues;
   gauges: Gauges;
   upstreams: UpstreamInfo[];
+  /** Of each thread whether it goes on; of one that does not this has what it said last. */
+  threads: boolean[];
 }
 
 /** Which sessions are wanted. */
@@ -45,6 +47,8 @@ export interface SessionPage {
 export interface DataPlane {
   /** Where it listens, in the order of the configuration, with the ports that were had. */
   readonly addresses: Endpoint[];
+  /** The threads that have not answered for seconds, by their numbers. */
+  readonly hung: number[];
   snapshot(): Promise<Snapshot>;
   sessions(query: SessionQuery): Promise<SessionPage>;
   /** `undefined`: there is none of that id. */

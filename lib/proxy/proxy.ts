@@ -18,10 +18,10 @@ import { SessionTable } from "./session/session_table.ts";
 import { Upstreams } from "./upstream/upstream.ts";
 import { Visitors } from "./front/visitors.ts";
 
-/** Milliseconds between two looks at all sessions. */
-const LOOK = 1000;
-/** Milliseconds between two looks at how late the event loop is. */
-const LAG = 100;
+/** Milliseconds between two looks at how late the event loop is: each wakes an idle thread. */
+const TICK = 250;
+/** Ticks between two looks at all sessions. */
+const LOOK = 4;
 
 /** A running proxy: the data plane in this thread. */
 export class Proxy implements DataPlane {
@@ -33,7 +33,7 @@ export class Proxy implements DataPlane {
   readonly #upstreams: Upstreams;
   readonly #sessions: SessionTable;
   readonly #reception: Reception;
-  readonly #timers: ReturnType<typeof setInterval>[];
+  readonly #timer: ReturnType<typeof setInterval>;
   #listeners: Listener[] = [];
   #stopped = false;
 
@@ -52,7 +52,12 @@ export class Proxy implements DataPlane {
     this.#listeners = this.#listenAll(config.listen);
     for (const listener of this.#listeners) listener.accept();
     this.#upstreams.reconfigure(config);
-    this.#timers = [setInterval(() => this.#look(), LOOK), setInterval(lateness(seams.stats), LAG)];
+    const observe = lateness(seams.stats);
+    let ticks = 0;
+    this.#timer = setInterval(() => {
+      observe();
+      if (++ticks % LOOK === 0) this.#look();
+    }, TICK);
   }
 
   /** Where it listens, in the order of the configuration, with the ports that were had. */
@@ -60,9 +65,12 @@ export class Proxy implements DataPlane {
     return this.#listeners.map(({ address }) => address);
   }
 
+  /** It is in the thread of whoever asks. */
+  readonly hung: number[] = [];
+
   snapshot(): Promise<Snapshot> {
     const { stats } = this.#seams;
-    return Promise.resolve({ stats, gauges: this.#gauges(), upstreams: this.#upstreams.list() });
+    return Promise.resolve({ stats, gauges: this.#gauges(), upstreams: this.#upstreams.list(), threads: [true] });
   }
 
   sessions(query: SessionQuery): Promise<SessionPage> {
@@ -110,7 +118,7 @@ export class Proxy implements DataPlane {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#timers.forEach(clearInterval);
+    clearInterval(this.#timer);
     this.#upstreams.stop();
     const closed = this.#listeners.map((listener) => listener.close());
     this.#reception.close();
@@ -180,11 +188,11 @@ export class Proxy implements DataPlane {
 
 /** Observes, each time that it is called when it should be, how late that is. */
 function lateness({ lag }: Seams["stats"]): () => void {
-  let due = performance.now() + LAG;
+  let due = performance.now() + TICK;
   return () => {
     const late = performance.now() - due;
     lag.observe(Math.max(0, late) / 1000);
-    due += late + LAG;
+    due += late + TICK;
   };
 }
 

@@ -26,6 +26,7 @@ function snapshot(): Snapshot {
       cacheHighWater: 22,
       cachesReleased: 33,
     },
+    threads: [true, false],
     upstreams: [
       { name: "a", address: "10.0.0.1:1", status: "up", backup: false, weight: 1, sessions: 6, failures: 0 },
       { name: 'q"\\', address: "unix:/a\nb", status: "out", backup: true, weight: 1, sessions: 0, failures: 8 },

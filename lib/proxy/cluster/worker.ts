@@ -52,6 +52,7 @@ const methods = {
     });
     handOver?.accept((link, read) => proxy.takeOver(link, read));
   },
+  ping(): void {},
   snapshot: () => proxy.snapshot(),
   sessions: (query: SessionQuery) => proxy.sessions(query),
   session: (id: number) => proxy.session(id),

@@ -3,14 +3,17 @@ import type { Endpoint } from "../../link/link.ts";
 import { addUp } from "./add_up.ts";
 import type { DataPlane, SessionPage, SessionQuery, Snapshot } from "../data_plane.ts";
 import { reservePort } from "../front/listener.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { connectPort, type Remote } from "./rpc.ts";
 import type { SessionInfo } from "../session/session_record.ts";
 import { SharedState } from "../shared_state.ts";
 import { Visitors } from "../front/visitors.ts";
 import type { WorkerMethods, WorkerOptions } from "./worker.ts";
 
-/** Milliseconds between two looks at which addresses matter no more. */
+/** Milliseconds between two looks at which addresses matter no more, and at which threads go on. */
 const SWEEP = 1000;
+/** Milliseconds that a thread may take to stop beyond `shutdown_timeout`. */
+const LAST_WORDS = 1000;
 
 /** The most workers: more would leave too few ids to each. */
 const MOST_WORKERS = 64;
@@ -26,6 +29,10 @@ export class WorkerPool implements DataPlane {
   readonly #workers: Worker[] = [];
   readonly #remotes: Remote<WorkerMethods>[] = [];
   readonly #visitors: Visitors;
+  #heartbeat = new Heartbeat<Remote<WorkerMethods>>([], () => 0);
+  /** What each thread said last of itself: what a hung one has counted does not go. */
+  readonly #snapshots: Snapshot[] = [];
+  #shutdownTimeout: number;
   readonly #sweep: ReturnType<typeof setInterval>;
   readonly #failed = Promise.withResolvers<never>();
   /** What is listened on: as the configuration has it, and with the port that was had. */
@@ -34,7 +41,11 @@ export class WorkerPool implements DataPlane {
   /** Use `startWorkers`. */
   constructor(config: Config) {
     this.#visitors = new Visitors(config.limits, () => performance.now());
-    this.#sweep = setInterval(() => this.#visitors.sweep(), SWEEP);
+    this.#shutdownTimeout = config.shutdownTimeout;
+    this.#sweep = setInterval(() => {
+      this.#visitors.sweep();
+      this.#heartbeat.beat();
+    }, SWEEP);
     this.#failed.promise.catch(() => {});
   }
 
@@ -45,6 +56,10 @@ export class WorkerPool implements DataPlane {
   /** Rejects when a thread has ended that should not have. */
   get failed(): Promise<never> {
     return this.#failed.promise;
+  }
+
+  get hung(): number[] {
+    return this.#heartbeat.hung;
   }
 
   /** Starts the threads. Rejects when an address cannot be had. */
@@ -65,51 +80,67 @@ export class WorkerPool implements DataPlane {
       shared,
     });
     await Promise.race([this.failed, Promise.all(this.#remotes.map((remote, index) => remote.start(options(index))))]);
+    this.#heartbeat = new Heartbeat(this.#remotes, () => performance.now());
   }
 
   async snapshot(): Promise<Snapshot> {
-    const [first, ...others] = await Promise.all(this.#remotes.map((remote) => remote.snapshot()));
-    const { upstreams, gauges: { draining, cacheHighWater } } = first!;
+    (await this.#heartbeat.ask((remote) => remote.snapshot())).forEach((snapshot, i) => {
+      if (snapshot) this.#snapshots[i] = snapshot;
+    });
+    const [first, ...others] = Object.values(this.#snapshots);
+    if (!first) throw new Error("Cannot tell of the sessions: no thread answers");
+    const { upstreams, gauges: { draining, cacheHighWater } } = first;
     const sum = others.reduce((sum, { stats, gauges }) => addUp(sum, { stats, gauges }), {
-      stats: first!.stats,
-      gauges: first!.gauges,
+      stats: first.stats,
+      gauges: first.gauges,
     });
     // These are the same in all threads.
-    return { stats: sum.stats, gauges: { ...sum.gauges, draining, cacheHighWater }, upstreams };
+    return {
+      stats: sum.stats,
+      gauges: { ...sum.gauges, draining, cacheHighWater },
+      upstreams,
+      threads: this.#threads(),
+    };
   }
 
   async sessions(query: SessionQuery): Promise<SessionPage> {
-    const pages = await Promise.all(this.#remotes.map((remote) => remote.sessions(query)));
+    const pages = await this.#heartbeat.ask((remote) => remote.sessions(query));
     return {
-      total: pages.reduce((sum, { total }) => sum + total, 0),
-      sessions: pages.flatMap(({ sessions }) => sessions).slice(0, query.limit),
+      total: pages.reduce((sum, page) => sum + (page?.total ?? 0), 0),
+      sessions: pages.flatMap((page) => page?.sessions ?? []).slice(0, query.limit),
     };
   }
 
   async session(id: number): Promise<SessionInfo | undefined> {
-    const found = await Promise.all(this.#remotes.map((remote) => remote.session(id)));
+    const found = await this.#heartbeat.ask((remote) => remote.session(id));
     return found.find((session) => session !== undefined);
   }
 
   async endSession(id: number): Promise<boolean> {
-    const found = await Promise.all(this.#remotes.map((remote) => remote.endSession(id)));
-    return found.includes(true);
+    return (await this.#heartbeat.ask((remote) => remote.endSession(id))).includes(true);
   }
 
   async reconfigure(config: Config): Promise<void> {
+    const [hung] = this.hung;
+    if (hung !== undefined) throw new Error(`Cannot go by another configuration: thread ${hung} does not answer`);
     const listens = this.#reserve(config.listen);
     const resolved = withPorts(config, listens);
     await Promise.all(this.#remotes.map((remote) => remote.reconfigure(resolved)));
     this.#listens = listens;
     this.#visitors.limits = config.limits;
+    this.#shutdownTimeout = config.shutdownTimeout;
   }
 
   async drain(): Promise<void> {
-    await Promise.all(this.#remotes.map((remote) => remote.drain()));
+    await this.#heartbeat.ask((remote) => remote.drain());
   }
 
+  /** A thread that does not come to its end in time is ended as it is. */
   async stop(): Promise<void> {
-    await Promise.all(this.#remotes.map((remote) => remote.stop()));
+    const late = Promise.withResolvers<void>();
+    const deadline = setTimeout(late.resolve, this.#shutdownTimeout + LAST_WORDS);
+    await Promise.race([late.promise, Promise.all(this.#remotes.map((remote) => remote.stop()))]);
+    clearTimeout(deadline);
     this.terminate();
   }
 
@@ -117,6 +148,11 @@ export class WorkerPool implements DataPlane {
   terminate(): void {
     for (const worker of this.#workers) worker.terminate();
     clearInterval(this.#sweep);
+  }
+
+  #threads(): boolean[] {
+    const { hung } = this;
+    return this.#remotes.map((_, i) => !hung.includes(i));
   }
 
   #startThread(): Remote<WorkerMethods> {

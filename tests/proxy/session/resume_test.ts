@@ -268,14 +268,14 @@ Deno.test("a session that has ended answers as it did: 401, 403 and 406 to whom 
   while (!await gone());
 });
 
-Deno.test("a backend that failed has not ended in order: a resume after it meets 404", async () => {
+Deno.test("a backend that failed has not ended in order: a resume after it meets 404", {
+  ignore: Deno.build.os !== "linux", // where a connection can be reset
+}, async () => {
   await using backend = new Backend();
   await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
   using client = await RawClient.open(proxy.address);
   const far = await backend.accept();
-  await client.send(pattern(0, 10));
-  await readExactly(far, 5);
-  far.close(); // with bytes unread: it resets
+  far.reset();
   await client.receiveToEnd();
   await refuses(proxy.address, client.resumeContent(), 404);
 });
