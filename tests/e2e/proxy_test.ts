@@ -229,7 +229,7 @@ Deno.test("goscon check finds every rule of the protocol kept, in both dialects,
   for (const [i, dialect] of ["goscon", "plain"].entries()) {
     const { code, out, err } = await runProgram(["check", goscon.addresses[i]!, "--dialect", dialect]);
     assert.deepEqual([code, err], [0, ""], out);
-    assert.equal(out.match(/^ok {4}/gm)?.length, 16);
+    assert.equal(out.match(/^ok {4}/gm)?.length, 17);
     assert.doesNotMatch(out, /FAIL/);
   }
   const { code, out, err } = await runProgram(["check", goscon.addresses[0]!, "--dialect", "plain"]);
