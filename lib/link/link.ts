@@ -58,25 +58,27 @@ export async function readRecord(
   link: Link,
   before?: Uint8Array,
 ): Promise<{ content: string; rest: Uint8Array } | undefined> {
-  const read = await readDecoded(link, decodeRecord, before);
+  const read = await readDecoded(link, decodeRecord, { before });
   return read && { content: read.value.content, rest: read.rest };
 }
 
 /**
  * Reads until `decode` makes something of what has come, which it says the `size` of: that, and the `rest`, bytes that
  * came after it. `undefined`: the link ended before. What `decode` throws is thrown; it must throw before it would want
- * more than 2 KiB.
+ * more than `most` bytes. `before`: bytes that were read already.
  */
 export async function readDecoded<T extends { size: number }>(
   link: Link,
   decode: (bytes: Uint8Array) => T | undefined,
-  before: Uint8Array = new Uint8Array(0),
+  { before = new Uint8Array(0), most = 2 * MAX_RECORD }: { before?: Uint8Array | undefined; most?: number } = {},
 ): Promise<{ value: T; rest: Uint8Array } | undefined> {
-  const buffer = new Uint8Array(before.length + 2 * MAX_RECORD);
+  const buffer = new Uint8Array(before.length + most);
   buffer.set(before);
   for (let filled = before.length;;) {
     const value = decode(buffer.subarray(0, filled));
     if (value) return { value, rest: buffer.subarray(value.size, filled) };
+    // Reading into no room at all would go on for ever.
+    if (filled === buffer.length) throw new Error(`Cannot decode what came: ${filled} bytes are not enough`);
     const n = await link.read(buffer.subarray(filled));
     if (n === null) return undefined;
     filled += n;

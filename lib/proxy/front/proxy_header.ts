@@ -4,9 +4,10 @@ import { SIGNATURE, TCP4, TCP6 } from "../upstream/proxy_protocol.ts";
 
 /** The longest line of version 1, its line end included. */
 const LONGEST_V1 = 107;
-/** Bytes of version 2 before its addresses, and the most that may follow: addresses, and what else is told. */
+/** The most bytes of a header that are taken: of version 2, whose TLVs may be long, as names and certificates are. */
+export const LONGEST_HEADER = 4096;
+/** Bytes of version 2 before its addresses. */
 const V2_FIXED = 16;
-const LONGEST_V2 = 1024;
 const V2_LOCAL = 0x20;
 const V2_PROXY = 0x21;
 
@@ -50,13 +51,20 @@ function decodeV2(bytes: Uint8Array): ProxyHeader | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const command = view.getUint8(12);
   const family = view.getUint8(13);
+  if (command !== V2_LOCAL && command !== V2_PROXY) throw malformed();
   const length = view.getUint16(14);
-  if ((command !== V2_LOCAL && command !== V2_PROXY) || length > LONGEST_V2) throw malformed();
   const size = V2_FIXED + length;
-  if (bytes.length < size) return undefined;
-  if (command === V2_LOCAL || (family !== TCP4 && family !== TCP6)) return { size };
+  if (size > LONGEST_HEADER) {
+    throw new Error(`a PROXY header of ${size} bytes, where at most ${LONGEST_HEADER} are taken`);
+  }
+  const tells = command === V2_PROXY && (family === TCP4 || family === TCP6);
   const width = family === TCP4 ? 4 : 16;
-  if (length < 2 * width + 4) throw malformed();
+  const least = tells ? 2 * width + 4 : 0;
+  if (length < least) {
+    throw new Error(`a PROXY header with ${length} bytes of addresses, where its family has ${least}`);
+  }
+  if (bytes.length < size) return undefined;
+  if (!tells) return { size };
   const endpoint = (i: number): Endpoint => ({
     hostname: ipOf(bytes.subarray(V2_FIXED + i * width, V2_FIXED + (i + 1) * width)),
     port: view.getUint16(V2_FIXED + 2 * width + 2 * i),

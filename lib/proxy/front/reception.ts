@@ -21,7 +21,7 @@ import {
 import type { Admission } from "./admission.ts";
 import type { CacheBudget } from "../session/cache_budget.ts";
 import { Networks } from "./networks.ts";
-import { decodeProxyHeader } from "./proxy_header.ts";
+import { decodeProxyHeader, LONGEST_HEADER } from "./proxy_header.ts";
 import type { Preface, Seams } from "../seams.ts";
 import { ownerBits, ownerOf } from "../session/session_ids.ts";
 import type { Arrival, SessionTable } from "../session/session_table.ts";
@@ -163,7 +163,7 @@ export class Reception {
 
   /** Puts the client's addresses in the place of the proxy's. Gives the bytes that came after the header. */
   async #readProxyHeader(link: ClientLink): Promise<Uint8Array> {
-    const read = await readDecoded(link, decodeProxyHeader);
+    const read = await readDecoded(link, decodeProxyHeader, { most: LONGEST_HEADER });
     if (!read) throw new Error("closed by the peer");
     Object.assign(link, read.value.client);
     return read.rest;

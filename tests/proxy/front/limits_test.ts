@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readRecord, writeAll } from "../../../lib/link/link.ts";
 import type { Refusal } from "../../../lib/proxy/stats.ts";
-import { Backend, readToEnd } from "../../helpers/backend.ts";
+import { Backend, readExactly, readToEnd } from "../../helpers/backend.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
 import { TestProxy } from "../../helpers/proxy.ts";
 import { pattern } from "../../helpers/random.ts";
@@ -185,6 +185,57 @@ Deno.test("accept_proxy: an IPv4 address that is written as an IPv6 one is what 
     assert.deepEqual([client, local], ["192.0.2.7:1234", "203.0.113.1:443"]);
     link.close();
   }
+});
+
+/** A header of version 2 with the client 192.0.2.7:1234, that is so long in all. */
+function headerOf(size: number): Uint8Array {
+  const head = Uint8Array.fromHex(
+    "0d0a0d0a000d0a515549540a2111" + "0000" + "c0000207" + "cb007101" + "04d2" + "01bb" + "04",
+  );
+  new DataView(head.buffer).setUint16(14, size - 16);
+  const header = new Uint8Array(size);
+  header.set(head);
+  new DataView(header.buffer).setUint16(head.length, size - head.length - 2);
+  return header;
+}
+
+Deno.test("accept_proxy: a header of version 2 is taken up to 4 KiB, whole or in pieces, with what comes after it", async () => {
+  await using backend = new Backend();
+  await using proxy = TestProxy.start({
+    listen: [{ tcp: "127.0.0.1:0", dialect: "plain", accept_proxy: true, trusted: ["127.0.0.1"] }],
+    hosts: [{ addr: backend.address }],
+    shutdown_timeout: "10ms",
+  });
+  const stream = pattern(0, 5000);
+  let sessions = 0;
+  for (const size of [1041, 2049, 4096]) {
+    for (const step of [1, 1000, 10_000]) {
+      const bytes = Uint8Array.from([...headerOf(size), ...record(HELLO), ...stream]);
+      const link = await tcp(proxy.address);
+      const whole = size + record(HELLO).length;
+      for (let at = 0; at < whole; at += step) await writeAll(link, bytes.subarray(at, Math.min(at + step, whole)));
+      await writeAll(link, bytes.subarray(whole));
+      assert.match((await readRecord(link))?.content ?? "refused", /^\d+\n/, `${size} bytes, ${step} at a time`);
+      const far = await backend.accept();
+      assertSameBytes(await readExactly(far, stream.length), stream);
+      assert.equal((await proxy.log.nth("session new", ++sessions)).client, "192.0.2.7:1234");
+      link.close();
+      far.close();
+    }
+  }
+});
+
+Deno.test("accept_proxy: of a header that is too long the log says how long", async () => {
+  await using proxy = TestProxy.start({
+    ...ECHO,
+    listen: [{ tcp: "127.0.0.1:0", accept_proxy: true, trusted: ["127.0.0.1"] }],
+  });
+  const link = await tcp(proxy.address);
+  await writeAll(link, headerOf(4097).subarray(0, 16));
+  assert.equal((await readToEnd(link)).length, 0);
+  const { reason } = await proxy.log.nth("handshake failed");
+  assert.equal(reason, "a PROXY header of 4097 bytes, where at most 4096 are taken");
+  link.close();
 });
 
 Deno.test("accept_proxy: who is not trusted is refused, and so is a trusted one without the header", async () => {

@@ -5,6 +5,13 @@ const ascii = (text: string) => new TextEncoder().encode(text);
 const hex = (text: string) => Uint8Array.fromHex(text.replaceAll(" ", ""));
 const SIGNATURE = "0d0a0d0a000d0a515549540a";
 
+/** A header of version 2 that is so long in all: the client's addresses, then a TLV, NOOP, of zeros. */
+function padded(size: number): Uint8Array {
+  const [length, rest] = [size - 16, size - 16 - 12 - 3].map((value) => value.toString(16).padStart(4, "0"));
+  const head = hex(`${SIGNATURE} 21 11 ${length} c0000201 0a000001 04d2 01bb 04 ${rest}`);
+  return Uint8Array.from({ length: size }, (_, i) => head[i] ?? 0);
+}
+
 /** From the examples of the specification, and made by hand after it. */
 const GOOD: [name: string, header: Uint8Array, remote: string, local: string][] = [
   ["v1, IPv4", ascii("PROXY TCP4 255.255.255.255 10.0.0.1 65535 443\r\n"), "255.255.255.255 65535", "10.0.0.1 443"],
@@ -18,6 +25,9 @@ const GOOD: [name: string, header: Uint8Array, remote: string, local: string][] 
     "2001:db8::1 1234",
     "::1 443",
   ],
+  ["v2, 1041 bytes", padded(1041), "192.0.2.1 1234", "10.0.0.1 443"],
+  ["v2, 2049 bytes", padded(2049), "192.0.2.1 1234", "10.0.0.1 443"],
+  ["v2, 4096 bytes", padded(4096), "192.0.2.1 1234", "10.0.0.1 443"],
 ];
 
 Deno.test("decodeProxyHeader() reads either version, whole, byte by byte and with bytes after it", () => {
@@ -59,8 +69,18 @@ Deno.test("decodeProxyHeader() refuses anything else as soon as it can tell", ()
     ascii("PROXY TCP9 1.2.3.4 1.2.3.4 1 2\r\n"),
     ascii("PROXY UNKNOWN " + "x".repeat(93)),
     hex(`${SIGNATURE} 31 11 000c`),
-    hex(`${SIGNATURE} 21 11 0401`),
-    hex(`${SIGNATURE} 21 11 0004 01020304`),
   ];
   for (const header of cases) assert.throws(() => decodeProxyHeader(header), /no header of the PROXY protocol/);
+});
+
+Deno.test("decodeProxyHeader() says what is wrong with a header of version 2, as soon as it can tell", () => {
+  const cases: [header: string, reason: RegExp][] = [
+    ["21 11 0ff1", /^a PROXY header of 4097 bytes, where at most 4096 are taken$/],
+    ["20 00 ffff", /^a PROXY header of 65551 bytes, where at most 4096 are taken$/],
+    ["21 11 0004", /^a PROXY header with 4 bytes of addresses, where its family has 12$/],
+    ["21 21 0023", /^a PROXY header with 35 bytes of addresses, where its family has 36$/],
+  ];
+  for (const [header, message] of cases) {
+    assert.throws(() => decodeProxyHeader(hex(`${SIGNATURE} ${header}`)), { message });
+  }
 });
