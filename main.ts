@@ -10,7 +10,7 @@ import { terminal } from "./lib/tools/connect/terminal.ts";
 import { startDemo } from "./lib/tools/demo/demo.ts";
 import { ConfigError, DIALECTS, formatAddress, formatConfig, parseAddress, parseConfig } from "./lib/config.ts";
 import { LONGEST_TIME, parseTime, TIME_FORM } from "./lib/config/units.ts";
-import { LOG_FORMATS, LOG_LEVELS, openLog } from "./lib/log.ts";
+import { flushLog, LOG_FORMATS, LOG_LEVELS, openLog, writeLine } from "./lib/log.ts";
 import deno from "./deno.json" with { type: "json" };
 
 /** How this program is called: for the usage, and for hints. */
@@ -79,7 +79,7 @@ const BRIDGE = {
 class UsageError extends Error {}
 
 function say(text: string): void {
-  console.error(`goscon: ${text}`);
+  writeLine(`goscon: ${text}`);
 }
 
 /** The value of a flag, which must be one of `choices`; `undefined` when it was not given. */
@@ -230,7 +230,7 @@ async function runConnect(args: string[]): Promise<void> {
 /** The exit code of what went wrong, which is told in one sentence. */
 function fail(error: unknown): number {
   if (error instanceof ConfigError) {
-    for (const fault of error.faults) console.error(fault);
+    for (const fault of error.faults) writeLine(fault);
     return 2;
   }
   const message = error instanceof Error ? error.message : String(error);
@@ -256,6 +256,8 @@ async function main(args: string[]): Promise<number> {
     return 0;
   } catch (error) {
     return fail(error);
+  } finally {
+    await flushLog();
   }
 }
 

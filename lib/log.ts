@@ -1,4 +1,5 @@
 import { configureSync, getJsonLinesFormatter, getLogger, type LogRecord } from "@logtape/logtape";
+import { LineQueue } from "./log/line_queue.ts";
 
 /** From the most to the least that is logged. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
@@ -14,14 +15,45 @@ export type Fields = Record<string, string | number | undefined>;
 /** Says what happened: a fixed `event`, and the `fields` that tell this one from others. */
 export type Log = Record<LogLevel, (event: string, fields?: Fields) => void>;
 
+/** Milliseconds that the end of a thread waits for the reader of standard error, at the most. */
+const FLUSH = 2000;
+
+let formatOf: (record: LogRecord) => string = formatText;
+
+/** What this thread writes to standard error. */
+const stderr = new LineQueue({
+  write: (bytes) => Deno.stderr.write(bytes),
+  tellDropped: (count) => formatOf(recordOfDropped(count)),
+});
+
+/** Writes a line to standard error, in the order of the log. Like the log it never waits: see `LineQueue`. */
+export function writeLine(line: string): void {
+  stderr.push(`${line}\n`);
+}
+
+/** Settles when all that this thread has said so far is out, or two seconds are over. To be awaited before it ends. */
+export function flushLog(): Promise<void> {
+  return stderr.flush(FLUSH);
+}
+
+/** How many lines this thread has dropped because nobody read them. */
+export function droppedLines(): number {
+  return stderr.dropped;
+}
+
 /**
- * Sets the log of this process up, and gives it. Each line goes to `write` as it is made, with its newline; by default
- * to standard error. Events below `level` cost next to nothing.
+ * Sets the log of this thread up, and gives it. Each line goes to `write` as it is made, with its newline; by default
+ * to standard error, for which it waits in a `LineQueue`. Events below `level` cost next to nothing.
  */
 export function openLog(
-  { level, format, write = writeToStderr }: { level: LogLevel; format: LogFormat; write?: (line: string) => void },
+  { level, format, write = (line) => stderr.push(line) }: {
+    level: LogLevel;
+    format: LogFormat;
+    write?: (line: string) => void;
+  },
 ): Log {
   const formatter = format === "json" ? getJsonLinesFormatter({ properties: "flatten" }) : formatText;
+  formatOf = formatter;
   configureSync({
     reset: true,
     sinks: { out: (record: LogRecord) => write(formatter(record)) },
@@ -57,7 +89,15 @@ function quoteIfNeeded(value: string): string {
   return /^[!#-<>-~]+$/.test(value) ? value : JSON.stringify(value);
 }
 
-function writeToStderr(line: string): void {
-  let rest = new TextEncoder().encode(line);
-  while (rest.length > 0) rest = rest.subarray(Deno.stderr.writeSync(rest));
+/** That lines were dropped is told whatever the level is. */
+function recordOfDropped(dropped: number): LogRecord {
+  const event = "log lines dropped";
+  return {
+    category: ["goscon"],
+    level: "warning",
+    message: [event],
+    rawMessage: event,
+    timestamp: Date.now(),
+    properties: { dropped },
+  };
 }

@@ -129,12 +129,14 @@ function addOfUpstreams(add: Add, { stats, upstreams }: Snapshot): void {
   add(name, "histogram", "From dialling to connected, when that succeeded.", histogram(name, stats.dial));
 }
 
-function addOfProcess(add: Add, { stats, threads }: Snapshot): void {
+function addOfProcess(add: Add, { stats, gauges, threads }: Snapshot): void {
   const up = threads.map((goesOn, i) => ({ value: Number(goesOn), labels: { worker: String(i) } }));
   add("goscon_worker_up", "gauge", "Whether a thread goes on: one that is hung counts as it did last.", up);
 
   const name = "goscon_event_loop_lag_seconds";
   add(name, "histogram", "How late the event loop was with a timer.", histogram(name, stats.lag));
+  const dropped = "Lines of the log that were dropped, because standard error took no more.";
+  add("goscon_log_dropped_total", "counter", dropped, one(gauges.logDropped));
   const labels = { version: deno.version, deno: Deno.version.deno, target: Deno.build.target };
   add("goscon_build_info", "gauge", "What runs.", [{ value: 1, labels }]);
   const { user, system } = process.cpuUsage();

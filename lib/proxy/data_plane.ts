@@ -16,6 +16,8 @@ export interface Gauges {
   cacheBytes: number;
   cacheHighWater: number;
   cachesReleased: number;
+  /** Lines of the log that were dropped. */
+  logDropped: number;
 }
 
 /** All that is counted, as of one moment. */

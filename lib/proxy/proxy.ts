@@ -1,5 +1,6 @@
 import type { Config, Listen } from "../config.ts";
 import type { ClientLink, Endpoint } from "../link/link.ts";
+import { droppedLines } from "../log.ts";
 import { Admission } from "./front/admission.ts";
 import { CacheBudget } from "./session/cache_budget.ts";
 import {
@@ -155,6 +156,7 @@ export class Proxy implements DataPlane {
       cacheBytes: this.#budget.inUse,
       cacheHighWater: this.#budget.highWater,
       cachesReleased: this.#budget.released,
+      logDropped: droppedLines(),
     };
   }
 

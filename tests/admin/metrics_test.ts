@@ -25,6 +25,7 @@ function snapshot(): Snapshot {
       cacheBytes: 11,
       cacheHighWater: 22,
       cachesReleased: 33,
+      logDropped: 44,
     },
     threads: [true, false],
     upstreams: [
@@ -74,6 +75,7 @@ Deno.test("metricsText() tells what users feel", async () => {
       'goscon_upstream_up{name="q\\"\\\\",address="unix:/a\\nb"} 0',
       'goscon_upstream_failures_total{name="q\\"\\\\",address="unix:/a\\nb"} 8',
       "goscon_draining 1",
+      "goscon_log_dropped_total 44",
     ]
   ) assert(lines.includes(line), `there is no ${line} in\n${lines.join("\n")}`);
   assert(lines.some((line) => /^goscon_build_info\{version="\d+\.\d+\.\d+",deno=".*",target=".*"\} 1$/.test(line)));

@@ -59,6 +59,7 @@ export class Goscon implements AsyncDisposable {
   readonly #file: string | undefined;
   readonly #log: Promise<void>;
   readonly #waiting = new Set<() => void>();
+  #reading: PromiseWithResolvers<void> | undefined;
   #over = false;
 
   private constructor(child: Deno.ChildProcess, file?: string) {
@@ -117,8 +118,23 @@ export class Goscon implements AsyncDisposable {
     }
   }
 
+  /** Reads no more of its log, until `goOnReading`. */
+  stopReading(): void {
+    this.#reading ??= Promise.withResolvers();
+  }
+
+  goOnReading(): void {
+    this.#reading?.resolve();
+    this.#reading = undefined;
+  }
+
   kill(signal: Deno.Signal): void {
     this.#child.kill(signal);
+  }
+
+  /** Waits until the process is gone, though its log may not have been read: the exit code. */
+  async exited(): Promise<number> {
+    return (await this.#child.status).code;
   }
 
   /** Waits for its end: the exit code. */
@@ -128,7 +144,8 @@ export class Goscon implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#over) this.#child.kill("SIGKILL");
+    if (!this.#over && await Promise.race([this.#child.status, undefined]) === undefined) this.#child.kill("SIGKILL");
+    this.goOnReading();
     await this.ended();
     if (this.#file) await Deno.remove(this.#file);
   }
@@ -140,6 +157,7 @@ export class Goscon implements AsyncDisposable {
   async #readLog(): Promise<void> {
     let rest = "";
     for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
+      await this.#reading?.promise;
       const lines = (rest + text).split("\n");
       rest = lines.pop()!;
       for (const line of lines) this.events.push(parse(line));

@@ -1,7 +1,7 @@
 /** A worker: a thread with a data plane of its own. See `worker_pool.ts`, which starts it. */
 import type { Config } from "../../config.ts";
 import type { Endpoint } from "../../link/link.ts";
-import { type Log, logInternalErrors, openLog } from "../../log.ts";
+import { flushLog, type Log, logInternalErrors, openLog } from "../../log.ts";
 import type { SessionQuery } from "../data_plane.ts";
 import { type Proxy, startProxy } from "../proxy.ts";
 import type { Gate } from "../seams.ts";
@@ -64,7 +64,10 @@ const methods = {
   },
   ownerClosed: (number: number) => handOver?.ownerClosed(number),
   drain: () => proxy.drain(),
-  stop: () => Promise.all([proxy.stop(), handOver?.stop(config.shutdownTimeout)]).then(() => {}),
+  async stop(): Promise<void> {
+    await Promise.all([proxy.stop(), handOver?.stop(config.shutdownTimeout)]);
+    await flushLog();
+  },
 };
 export type WorkerMethods = typeof methods;
 

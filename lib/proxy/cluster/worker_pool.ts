@@ -1,5 +1,6 @@
 import type { Config, Listen } from "../../config.ts";
 import type { Endpoint } from "../../link/link.ts";
+import { droppedLines } from "../../log.ts";
 import { addUp } from "./add_up.ts";
 import type { DataPlane, SessionPage, SessionQuery, Snapshot } from "../data_plane.ts";
 import { reservePort } from "../front/listener.ts";
@@ -12,8 +13,8 @@ import type { WorkerMethods, WorkerOptions } from "./worker.ts";
 
 /** Milliseconds between two looks at which addresses matter no more, and at which threads go on. */
 const SWEEP = 1000;
-/** Milliseconds that a thread may take to stop beyond `shutdown_timeout`. */
-const LAST_WORDS = 1000;
+/** Milliseconds that a thread may take to stop beyond `shutdown_timeout`: its log wants to be out. */
+const LAST_WORDS = 3000;
 
 /** The most workers: more would leave too few ids to each. */
 const MOST_WORKERS = 64;
@@ -94,13 +95,10 @@ export class WorkerPool implements DataPlane {
       stats: first.stats,
       gauges: first.gauges,
     });
-    // These are the same in all threads.
-    return {
-      stats: sum.stats,
-      gauges: { ...sum.gauges, draining, cacheHighWater },
-      upstreams,
-      threads: this.#threads(),
-    };
+    // This thread has a log of its own; what follows is the same in all threads.
+    const logDropped = sum.gauges.logDropped + droppedLines();
+    const gauges = { ...sum.gauges, logDropped, draining, cacheHighWater };
+    return { stats: sum.stats, gauges, upstreams, threads: this.#threads() };
   }
 
   async sessions(query: SessionQuery): Promise<SessionPage> {
