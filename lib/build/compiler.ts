@@ -5,8 +5,11 @@ export const ROOT = join(import.meta.dirname!, "..", "..");
 /** Where executables go. */
 export const DIST = join(ROOT, "dist");
 
-/** What the executable may do: listen and dial, read its configuration, use Unix sockets, see its environment. */
-const PERMISSIONS = ["--allow-net", "--allow-read", "--allow-write", "--allow-env", "--allow-ffi"];
+/**
+ * What the executable may do. Who calls the C library may do all anyway; and what /proc says of the process, as its
+ * descriptors, only those are told who may do all.
+ */
+export const PERMISSIONS = ["--allow-all"];
 
 /** Bytes of stack for the threads of the compiler: with its default of 2 MiB Deno 2.6 overflows it. */
 const STACK = String(16 * 2 ** 20);

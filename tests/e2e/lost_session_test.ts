@@ -62,3 +62,22 @@ Deno.test("a session that the manager ends in mid-transfer has no end in order",
   assert.equal((await goscon.manager("DELETE", `/sessions/${connection.id}`)).status, 200);
   await assert.rejects(readOn(connection), { code: 404 });
 });
+
+Deno.test("goscon bridge resets the connection of a session that is lost, and carries the next", async () => {
+  await using backend = endless();
+  await using goscon = await Goscon.start(configOf(backend));
+  const args = ["--listen", "127.0.0.1:0", "--connect", goscon.addresses[0]!, "--log-format", "json"];
+  await using bridge = Goscon.spawn(["bridge", ...args]);
+  const { address } = await bridge.event((e) => e.message === "bridge listening");
+  const near = await tcp(String(address));
+  await readExactly(near, 80_000);
+  const { id } = await bridge.event((e) => e.message === "bridge session begun");
+  assert.equal((await goscon.manager("DELETE", `/sessions/${id}`)).status, 200);
+  await assert.rejects(readOn(near), Deno.errors.ConnectionReset);
+  near.close();
+  const next = await tcp(String(address));
+  await readExactly(next, 80_000);
+  next.close();
+  bridge.kill("SIGTERM");
+  assert.equal(await bridge.ended(), 0);
+});

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { PERMISSIONS } from "../../lib/build/compiler.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
 
-const RUN = ["run", "-A", "--quiet", "--config", join(ROOT, "deno.json"), join(ROOT, "main.ts")];
+/** With the permissions of the executable, and no more. */
+const RUN = ["run", ...PERMISSIONS, "--quiet", "--config", join(ROOT, "deno.json"), join(ROOT, "main.ts")];
 
 const BINARY = Deno.env.get("GOSCON_BIN");
 
