@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { ConfigFileError, findConfig, readPair } from "./lib/admin/config_file.ts";
 import { serve } from "./lib/admin/serve.ts";
-import { onSignals } from "./lib/admin/signals.ts";
+import { keepHangupIgnored, onSignals } from "./lib/admin/signals.ts";
 import { DEFAULT_LINGER, startBridge } from "./lib/tools/bridge/bridge.ts";
 import { check } from "./lib/tools/check/check.ts";
 import { startFlaky } from "./lib/tools/flaky/flaky.ts";
@@ -186,7 +186,7 @@ async function runDemo(args: string[]): Promise<void> {
 
 /** Settles at the first signal to end from now on: before the command says that it is there, as who waits for that may end it. */
 function untilSignal(): Promise<void> {
-  return new Promise((resolve) => onSignals({ onEnd: () => resolve(), onReload: () => {} }));
+  return new Promise((resolve) => onSignals({ onEnd: () => resolve() }));
 }
 
 async function runFlaky(args: string[]): Promise<void> {
@@ -224,6 +224,7 @@ async function runConnect(args: string[]): Promise<void> {
   const url = addr.includes("://") ? addr : orUsage(() => urlOf(addr));
   const options = { dialect, target: values.target ?? "", serverForgets: values["server-forgets"] ?? false };
   const linger = lingerOf(values.linger);
+  keepHangupIgnored();
   await terminal(url, options, { input, output: Deno.stdout.writable, tell: say, linger });
 }
 

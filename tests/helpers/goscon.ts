@@ -12,14 +12,14 @@ const BINARY = Deno.env.get("GOSCON_BIN");
 /** The program under test: `GOSCON_BIN`, or the source. */
 const PROGRAM = BINARY ? [BINARY] : [Deno.execPath(), ...RUN];
 
-/** `descriptors`: the most files and sockets that it may have open. */
-function program(args: string[], { descriptors, ...options }: ProgramOptions): Deno.Command {
+/** `descriptors`: the most files and sockets that it may have open. `by`: a command, as nohup, that starts it. */
+function program(args: string[], { descriptors, by = [], ...options }: ProgramOptions): Deno.Command {
   const limit = descriptors ? ["sh", "-c", `ulimit -n ${descriptors} && exec "$@"`, "sh"] : [];
-  const [command, ...all] = [...limit, ...PROGRAM, ...args];
+  const [command, ...all] = [...limit, ...by, ...PROGRAM, ...args];
   return new Deno.Command(command!, { ...options, args: all });
 }
 
-type ProgramOptions = Deno.CommandOptions & { descriptors?: number };
+type ProgramOptions = Deno.CommandOptions & { descriptors?: number; by?: string[] };
 
 /** Whether the program under test runs on the old Deno, which does not settle a pending write on close. */
 export const OLD_RUNTIME = (await runProgram(["--version"])).out.includes("(deno 2.6.");
@@ -84,8 +84,8 @@ export class Goscon implements AsyncDisposable {
     return goscon;
   }
 
-  /** Starts another command of the program; each line that it says is an event. */
-  static spawn(args: string[], options: { cwd?: string } = {}): Goscon {
+  /** Starts another command of the program; each line that it says is an event. `by`: see `program`. */
+  static spawn(args: string[], options: { by?: string[]; cwd?: string } = {}): Goscon {
     return new Goscon(program(args, { ...options, stdin: "null", stdout: "null", stderr: "piped" }).spawn());
   }
 
