@@ -1,5 +1,7 @@
 import type { Address } from "../config/units.ts";
-import { formatEndpoint, reasonOf } from "./link.ts";
+import type { Addresses } from "./addresses.ts";
+import { type Endpoint, formatEndpoint, reasonOf } from "./link.ts";
+import { race } from "./race.ts";
 import { shortageOf } from "./shortage.ts";
 import { sleep } from "./sleep.ts";
 import { SocketLink, tune } from "./tcp.ts";
@@ -24,30 +26,45 @@ export interface DialOptions {
   signal?: AbortSignal;
   /** The IP addresses of a name. */
   lookup?: (hostname: string) => Promise<string[]>;
+  /** Says which address of a name is tried first, and learns how that went; missing: the order is that of the look-up. */
+  addresses?: Addresses;
 }
 
 /**
- * Opens a connection; of a name, the addresses are tried in turn. The caller owns the link. Rejects with every address
- * that was tried and why it failed; `shortageOf` tells whether for want of something of ours.
+ * Opens a connection; of a name, to whichever address answers first: see `race`. The caller owns the link. Rejects with
+ * every address and why it failed; `shortageOf` tells whether for want of something of ours.
  */
 export async function dial(address: SocketAddress, options: DialOptions): Promise<SocketLink> {
   if (address.kind === "unix") {
     return new SocketLink(await withDeadline((signal) => connectUnix(address.path, signal), options));
   }
   const { hostname, port } = address;
-  const failures: unknown[] = [];
-  const reasons: string[] = [];
-  for (const ip of isIp(hostname) ? [hostname] : await lookUp(hostname, options)) {
-    try {
-      const conn = await withDeadline((signal) => Deno.connect({ hostname: ip, port, signal }), options);
-      tune(conn, options.keepAlive);
-      return new SocketLink(conn);
-    } catch (error) {
-      failures.push(error);
-      reasons.push(`${formatEndpoint({ hostname: ip, port })}: ${reasonOf(error)}`);
-    }
-  }
-  throw new AggregateError(failures, reasons.join("; "));
+  const ips = isIp(hostname) ? [hostname] : await lookUp(hostname, options);
+  if (ips.length === 0) throw new Error(`${hostname} has no address`);
+  const conn = await connectTcp(ips.map((ip) => ({ hostname: ip, port })), options);
+  tune(conn, options.keepAlive);
+  return new SocketLink(conn);
+}
+
+/** Connects to whichever of the addresses answers first. */
+function connectTcp(endpoints: Endpoint[], options: DialOptions): Promise<Deno.TcpConn> {
+  const { addresses } = options;
+  return race(addresses?.order(endpoints) ?? endpoints, {
+    attempt: async (endpoint, signal) => {
+      try {
+        const conn = await withDeadline((signal) => Deno.connect({ ...endpoint, signal }), { ...options, signal });
+        addresses?.answered(endpoint);
+        return conn;
+      } catch (error) {
+        throw new Error(`${formatEndpoint(endpoint)}: ${reasonOf(error)}`, { cause: error });
+      }
+    },
+    discard: (conn) => conn.close(),
+    onFailure: (endpoint, error) => {
+      if (!shortageOf(error)) addresses?.failed(endpoint);
+    },
+    signal: options.signal,
+  });
 }
 
 /** Over TCP the operating system waits while the queue of who listens is full; here it says so, and we wait. */

@@ -9,11 +9,12 @@ const SHORTAGES: Record<string, Shortage> = {
   ENOMEM: "memory",
 };
 
-/** What we lacked when connecting failed with this; `undefined`: nothing, so the failure says something of the other end. */
+/** What we lacked when connecting failed with this, or because of it; `undefined`: nothing, so the failure says something of the other end. */
 export function shortageOf(error: unknown): Shortage | undefined {
   if (error instanceof AggregateError) return shortageOfAll(error.errors);
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return Object.hasOwn(SHORTAGES, code) ? SHORTAGES[code] : undefined;
+  if (!(error instanceof Error)) return undefined;
+  const code = "code" in error ? String(error.code) : "";
+  return Object.hasOwn(SHORTAGES, code) ? SHORTAGES[code] : shortageOf(error.cause);
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Addresses } from "../link/addresses.ts";
 import type { DialOptions } from "../link/dial.ts";
 import type { ClientLink, Endpoint } from "../link/link.ts";
 import type { Log } from "../log.ts";
@@ -11,12 +12,18 @@ export interface UpstreamSeams {
   stats: Stats;
   /** Milliseconds, from any start. */
   now: () => number;
-  /** A number of [0, 1), for the choice by weight. */
+  /** A number of [0, 1), for the choice by weight, and of an address. */
   random: () => number;
   /** What all threads know of hosts. */
   shared: SharedState;
   /** See `DialOptions`. */
   lookup?: NonNullable<DialOptions["lookup"]>;
+}
+
+/** What reaching a host takes. */
+export interface ReachSeams extends UpstreamSeams {
+  /** How the addresses of names are, as far as this thread knows. */
+  addresses: Addresses;
 }
 
 /** What limits go by that are for each address; it may be in another thread. */

@@ -2,14 +2,14 @@ import { type Link, writeAll } from "../../lib/link/link.ts";
 import { TcpLink } from "../../lib/link/tcp.ts";
 import { concat } from "./bytes.ts";
 
-/** A backend on a random port of 127.0.0.1, whose connections a test takes one by one. */
+/** A backend, on a random port of 127.0.0.1 unless told otherwise, whose connections a test takes one by one. */
 export class Backend implements AsyncDisposable {
   readonly #listener: Deno.TcpListener;
   readonly #links: Link[] = [];
 
   /** `hostname`: `0.0.0.0` listens on all others of 127.0.0.0/8 as well. */
-  constructor(hostname: "127.0.0.1" | "0.0.0.0" = "127.0.0.1") {
-    this.#listener = Deno.listen({ hostname, port: 0 });
+  constructor(hostname: "127.0.0.1" | "127.0.0.2" | "0.0.0.0" = "127.0.0.1", port = 0) {
+    this.#listener = Deno.listen({ hostname, port });
   }
 
   /** `host:port`. */

@@ -11,6 +11,7 @@ Deno.test("shortageOf() tells by its code what a failure is for want of, whateve
     [of("EADDRNOTAVAIL"), "ports"],
     [of("ENOBUFS"), "memory"],
     [of("ENOMEM"), "memory"],
+    [new Error("it failed", { cause: of("EMFILE") }), "descriptors"],
     [of("ECONNREFUSED"), undefined],
     [of("toString"), undefined],
     [new Error("Too many open files (EMFILE)"), undefined],

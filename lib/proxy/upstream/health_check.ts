@@ -1,19 +1,21 @@
 import type { Check } from "../../config.ts";
-import { dial } from "../../link/dial.ts";
+import { dial, type DialOptions } from "../../link/dial.ts";
 import { reasonOf } from "../../link/link.ts";
 import { shortageOf } from "../../link/shortage.ts";
 import type { HostState } from "./host_state.ts";
-import type { UpstreamSeams } from "../seams.ts";
+import type { ReachSeams } from "../seams.ts";
+
+type CheckSeams = Pick<ReachSeams, "log"> & Pick<DialOptions, "lookup" | "addresses">;
 
 /** Connects to each host once an interval, and closes again: whether that works is what the host's status goes by. */
 export class HealthCheck {
-  readonly #seams: Pick<UpstreamSeams, "log" | "lookup">;
+  readonly #seams: CheckSeams;
   readonly #check: Check;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #stopped = new AbortController();
 
   /** `hosts`: those there are at the time. */
-  constructor(check: Check, hosts: () => Iterable<HostState>, seams: Pick<UpstreamSeams, "log" | "lookup">) {
+  constructor(check: Check, hosts: () => Iterable<HostState>, seams: CheckSeams) {
     this.#check = check;
     this.#seams = seams;
     const round = () => {
@@ -33,14 +35,22 @@ export class HealthCheck {
     if (addr.kind === "builtin") return;
     let failure: unknown;
     try {
-      const { timeout } = this.#check;
-      const { lookup } = this.#seams;
-      const { signal } = this.#stopped;
-      (await dial(addr, { timeout, keepAlive: false, signal, ...(lookup && { lookup }) })).close();
+      (await dial(addr, this.#dialOptions)).close();
     } catch (error) {
       failure = error;
     }
     if (!this.#stopped.signal.aborted) this.#found(state, failure);
+  }
+
+  get #dialOptions(): DialOptions {
+    const { lookup, addresses } = this.#seams;
+    return {
+      timeout: this.#check.timeout,
+      keepAlive: false,
+      signal: this.#stopped.signal,
+      ...(lookup && { lookup }),
+      ...(addresses && { addresses }),
+    };
   }
 
   /** A failure for want of something of ours says nothing of the host. */

@@ -5,7 +5,7 @@ import { type Link, reasonOf, writeAll } from "../../link/link.ts";
 import { FLAG_FORBID_ANNOUNCE } from "../../scp/mod.ts";
 import { announcement, type ClientInfo } from "./announce.ts";
 import { EchoLink } from "./echo.ts";
-import type { UpstreamSeams } from "../seams.ts";
+import type { ReachSeams } from "../seams.ts";
 
 /** Who wants a backend. */
 export interface BackendRequest {
@@ -22,7 +22,7 @@ export interface BackendRequest {
 export async function resolve(
   name: string,
   config: Config,
-  seams: UpstreamSeams,
+  seams: ReachSeams,
   signal: AbortSignal,
 ): Promise<Address[] | undefined> {
   const rule = config.upstreamOption.resolv;
@@ -43,7 +43,7 @@ export async function reach(
   addr: Address,
   request: BackendRequest,
   config: Config,
-  seams: UpstreamSeams,
+  seams: ReachSeams,
 ): Promise<Link> {
   if (addr.kind === "builtin") return new EchoLink();
   const { announce, sprotoType, ignoreFlag } = config.upstreamOption;
@@ -60,7 +60,7 @@ export async function reach(
 }
 
 /** Over TCP, or, with `net: scp`, as a client of another SCP proxy, which then is not to tell our address for the client's. */
-function open(address: SocketAddress, request: BackendRequest, config: Config, seams: UpstreamSeams): Promise<Link> {
+function open(address: SocketAddress, request: BackendRequest, config: Config, seams: ReachSeams): Promise<Link> {
   const { target, flag, client, signal } = request;
   if (config.upstreamOption.net === "tcp") return dial(address, dialOptions(config, seams, signal));
   const fields = { id: client.sessionId, upstream: formatAddress(address) };
@@ -78,10 +78,11 @@ function open(address: SocketAddress, request: BackendRequest, config: Config, s
   });
 }
 
-function dialOptions(config: Config, { lookup }: UpstreamSeams, signal?: AbortSignal): DialOptions {
+function dialOptions(config: Config, { lookup, addresses }: ReachSeams, signal?: AbortSignal): DialOptions {
   return {
     timeout: config.upstreamOption.connectTimeout,
     keepAlive: config.tcpOption.keepalive,
+    addresses,
     ...(signal && { signal }),
     ...(lookup && { lookup }),
   };

@@ -1,10 +1,11 @@
 import type { Config } from "../../config.ts";
+import { Addresses } from "../../link/addresses.ts";
 import { type Link, reasonOf } from "../../link/link.ts";
 import { shortageOf } from "../../link/shortage.ts";
 import { type Order, orderOf } from "./balance.ts";
 import { HealthCheck } from "./health_check.ts";
 import { HostState, type HostStatus, keyOf } from "./host_state.ts";
-import type { UpstreamSeams } from "../seams.ts";
+import type { ReachSeams, UpstreamSeams } from "../seams.ts";
 import { type BackendRequest, reach, resolve } from "./reach.ts";
 import { ResolvedHosts } from "./resolved_hosts.ts";
 
@@ -36,13 +37,12 @@ export class Upstreams {
   #hosts: HostState[] = [];
   readonly #resolved = new ResolvedHosts();
   #check: HealthCheck | undefined;
-  readonly #seams: UpstreamSeams;
-
+  readonly #seams: ReachSeams;
   readonly #checks: boolean;
 
   /** There are none until `reconfigure`. `checks`: whether it is here that hosts are looked at, if they are. */
   constructor(seams: UpstreamSeams, { checks }: { checks: boolean }) {
-    this.#seams = seams;
+    this.#seams = { ...seams, addresses: new Addresses(seams) };
     this.#checks = checks;
   }
 

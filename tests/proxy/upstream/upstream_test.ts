@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { Connection } from "../../../lib/client/connection.ts";
+import { parseAddress } from "../../../lib/config.ts";
+import { LAST_FOR } from "../../../lib/link/addresses.ts";
 import { writeAll } from "../../../lib/link/link.ts";
 import { SocketLink } from "../../../lib/link/tcp.ts";
+import { HealthCheck } from "../../../lib/proxy/upstream/health_check.ts";
+import { HostState } from "../../../lib/proxy/upstream/host_state.ts";
 import { Backend, echo, readExactly } from "../../helpers/backend.ts";
 import { CuttingLink } from "../../helpers/cutting_link.ts";
-import { TestProxy } from "../../helpers/proxy.ts";
+import { TestLog, TestProxy } from "../../helpers/proxy.ts";
 import { pattern, Random } from "../../helpers/random.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
 import { RawClient, tcp } from "../../helpers/raw_client.ts";
@@ -17,8 +21,8 @@ function deadAddress(): string {
 }
 
 /** A backend that says who it is, and then echoes. */
-function named(name: string): Backend {
-  return new Backend().serve(async (link) => {
+function named(name: string, at?: { hostname: "127.0.0.2"; port: number }): Backend {
+  return new Backend(at?.hostname, at?.port).serve(async (link) => {
     await writeAll(link, new TextEncoder().encode(name));
     await echo(link);
   });
@@ -76,18 +80,94 @@ Deno.test("an upstream that does not answer is left after connect_timeout", asyn
   assert.match(String((await proxy.log.nth("upstream failed")).reason), /no answer within 50 ms/);
 });
 
-Deno.test("the addresses of a name are tried in turn", async () => {
+/** A listener at 127.0.0.2, which other systems than Linux may lack, that accepts nobody, and does not answer any more. */
+async function silentAt(port: number): Promise<AsyncDisposable> {
+  const listener = Deno.listen({ hostname: "127.0.0.2", port, tcpBacklog: 1 });
+  const waiting = [await tcp(`127.0.0.2:${port}`), await tcp(`127.0.0.2:${port}`)];
+  return {
+    [Symbol.asyncDispose]: () => {
+      for (const link of [...waiting, listener]) link.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+const CHECK = { interval: 3_600_000, timeout: 3_600_000, rise: 1, fall: 1 };
+const LINUX = { ignore: Deno.build.os !== "linux" };
+/** Of `Addresses`: they stay in the order of the look-up. */
+const AS_THEY_ARE = () => 0.99;
+
+Deno.test("of the addresses of a name, one that refuses is left for the next at once", async () => {
   await using good = named("g");
   await using proxy = TestProxy.start({
     hosts: [{ addr: `backend.test:${good.port}` }],
     shutdown_timeout: "10ms",
-  }, { lookup: (name) => Promise.resolve(name === "backend.test" ? ["127.0.0.2", "::1", "127.0.0.1"] : []) });
+  }, {
+    lookup: (name) => Promise.resolve(name === "backend.test" ? ["127.0.0.2", "::1", "127.0.0.1"] : []),
+    random: AS_THEY_ARE,
+  });
   assert.equal(await whoAnswers(proxy, ""), "g");
+});
+
+Deno.test(
+  "of the addresses of a name, one that does not answer is not waited for, and for a while tried last",
+  LINUX,
+  async () => {
+    await using good = named("g");
+    let now = 0;
+    await using proxy = TestProxy.start({
+      hosts: [{ addr: `backend.test:${good.port}` }],
+      upstream_option: { connect_timeout: "1h" },
+      shutdown_timeout: "10ms",
+    }, {
+      lookup: () => Promise.resolve(["127.0.0.2", "127.0.0.1"]),
+      random: AS_THEY_ARE,
+      now: () => now,
+    });
+    {
+      await using _silent = await silentAt(good.port);
+      assert.equal(await whoAnswers(proxy, ""), "g");
+    }
+    await using _better = named("b", { hostname: "127.0.0.2", port: good.port });
+    assert.equal(await whoAnswers(proxy, ""), "g");
+    now = LAST_FOR;
+    assert.equal(await whoAnswers(proxy, ""), "b");
+    assert.equal((await proxy.proxy.snapshot()).upstreams[0]!.failures, 0);
+  },
+);
+
+Deno.test("sessions are spread over the addresses of a name", LINUX, async () => {
+  await using one = named("a");
+  await using _two = named("b", { hostname: "127.0.0.2", port: one.port });
+  const random = new Random(1);
+  await using proxy = TestProxy.start({
+    hosts: [{ addr: `backend.test:${one.port}` }],
+    shutdown_timeout: "10ms",
+  }, { lookup: () => Promise.resolve(["127.0.0.1", "127.0.0.2"]), random: () => random.next() });
+  const seen: Record<string, number> = { a: 0, b: 0 };
+  for (let i = 0; i < 60; i++) seen[await whoAnswers(proxy, "")]!++;
+  assert(seen.a! > 15 && seen.b! > 15, JSON.stringify(seen));
+});
+
+Deno.test("upstream_option.check: a host is up while any address of its name answers", LINUX, async () => {
+  await using good = named("g");
+  await using _silent = await silentAt(good.port);
+  const log = new TestLog();
+  const state = new HostState({
+    ...{ name: "", addr: parseAddress(`backend.test:${good.port}`) },
+    ...{ weight: 1, backup: false, drain: false, maxSessions: 0 },
+  });
+  state.checked(false, CHECK);
+  const lookup = () => Promise.resolve(["127.0.0.2", "127.0.0.1"]);
+  const health = new HealthCheck(CHECK, () => [state], { log, lookup });
+  await log.nth("upstream up");
+  health.stop();
 });
 
 Deno.test("when no address of a name answers, the log has each with its reason", async () => {
   await using proxy = TestProxy.start({ hosts: [{ addr: "backend.test:1" }] }, {
     lookup: () => Promise.resolve(["127.0.0.2", "127.0.0.3"]),
+    random: AS_THEY_ARE,
   });
   using client = await RawClient.open(proxy.address);
   await client.receiveToEnd();
