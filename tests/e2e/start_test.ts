@@ -13,8 +13,11 @@ async function freeAddress(): Promise<string> {
 }
 
 /** The first session that can be had of a proxy that starts. Before, nobody may be accepted: connections are refused. */
-async function firstSession(address: string): Promise<RawClient> {
+async function firstSession(goscon: Goscon, address: string): Promise<RawClient> {
+  let over = false;
+  void goscon.exited().then(() => over = true);
   for (;;) {
+    assert(!over, "the process has ended");
     try {
       return await RawClient.open(address);
     } catch (error) {
@@ -34,7 +37,7 @@ Deno.test("whoever is accepted while the process starts is served, and a signal 
         `tcp: ${address}\nmanager: 127.0.0.1:0\nhosts: [{addr: "builtin:echo"}]\nworkers: ${workers}\nshutdown_timeout: 10ms`;
       await Deno.writeTextFile(file, config);
       await using goscon = Goscon.spawn(["--config", file, "--log-format", "json", "--log-level", "debug"]);
-      using client = await firstSession(address);
+      using client = await firstSession(goscon, address);
       goscon.kill(signal);
       if (signal === "SIGHUP") await goscon.event((e) => e.message === "configuration reloaded");
       else await goscon.event((e) => e.message === "draining");
