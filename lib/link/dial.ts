@@ -96,10 +96,11 @@ export function lookUp(hostname: string, options: DialOptions): Promise<string[]
 }
 
 /**
- * The system, which without a descriptor cannot read its files, says then that the name has no address: that is asked for
+ * The IP addresses of a name, by the system; rejects with its error, of code ENOTFOUND when there is no such name. Without a descriptor it
+ * cannot read its files and a descriptor cannot read its files, says then that the name has no address: that is asked for
  * again, as there may be descriptors meanwhile.
  */
-async function systemLookup(hostname: string): Promise<string[]> {
+export async function systemLookup(hostname: string): Promise<string[]> {
   const dns = await import("node:dns/promises");
   for (let tries = 1;; tries++) {
     try {

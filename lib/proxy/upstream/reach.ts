@@ -6,6 +6,7 @@ import { FLAG_FORBID_ANNOUNCE } from "../../scp/mod.ts";
 import { announcement, type ClientInfo } from "./announce.ts";
 import { EchoLink } from "./echo.ts";
 import type { ReachSeams } from "../seams.ts";
+import { isUnknownName, type Resolver } from "./resolver.ts";
 
 /** Who wants a backend. */
 export interface BackendRequest {
@@ -18,22 +19,32 @@ export interface BackendRequest {
   signal: AbortSignal;
 }
 
-/** `upstream_option.resolv`: the addresses of what the name stands for, when it fits the pattern and the DNS knows it. */
+/**
+ * `upstream_option.resolv`: the addresses of what the name stands for. `undefined`: it does not fit the pattern, or everything does
+ * and the DNS knows no such name. Rejects when one that fits has none, or the DNS does not say: its client is to get no other backend.
+ */
 export async function resolve(
   name: string,
   config: Config,
   seams: ReachSeams,
+  resolver: Resolver,
   signal: AbortSignal,
 ): Promise<Address[] | undefined> {
   const rule = config.upstreamOption.resolv;
   if (!rule || !matches(rule.pattern, name)) return undefined;
   const hostname = rule.prefix + name + rule.suffix;
   try {
-    const ips = await lookUp(hostname, dialOptions(config, seams, signal));
+    const ips = await lookUp(hostname, { ...dialOptions(config, seams, signal), lookup: resolver.lookUpForClient });
     return ips.map((ip) => ({ kind: "tcp", hostname: ip, port: rule.port }));
   } catch (error) {
     signal.throwIfAborted();
-    seams.log.warning("upstream name unknown", { name, hostname, reason: reasonOf(error) });
+    const fields = { name, hostname, reason: reasonOf(error) };
+    if (!isUnknownName(error)) {
+      seams.log.warning("upstream name not looked up", fields);
+      throw error;
+    }
+    seams.log.warning("upstream name unknown", fields);
+    if (rule.pattern !== "") throw error;
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import type { Config } from "../../config.ts";
 import { Addresses } from "../../link/addresses.ts";
+import { systemLookup } from "../../link/dial.ts";
 import { type Link, reasonOf } from "../../link/link.ts";
 import { shortageOf } from "../../link/shortage.ts";
 import { type Order, orderOf } from "./balance.ts";
@@ -7,6 +8,7 @@ import { HealthCheck } from "./health_check.ts";
 import { HostState, type HostStatus, keyOf } from "./host_state.ts";
 import type { ReachSeams, UpstreamSeams } from "../seams.ts";
 import { type BackendRequest, reach, resolve } from "./reach.ts";
+import { Resolver } from "./resolver.ts";
 import { ResolvedHosts } from "./resolved_hosts.ts";
 
 /** A connection to a backend. */
@@ -37,12 +39,15 @@ export class Upstreams {
   #hosts: HostState[] = [];
   readonly #resolved = new ResolvedHosts();
   #check: HealthCheck | undefined;
+  readonly #resolver: Resolver;
   readonly #seams: ReachSeams;
   readonly #checks: boolean;
 
   /** There are none until `reconfigure`. `checks`: whether it is here that hosts are looked at, if they are. */
   constructor(seams: UpstreamSeams, { checks }: { checks: boolean }) {
-    this.#seams = { ...seams, addresses: new Addresses(seams) };
+    const { lookup = systemLookup, now, log } = seams;
+    this.#resolver = new Resolver({ lookup, now, log });
+    this.#seams = { ...seams, lookup: this.#resolver.lookUp, addresses: new Addresses(seams) };
     this.#checks = checks;
   }
 
@@ -85,7 +90,10 @@ export class Upstreams {
    * group. The caller owns the link. Rejects when none is left, or the dialling is given up.
    */
   async connect(request: BackendRequest): Promise<Backend> {
-    const group = await this.#groupOf(request);
+    const group = await this.#groupOf(request).catch((error) => {
+      if (!request.signal.aborted) this.#seams.stats.upstreamFails++;
+      throw error;
+    });
     for (const state of this.#candidates(group, request.client.remote.hostname)) {
       // Others may have come while one before was tried.
       if (!state.hasRoom) continue;
@@ -136,12 +144,12 @@ export class Upstreams {
     if (outFor > 0) this.#seams.log.warning("upstream out", { upstream: state.address, for_ms: outFor });
   }
 
-  /** The hosts of that name; or those that the name resolves to by rule; or all (as goscon has it). */
+  /** The hosts of that name; or those that the name resolves to by rule; or, where there is no rule for it, all (as goscon has it). */
   async #groupOf({ target: name, signal }: BackendRequest): Promise<readonly HostState[]> {
     if (name === "") return this.#hosts;
     const named = this.#hosts.filter(({ host }) => host.name === name);
     if (named.length > 0) return named;
-    const addresses = await resolve(name, this.#config, this.#seams, signal);
+    const addresses = await resolve(name, this.#config, this.#seams, this.#resolver, signal);
     return addresses ? this.#resolved.at(name, addresses) : this.#hosts;
   }
 }

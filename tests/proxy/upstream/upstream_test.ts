@@ -193,16 +193,40 @@ Deno.test("upstream_option.resolv: a target that fits is a name to look up; othe
   }, {
     lookup: (name) => {
       asked.push(name);
-      return name === "game-s1.svc.test" ? Promise.resolve(["127.0.0.1"]) : Promise.reject(new Error("unknown"));
+      if (name === "game-s1.svc.test") return Promise.resolve(["127.0.0.1"]);
+      return Promise.reject(Object.assign(new Error(name), { code: name.includes("s3") ? "EAI_AGAIN" : "ENOTFOUND" }));
     },
   });
+  const noUpstream = async (target: string) => {
+    using client = await RawClient.open(proxy.address, { target });
+    assert.equal((await client.receiveToEnd()).length, 0);
+  };
   assert.equal(await whoAnswers(proxy, "s1"), "r");
   assert.equal(await whoAnswers(proxy, "fixed"), "o");
   assert.equal(await whoAnswers(proxy, "x1"), "o");
-  assert.equal(await whoAnswers(proxy, "s2"), "o");
   assert.equal(await whoAnswers(proxy, ""), "o");
-  assert.deepEqual(asked, ["game-s1.svc.test", "game-s2.svc.test"]);
+  // Never another backend than the one that was meant.
+  await noUpstream("s2");
+  await noUpstream("s3");
+  assert.deepEqual(asked, ["game-s1.svc.test", "game-s2.svc.test", "game-s3.svc.test"]);
   assert.equal((await proxy.log.nth("upstream name unknown")).hostname, "game-s2.svc.test");
+  assert.equal((await proxy.log.nth("upstream name not looked up")).hostname, "game-s3.svc.test");
+  assert.equal((await proxy.stats()).sessionsEnded.no_upstream, 2);
+});
+
+Deno.test("upstream_option.resolv without a pattern: a name that does not exist gets any host, one that is not answered none", async () => {
+  await using other = named("o");
+  await using proxy = TestProxy.start({
+    hosts: [{ name: "fixed", addr: other.address }],
+    upstream_option: { resolv: { suffix: ".svc.test", port: 1 } },
+    shutdown_timeout: "10ms",
+  }, {
+    lookup: (name) =>
+      Promise.reject(Object.assign(new Error(name), { code: name.startsWith("down") ? "EAI_AGAIN" : "ENOTFOUND" })),
+  });
+  assert.equal(await whoAnswers(proxy, "nobody"), "o");
+  using client = await RawClient.open(proxy.address, { target: "down" });
+  assert.equal((await client.receiveToEnd()).length, 0);
 });
 
 Deno.test("a backend may be a Unix socket", { ignore: Deno.build.os === "windows" }, async () => {
