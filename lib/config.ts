@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { type Document, LineCounter, parseDocument } from "yaml";
-import { type Fault, faultAt, faultsOf, formatPath, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
+import { type Fault, faultAt, formatPath, isReferredTo, type Node, plainOf, readSource } from "./config/document.ts";
+import { faultsOf, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
 import { schema } from "./config/schema.ts";
 import type { Config, Listen, Tls } from "./config/types.ts";
 import type { Dialect } from "./scp/mod.ts";
@@ -41,29 +41,42 @@ export function parseConfig(
   file: string,
   loadPair: LoadPair = () => ({ cert: "", key: "" }),
 ): { config: Config; warnings: string[] } {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const place = ({ path, at, text }: Fault) => {
-    const { line, col } = lines.linePos(at);
-    return `${file}:${line || 1}:${col || 1}: ${path.length > 0 ? formatPath(path) + ": " : ""}${text}`;
-  };
-  const inOrder = (found: Fault[]) => found.toSorted((a, b) => a.at - b.at).map(place);
-  if (document.errors.length > 0) {
-    throw new ConfigError(
-      inOrder(document.errors.map(({ pos, message }) => ({ path: [], at: pos[0], text: message }))),
+  const { root: read, faults: noYaml, warnings, placeOf } = readSource(text);
+  const root = settingsOf(read);
+  const inOrder = (found: Fault[]) =>
+    found.toSorted((a, b) => a.at - b.at).map(({ path, at, text }) =>
+      `${file}:${placeOf(at)}: ${path.length > 0 ? formatPath(path) + ": " : ""}${text}`
     );
-  }
-  const input = document.toJS() ?? {};
+  if (noYaml.length > 0) throw new ConfigError(inOrder(noYaml));
+  const input = plainOf(root) ?? {};
   const result = v.safeParse(schema, input);
   const faults = [
-    ...faultsOf(result.issues ?? [], document),
-    ...unknownKeys(document.contents),
-    ...meaningless(input, document),
+    ...faultsOf(result.issues ?? [], root),
+    ...unknownKeys(root),
+    ...meaningless(input, root),
   ];
   if (faults.length > 0 || !result.success) throw new ConfigError(inOrder(faults));
-  const pairs = loadPairs(result.output.listen ?? [], loadPair, document);
+  const pairs = loadPairs(result.output.listen ?? [], loadPair, root);
   if (pairs.faults.length > 0) throw new ConfigError(inOrder(pairs.faults));
-  return { config: configOf(result.output, pairs.loaded), warnings: inOrder(notHonoured(input, document)) };
+  return {
+    config: configOf(result.output, pairs.loaded),
+    warnings: inOrder([...warnings, ...notHonoured(input, root)]),
+  };
+}
+
+/**
+ * What of a file is configuration. A key of any name at its top may hold what aliases refer to, as viper takes every key; and
+ * it takes one value for a list of it.
+ */
+function settingsOf(root: Node): Node {
+  if (!(root.value instanceof Map)) return root;
+  const settings = [...root.value].filter(([key, { node }]) => key in schema.entries || !isReferredTo(node));
+  const value = new Map(settings.map(([key, entry]) => {
+    const { node } = entry;
+    const isOne = key === "hosts" && node.value instanceof Map;
+    return [key, isOne ? { ...entry, node: { ...node, value: [node] } } : entry];
+  }));
+  return { ...root, value };
 }
 
 type Output = v.InferOutput<typeof schema>;
@@ -72,7 +85,7 @@ type Output = v.InferOutput<typeof schema>;
 function loadPairs(
   listen: NonNullable<Output["listen"]>,
   loadPair: LoadPair,
-  document: Document,
+  root: Node,
 ): { loaded: (Tls | undefined)[]; faults: Fault[] } {
   const faults: Fault[] = [];
   const loaded = listen.map(({ tls }, i) => {
@@ -80,7 +93,7 @@ function loadPairs(
     try {
       return { certFile: tls.cert, keyFile: tls.key, ...loadPair(tls.cert, tls.key) };
     } catch (error) {
-      faults.push(faultAt(document, ["listen", i, "tls"], (error as Error).message));
+      faults.push(faultAt(root, ["listen", i, "tls"], (error as Error).message));
       return undefined;
     }
   });
@@ -136,11 +149,12 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
 
 /** goscon's own `tcp` comes first; where a file has neither form, there is the default one. */
 function listenOf(output: Output, pairs: (Tls | undefined)[]): Listen[] {
-  const first = output.tcp ?? (output.listen || "tcp" in output ? undefined : DEFAULT_ADDRESS);
+  const { tcp = null, listen } = output;
+  const first = tcp === "none" ? undefined : tcp ?? (listen ? undefined : DEFAULT_ADDRESS);
   const plainTcp = (address: typeof DEFAULT_ADDRESS): Listen => (
     { ...place(address), dialect: "goscon", acceptProxy: false, trusted: [] }
   );
-  const others = (output.listen ?? []).map(({ tcp, ws, dialect, accept_proxy, trusted, ...entry }, i): Listen => ({
+  const others = (listen ?? []).map(({ tcp, ws, dialect, accept_proxy, trusted, ...entry }, i): Listen => ({
     ...place((tcp ?? ws)!),
     dialect,
     acceptProxy: accept_proxy,

@@ -131,9 +131,9 @@ hosts:
   - name: a b
   - 7
 upstream_option: {net: udp, connect_timeout: 0, resolv: {port: 70000, pattern: "["}}
-kcp_option: {foo: 1}
+kcp_option: 5
 shutdown_timeout: -1
-tcp_option: {keepalive: 1}
+tcp_option: {keepalive: si}
 log: {level: loud}
 `;
   const time = "a number of seconds, or one with its unit: 500ms 30s 5m 1h";
@@ -143,7 +143,7 @@ log: {level: loud}
     `f.yaml:4:22: scp.handshake_timeout: expected ${time}, not "soon"`,
     'f.yaml:5:17: scp.reuse_buffer: expected a number of bytes, or one with its unit: 64KiB 1MiB 1GiB, not "64K"',
     "f.yaml:6:9: listen: expected a list of listeners, not 5",
-    "f.yaml:8:11: hosts[0].addr: expected host:port, [IPv6]:port, unix:/path or builtin:echo, not 5",
+    'f.yaml:8:11: hosts[0].addr: expected host:port, [IPv6]:port, unix:/path or builtin:echo, not "5"',
     'f.yaml:9:13: hosts[0].weight: expected a weight, a whole number of -2147483648 to 2147483647, not "heavy"',
     "f.yaml:10:5: hosts[1].addr: is missing",
     'f.yaml:10:11: hosts[1].name: expected letters, digits and _, not "a b"',
@@ -152,9 +152,9 @@ log: {level: loud}
     `f.yaml:12:46: upstream_option.connect_timeout: expected ${time}, more than 0, not 0`,
     "f.yaml:12:64: upstream_option.resolv.port: expected a port, 1 to 65535, not 70000",
     "f.yaml:12:80: upstream_option.resolv.pattern: expected a regular expression, as Go has them: missing closing ]: `[`",
-    "f.yaml:13:14: kcp_option.foo: unknown key",
+    "f.yaml:13:13: kcp_option: expected a map, not 5",
     `f.yaml:14:19: shutdown_timeout: expected ${time}, not -1`,
-    "f.yaml:15:25: tcp_option.keepalive: expected true or false, not 1",
+    'f.yaml:15:25: tcp_option.keepalive: expected true or false, not "si"',
     'f.yaml:16:14: log.level: expected one of debug, info, warning, error, not "loud"',
   ]);
 });
@@ -177,7 +177,82 @@ Deno.test("parseConfig() tells what is no YAML, no map, or says a thing twice", 
   assert.deepEqual(faultsOf("5"), ["f.yaml:1:1: expected a map of keys, not 5"]);
   assert.deepEqual(faultsOf(HOSTS + "scp: [1]"), ["f.yaml:2:6: scp: expected a map, not a list"]);
   assert.match(faultsOf(HOSTS + HOSTS).join(), /^f\.yaml:2:1: .*unique/);
-  assert.match(faultsOf("hosts:").at(0)!, /^f\.yaml:1:7: hosts: expected a list of hosts, not nothing/);
+  assert.match(faultsOf("hosts:").at(0)!, /^f\.yaml:1:7: hosts: expected at least one host/);
+});
+
+Deno.test("parseConfig() takes numbers and booleans as YAML 1.1 and viper write them, and names as they are written", () => {
+  const weights = ["25", '"25"', "0x19", "031", "2_5", "+25", "25.0", "2.5e+1", "0b11001"];
+  for (const weight of weights) {
+    assert.equal(parsed(`hosts: [{addr: ":1", weight: ${weight}}]`).hosts[0]!.weight, 25, weight);
+  }
+  for (const weight of ["0x", "_1", "1.5", "2 5", "twenty", '""']) {
+    assert.match(
+      faultsOf(`hosts: [{addr: ":1", weight: ${weight}}]`).join(),
+      /^f\.yaml:1:30: hosts\[0\]\.weight: /,
+      weight,
+    );
+  }
+  const keepalive = (text: string) => parsed(`${HOSTS}tcp_option: {keepalive: ${text}}`).tcpOption.keepalive;
+  for (const yes of ["true", "True", "yes", "on", "y", "1", "2", '"true"', '"1"', "t"]) assert(keepalive(yes), yes);
+  for (const no of ["false", "FALSE", "no", "Off", "n", "0", '"false"', '"0"', "F"]) assert(!keepalive(no), no);
+  for (const name of ["17", "007", "yes", "1_000", "1e3", "12345678901234567890"]) {
+    assert.equal(parsed(`hosts: [{addr: ":1", name: ${name}}]`).hosts[0]!.name, name);
+  }
+});
+
+Deno.test("parseConfig() resolves merge keys, also several, and a key of the map itself goes before", () => {
+  const { hosts } = parsed(`
+Templates:
+  a: &a {weight: 7, backup: yes}
+  b: &b {weight: 8, Drain: yes}
+both: &both [*a, *b]
+hosts:
+  - {addr: ":1", <<: *a}
+  - {<<: [*b, *a], addr: ":2"}
+  - {<<: *both, ADDR: ":3", weight: 1}
+  - {<<: *a, <<: {drain: true}, addr: ":4"}
+`);
+  assert.deepEqual(hosts.map(({ weight, backup, drain }) => [weight, backup, drain]), [
+    [7, true, false],
+    [8, true, true],
+    [1, true, true],
+    [7, true, true],
+  ]);
+});
+
+Deno.test("parseConfig() tells where a fault of an alias, a merge key or a key in capitals is", () => {
+  const inHost = (text: string) => faultsOf(`hosts:\n  - addr: ":1"\n${text}`);
+  assert.deepEqual(inHost("tcp: *a"), ["f.yaml:3:6: *a: no such anchor before it"]);
+  assert.deepEqual(inHost("listen: &a [*a]"), ["f.yaml:3:13: *a: it contains itself"]);
+  assert.deepEqual(inHost("    <<: 5"), ["f.yaml:3:9: <<: expected a map, or a list of maps, to merge"]);
+  assert.deepEqual(inHost("TCP: :1\ntcp: :2"), ["f.yaml:4:1: tcp: is set already: the keys of a map must be unique"]);
+  assert.deepEqual(inHost("SCP: {Reuse_Tme: 1}"), ["f.yaml:3:7: scp.reuse_tme: unknown key; did you mean reuse_time?"]);
+  assert.deepEqual(inHost("Limits: {Handshakes: few}"), [
+    'f.yaml:3:22: limits.handshakes: expected a limit, a whole number of 0 to 2147483647, not "few"',
+  ]);
+  assert.deepEqual(faultsOf("t: &t {weight: many}\nhosts: [{addr: ':1', <<: *t}]"), [
+    'f.yaml:1:16: hosts[0].weight: expected a weight, a whole number of -2147483648 to 2147483647, not "many"',
+  ]);
+  assert.deepEqual(inHost("templates: {a: 1}"), ["f.yaml:3:1: templates: unknown key"]);
+});
+
+Deno.test("parseConfig() takes any number of aliases, also of aliases", () => {
+  const levels = Array.from({ length: 30 }, (_, i) => `  - &l${i + 1} [${Array(9).fill(`*l${i}`)}]`).join("\n");
+  const hosts = Array.from({ length: 500 }, (_, i) => `  - {<<: *h, name: h${i}}`).join("\n");
+  assert.equal(parsed(`t: &h {addr: ":1"}\nkcp_option:\n  - &l0 [1]\n${levels}\nhosts:\n${hosts}`).hosts.length, 500);
+});
+
+Deno.test("parseConfig() takes keys without a value where goscon has them; without a certificate no TLS is a fault", () => {
+  const empty = "tcp:\nkcp:\nmanager:\nscp:\ntcp_option:\nkcp_option:\nupstream_option:\nlimits:\nlog:\n";
+  assert.deepEqual(parsed(HOSTS + empty), parsed(HOSTS));
+  const keys = "scp: {reuse_time: , reuse_buffer: ~}\ntcp_option: {keepalive: null}\nupstream_option: {resolv: }\n";
+  assert.deepEqual(parsed(HOSTS + keys), parsed(HOSTS));
+  assert.match(
+    faultsOf(`${HOSTS}listen: [{tcp: ":1", tls: }]`).join(),
+    /listen\[0\]\.tls: expected a map with cert and key/,
+  );
+  assert.match(faultsOf(`${HOSTS}allow:`).join(), /allow: expected a list/);
+  assert.equal(parsed('hosts: {name: one, addr: ":1"}').hosts.length, 1);
 });
 
 Deno.test("parseConfig() reads each form of an address", () => {

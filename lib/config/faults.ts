@@ -1,59 +1,31 @@
 import type * as v from "valibot";
-import { type Document, isMap, isNode, isScalar, isSeq } from "yaml";
+import { type Fault, faultAt, formatPath, type Node, type Path } from "./document.ts";
 import { schema } from "./schema.ts";
-
-/** Where in a file a value stands: keys and indexes, from the top. */
-export type Path = readonly (string | number)[];
-
-/** Something to say of a place in a file. */
-export interface Fault {
-  path: Path;
-  /** The offset in the text. */
-  at: number;
-  text: string;
-}
-
-/** `hosts[1].addr`. */
-export function formatPath(path: Path): string {
-  return path.map((key, i) => typeof key === "number" ? `[${key}]` : (i > 0 ? "." : "") + key).join("");
-}
-
-/** A fault at the value of `path`, or at what is next above it. */
-export function faultAt(document: Document, path: Path, text: string): Fault {
-  for (let depth = path.length; depth >= 0; depth--) {
-    const node = depth === 0 ? document.contents : document.getIn(path.slice(0, depth), true);
-    if (isNode(node) && node.range) return { path, at: node.range[0], text };
-  }
-  return { path, at: 0, text };
-}
+import { parseFlag, parseTime } from "./units.ts";
 
 /** What the schema found wrong; nothing for an unknown key, of which the schema names but the first: see `unknownKeys`. */
-export function* faultsOf(issues: readonly v.BaseIssue<unknown>[], document: Document): Generator<Fault> {
+export function* faultsOf(issues: readonly v.BaseIssue<unknown>[], root: Node): Generator<Fault> {
   for (const issue of issues) {
     const path = (issue.path ?? []).map(({ key }) => key as string | number);
     const ofMap = issue.type === "strict_object" && issue.expected !== "Object";
-    if (!ofMap) yield faultAt(document, path, issue.message);
-    else if (issue.expected !== "never") yield faultAt(document, path, "is missing");
+    if (!ofMap) yield faultAt(root, path, issue.message);
+    else if (issue.expected !== "never") yield faultAt(root, path, "is missing");
   }
 }
 
 /** Every key of a file that the schema does not know, and every list that should have keys. */
-export function* unknownKeys(node: unknown, path: Path = []): Generator<Fault> {
-  if (isSeq(node)) {
+export function* unknownKeys({ value, at }: Node, path: Path = []): Generator<Fault> {
+  const known = keysAt(path);
+  if (Array.isArray(value)) {
     // The schema takes a list for a map with keys 0, 1, 2.
-    if (keysAt(path).length > 0) yield { path, at: node.range?.[0] ?? 0, text: "expected a map, not a list" };
-    for (const [i, item] of node.items.entries()) yield* unknownKeys(item, [...path, i]);
+    if (known.length > 0) yield { path, at, text: "expected a map, not a list" };
+    if (keysAt([...path, 0]).length === 0) return;
+    for (const [i, item] of value.entries()) yield* unknownKeys(item, [...path, i]);
   }
-  const known = isMap(node) ? keysAt(path) : [];
-  if (!isMap(node) || known.length === 0) return;
-  for (const { key, value } of node.items) {
-    const name = String(isScalar(key) ? key.value : key);
-    if (known.includes(name)) yield* unknownKeys(value, [...path, name]);
-    else {yield {
-        path: [...path, name],
-        at: (isNode(key) && key.range?.[0]) || 0,
-        text: `unknown key${hint(name, known)}`,
-      };}
+  if (!(value instanceof Map) || known.length === 0) return;
+  for (const [name, { keyAt, node }] of value) {
+    if (known.includes(name)) yield* unknownKeys(node, [...path, name]);
+    else yield { path: [...path, name], at: keyAt, text: `unknown key${hint(name, known)}` };
   }
 }
 
@@ -100,12 +72,12 @@ function distance(a: string, b: string): number {
 type Anything = any;
 
 /** What is wrong with a file although each of its values is right. */
-export function meaningless(input: Anything, document: Document): Fault[] {
-  if (Array.isArray(input) || typeof input !== "object") return [];
+export function meaningless(input: Anything, root: Node): Fault[] {
+  if (Array.isArray(input) || typeof input !== "object" || input === null) return [];
   const faults: Fault[] = [];
   const { hosts } = input;
   if ((hosts === undefined || hosts === null || hosts.length === 0) && !input.upstream_option?.resolv) {
-    faults.push(faultAt(document, ["hosts"], "expected at least one host, or upstream_option.resolv"));
+    faults.push(faultAt(root, ["hosts"], "expected at least one host, or upstream_option.resolv"));
   }
   const listeners: [Path, unknown][] = [[["tcp"], input.tcp]];
   const list = Array.isArray(input.listen) ? input.listen : [];
@@ -114,24 +86,24 @@ export function meaningless(input: Anything, document: Document): Fault[] {
   });
   const used = listeners.filter(([, address]) => typeof address === "string" && address !== "");
   if (used.length === 0 && (input.tcp === "" || Array.isArray(input.listen))) {
-    faults.push(faultAt(document, [Array.isArray(input.listen) ? "listen" : "tcp"], "expected at least one listener"));
+    faults.push(faultAt(root, [Array.isArray(input.listen) ? "listen" : "tcp"], "expected at least one listener"));
   }
   used.forEach(([path, address], i) => {
     const before = used.slice(0, i).find(([, other]) => other === address);
     if (!before || String(address).endsWith(":0")) return;
-    faults.push(faultAt(document, path, `${address} is listened on already, by ${formatPath(before[0])}`));
+    faults.push(faultAt(root, path, `${address} is listened on already, by ${formatPath(before[0])}`));
   });
   const named = (Array.isArray(hosts) ? hosts : []).map((host: Anything) => `${host?.name ?? ""} ${host?.addr}`);
   named.forEach((name, i) => {
     const first = named.indexOf(name);
-    if (first < i) faults.push(faultAt(document, ["hosts", i], `has the name and addr of hosts[${first}]`));
+    if (first < i) faults.push(faultAt(root, ["hosts", i], `has the name and addr of hosts[${first}]`));
   });
   list.forEach((entry: Anything, i: number) => {
-    for (const [key, text] of meaninglessInListen(entry)) faults.push(faultAt(document, ["listen", i, ...key], text));
+    for (const [key, text] of meaninglessInListen(entry)) faults.push(faultAt(root, ["listen", i, ...key], text));
   });
   if (isExposed(input.manager) && !input.manager_token) {
     faults.push(
-      faultAt(document, ["manager"], "expected manager_token, or a loopback address: anybody could end sessions"),
+      faultAt(root, ["manager"], "expected manager_token, or a loopback address: anybody could end sessions"),
     );
   }
   return faults;
@@ -145,7 +117,7 @@ function* meaninglessInListen(entry: Anything): Generator<[key: Path, text: stri
   for (const key of ["path", "origins", "ping_interval"]) {
     if (key in entry && !("ws" in entry)) yield [[key], "only a listener of WebSockets (ws) has this"];
   }
-  if (entry.accept_proxy !== true) return;
+  if (parseFlag(String(entry.accept_proxy)) !== true) return;
   const at = ["accept_proxy"];
   if (entry.tls) yield [at, "the header of the PROXY protocol comes before TLS: let the proxy in front end it"];
   if (entry.ws) yield [at, "not with ws: there the proxies that are `trusted` tell it by X-Forwarded-For or Forwarded"];
@@ -160,20 +132,24 @@ function isExposed(manager: unknown): boolean {
 }
 
 /** What goscon has and we cannot honour, where the file sets it to something that would matter. */
-export function notHonoured(input: Anything, document: Document): Fault[] {
+export function notHonoured(input: Anything, root: Node): Fault[] {
   const rules: [Path, unknown, string][] = [
     [["kcp"], input.kcp, "KCP is not spoken by this version: no such listener is opened"],
-    [["kcp_option"], input.kcp_option, "has no effect: KCP is not spoken by this version"],
+    [
+      ["kcp_option"],
+      Object.keys(input.kcp_option ?? {}).length > 0,
+      "has no effect: KCP is not spoken by this version",
+    ],
     [
       ["tcp_option", "keepalive_interval"],
-      input.tcp_option?.keepalive_interval,
+      parseTime(input.tcp_option?.keepalive_interval ?? 0),
       "has no effect: the operating system's own interval is used",
     ],
   ];
-  const found = rules.filter(([, value]) => value).map(([path, , text]) => faultAt(document, path, text));
+  const found = rules.filter(([, value]) => value).map(([path, , text]) => faultAt(root, path, text));
   const hosts: Anything[] = input.hosts ?? [];
   hosts.forEach((host, i) => {
-    if ("weigh" in host) found.push(faultAt(document, ["hosts", i, "weigh"], "has no effect; did you mean weight?"));
+    if ("weigh" in host) found.push(faultAt(root, ["hosts", i, "weigh"], "has no effect; did you mean weight?"));
   });
   return found;
 }

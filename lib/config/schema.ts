@@ -3,13 +3,28 @@ import { isIP } from "node:net";
 import * as v from "valibot";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import { faultOfPattern } from "./pattern.ts";
-import { ADDRESS_FORM, LONGEST_TIME, parseAddress, parseSize, parseTime, SIZE_FORM, TIME_FORM } from "./units.ts";
+import {
+  ADDRESS_FORM,
+  FLAG_FORM,
+  LONGEST_TIME,
+  parseAddress,
+  parseFlag,
+  parseNumber,
+  parseSize,
+  parseTime,
+  SIZE_FORM,
+  TIME_FORM,
+} from "./units.ts";
+
+// A file gives each scalar as a text, and what is wanted says what it means. The numbers and booleans of this schema are for
+// editors, which know the types of YAML.
 
 /** What a value is, in words of YAML. */
 function nameOf(value: unknown): string {
   if (value === undefined || value === null) return "nothing";
   if (Array.isArray(value)) return "a list";
-  return typeof value === "object" ? "a map" : JSON.stringify(value);
+  if (typeof value === "object") return "a map";
+  return typeof value === "string" && parseNumber(value) === undefined ? JSON.stringify(value) : String(value);
 }
 
 const expected = (what: string) => ({ input }: { input: unknown }) => `expected ${what}, not ${nameOf(input)}`;
@@ -36,11 +51,25 @@ const size = v.pipe(quantity(SIZE_FORM, parseSize, 1), v.maxValue(2 ** 30, "expe
 
 function whole(what: string, least: number, most: number) {
   const form = expected(`${what}, a whole number of ${least} to ${most}`);
-  return v.pipe(v.number(form), v.integer(form), v.minValue(least, form), v.maxValue(most, form));
+  const limits = v.pipe(v.number(form), v.integer(form), v.minValue(least, form), v.maxValue(most, form));
+  return v.union([limits, v.pipe(v.string(), read(parseNumber, form), limits)], form);
+}
+
+/** What `parse` makes of a text, which is none when it makes nothing. */
+function read<T>(parse: (text: string) => T | undefined, form: (issue: { input: unknown }) => string) {
+  return v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
+    const value = parse(dataset.value);
+    if (value !== undefined) return value;
+    addIssue({ message: form({ input: dataset.value }) });
+    return NEVER;
+  });
 }
 
 const text = v.string(expected("a text"));
-const flag = v.boolean(expected("true or false"));
+const aFlag = expected(FLAG_FORM);
+const flag = v.union([v.boolean(), v.pipe(v.string(), read(parseFlag, aFlag))], aFlag);
+const aName = expected("letters, digits and _");
+const name = v.pipe(v.union([v.string(), v.number()], aName), v.transform(String), v.regex(/^[a-zA-Z_0-9]*$/, aName));
 
 /** An address; where an empty host means `anyHost`. */
 function address(anyHost: string) {
@@ -72,8 +101,8 @@ const choice = <const T extends readonly string[]>(options: T) =>
 const port = v.pipe(
   v.union([v.number(), v.string()], expected("a port")),
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    const value = Number(dataset.value);
-    if (Number.isInteger(value) && value >= 1 && value <= 65535) return value;
+    const value = parseNumber(String(dataset.value));
+    if (Number.isInteger(value) && value !== undefined && value >= 1 && value <= 65535) return value;
     addIssue({ message: `expected a port, 1 to 65535, not ${nameOf(dataset.value)}` });
     return NEVER;
   }),
@@ -107,19 +136,15 @@ const origin = v.pipe(
   v.check((value) => URL.canParse(value) && new URL(value).origin === value, expected(ORIGIN_FORM)),
 );
 
-/** A map in which every key may be missing: then each has its default. */
+/** A map in which every key may be missing, or without a value: then each has its default. */
 function section<T extends v.ObjectEntries>(entries: T) {
-  return v.optional(v.strictObject(entries, expected("a map")), {} as never);
+  return v.nullish(v.strictObject(entries, expected("a map")), {} as never);
 }
 
 /** A limit: 0, the default, is none. */
 const count = v.optional(whole("a limit", 0, 2 ** 31 - 1), 0);
 
-const kcpKeys =
-  "reuseport read_timeout fec_data_shards fec_parity_shards read_buffer write_buffer opt_mtu opt_nodelay " +
-  "opt_interval opt_resend opt_nc opt_sndwnd opt_rcvwnd";
-
-/** A configuration file: its keys, their defaults, and what they become. */
+/** A configuration file: its keys, their defaults, and what they become. What goscon has may be without a value, as it may there. */
 export const schema = v.strictObject({
   listen: v.optional(v.array(
     v.strictObject({
@@ -135,26 +160,28 @@ export const schema = v.strictObject({
     }, expected("a map with tcp or ws")),
     expected("a list of listeners"),
   )),
-  tcp: v.optional(v.union([v.pipe(v.literal(""), v.transform(() => undefined)), listenAddress], expected("host:port"))),
-  manager: v.optional(
+  tcp: v.nullish(
+    v.union([v.pipe(v.literal(""), v.transform(() => "none" as const)), listenAddress], expected("host:port")),
+  ),
+  manager: v.nullish(
     v.union([v.pipe(v.literal(""), v.transform(() => undefined)), listenAddress], expected("host:port")),
     "",
   ),
   manager_token: v.optional(text, ""),
-  kcp: v.optional(text, ""),
-  kcp_option: section(Object.fromEntries(kcpKeys.split(" ").map((key) => [key, v.optional(v.unknown())]))),
+  kcp: v.nullish(text, ""),
+  kcp_option: v.nullish(v.looseObject({}, expected("a map"))),
   scp: section({
-    handshake_timeout: v.optional(time, "30s"),
-    reuse_time: v.optional(time, "30s"),
-    reuse_buffer: v.optional(size, "64KiB"),
+    handshake_timeout: v.nullish(time, "30s"),
+    reuse_time: v.nullish(time, "30s"),
+    reuse_buffer: v.nullish(size, "64KiB"),
   }),
   tcp_option: section({
-    read_timeout: v.optional(time, 0),
-    keepalive: v.optional(flag, true),
-    keepalive_interval: v.optional(time, 60),
+    read_timeout: v.nullish(time, 0),
+    keepalive: v.nullish(flag, true),
+    keepalive_interval: v.nullish(time, 60),
   }),
   upstream_option: section({
-    net: v.optional(choice(["tcp", "scp"]), "tcp"),
+    net: v.nullish(choice(["tcp", "scp"]), "tcp"),
     balance: v.optional(choice(["random", "least_conn", "round_robin", "source"]), "random"),
     check: v.optional(v.strictObject({
       interval: v.optional(timeNotZero, "2s"),
@@ -166,19 +193,19 @@ export const schema = v.strictObject({
     announce: v.optional(choice(["none", "sproto", "proxy_v1", "proxy_v2"]), "none"),
     sproto_type: v.optional(whole("a message type", 0, 2 ** 31 - 1), 0),
     ignore_flag: v.optional(flag, false),
-    resolv: v.optional(v.strictObject({
-      prefix: v.optional(text, ""),
-      suffix: v.optional(text, ""),
+    resolv: v.nullish(v.strictObject({
+      prefix: v.nullish(text, ""),
+      suffix: v.nullish(text, ""),
       port,
-      pattern: v.optional(pattern, ""),
+      pattern: v.nullish(pattern, ""),
     }, expected("a map with prefix, suffix, port and pattern"))),
   }),
-  hosts: v.optional(
+  hosts: v.nullish(
     v.array(
       v.strictObject({
-        name: v.optional(v.pipe(text, v.regex(/^[a-zA-Z_0-9]*$/, expected("letters, digits and _"))), ""),
+        name: v.nullish(name, ""),
         addr: address("127.0.0.1"),
-        weight: v.optional(whole("a weight", -(2 ** 31), 2 ** 31 - 1), 0),
+        weight: v.nullish(whole("a weight", -(2 ** 31), 2 ** 31 - 1), 0),
         weigh: v.optional(v.unknown()),
         backup: v.optional(flag, false),
         drain: v.optional(flag, false),

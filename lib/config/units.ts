@@ -29,9 +29,30 @@ export function parseSize(value: number | string): number | undefined {
 }
 
 function parseQuantity(text: string, units: Record<string, number>): number | undefined {
-  const [, digits, unit] = /^(\d+(?:\.\d+)?)([a-zA-Z]*)$/.exec(text) ?? [];
-  const factor = units[unit ?? ""];
+  const plain = parseNumber(text);
+  if (plain !== undefined) return plain < 0 ? undefined : plain * units[""]!;
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)([a-zA-Z]+)$/.exec(text) ?? [];
+  const factor = units[unit];
   return digits === undefined || factor === undefined ? undefined : Number(digits) * factor;
+}
+
+/** The number that a scalar of YAML 1.1 stands for, as Go's yaml.v2 reads it: 017 is 15; `undefined` when it is none. */
+export function parseNumber(text: string): number | undefined {
+  const [, sign, digits = ""] = /^([-+]?)(\d[\da-fox_]*|(?:\d[\d_]*)?\.?\d+(?:e[-+]?\d+)?)$/i.exec(text) ?? [];
+  const plain = digits.replaceAll("_", "");
+  const value = Number(/^0[0-7]+$/.test(plain) ? `0o${plain}` : plain);
+  return sign === undefined || Number.isNaN(value) ? undefined : sign === "-" ? -value : value;
+}
+
+/** What `parseFlag` takes, for messages. */
+export const FLAG_FORM = "true or false";
+
+/** The truth that a scalar of YAML 1.1 stands for, as viper reads it: also a number; `undefined` when it is none. */
+export function parseFlag(text: string): boolean | undefined {
+  if (/^(?:true|t|yes|y|on)$/i.test(text)) return true;
+  if (/^(?:false|f|no|n|off)$/i.test(text)) return false;
+  const number = parseNumber(text);
+  return number === undefined ? undefined : number !== 0;
 }
 
 /** A time as `parseTime` takes it. */

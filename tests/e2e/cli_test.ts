@@ -111,6 +111,46 @@ Deno.test("--test takes a pattern that Go takes, and refuses any other at its pl
   }
 });
 
+Deno.test("--test takes the configuration of the Go program goscon, with one warning of each thing that is not spoken", async () => {
+  const file = join(import.meta.dirname!, "..", "testdata", "goscon.yaml");
+  const { code, err } = await runProgram(["--test", "-c", file]);
+  assert.equal(code, 0, err);
+  const said = err.trimEnd().split("\n").map((line) =>
+    line.replace(`goscon: warning: ${file}:`, "").split(": ", 2).join(": ")
+  );
+  assert.deepEqual(said, [
+    "3:6: kcp",
+    "11:23: tcp_option.keepalive_interval",
+    "13:3: kcp_option",
+    `goscon: the configuration ${file} is valid`,
+  ]);
+});
+
+Deno.test("--test takes each form that viper and yaml.v2 take, and tells the line of a fault in it", async () => {
+  const forms: Record<string, string> = {
+    "numbers.yaml": 'hosts:\n  - name: 17\n    addr: ":1"\n    weight: "50"\n',
+    "empty.yaml": 'scp:\ntcp_option:\nkcp_option:\nhosts:\n  - addr: ":1"\n    name:\n',
+    "case.yaml": 'TCP: ":1"\nScp:\n  Reuse_Time: 5\nHosts:\n  - Addr: ":2"\n',
+    "yes.yaml": 'tcp_option:\n  keepalive: on\nhosts:\n  - addr: ":1"\n',
+    "merge.yaml": 'hosts:\n  - &one\n    addr: ":1"\n  - <<: *one\n    name: two\n',
+    "aliases.yaml": `buffer: &b 65536\nkcp_option:\n  a: [${Array(300).fill("*b")}]\nhosts:\n  - addr: ":1"\n`,
+    "kcp.yaml": 'kcp_option:\n  of_tomorrow: 1\nhosts:\n  - addr: ":1"\n',
+  };
+  const broken = Object.entries(forms).map(([name, text]) => [`bad_${name}`, `${text}tpc: 1\n`]);
+  const cwd = await directory({ ...forms, ...Object.fromEntries(broken) });
+  for (const [name, text] of Object.entries(forms)) {
+    const good = await runProgram(["-t", "-c", name], { cwd });
+    assert.equal(good.code, 0, `${name}: ${good.err}`);
+    const bad = await runProgram(["-t", "-c", `bad_${name}`], { cwd });
+    const line = text.split("\n").length;
+    assert.deepEqual(
+      [bad.code, bad.err],
+      [2, `bad_${name}:${line}:1: tpc: unknown key; did you mean tcp?\n`],
+      name,
+    );
+  }
+});
+
 Deno.test("--dump prints the configuration in effect, which is a configuration", async () => {
   const cwd = await directory({ "config.yaml": GOOD });
   const dumped = await runProgram(["-T", "--log-level", "error"], { cwd });
