@@ -237,6 +237,8 @@ Deno.test("parseConfig() tells where a fault of an alias, a merge key or a key i
 });
 
 Deno.test("parseConfig() takes any number of aliases, also of aliases", () => {
+  const again = 't: &a ":5"\nu: &a ":6"\nlisten: [{&k tcp: *a}, {*k : ":7"}]\nv: [&a ":8", *a]\n';
+  assert.deepEqual(parsed(HOSTS + again.replace("t: &a", "kcp: &a")).listen.map(({ port }) => port), [6, 7]);
   const levels = Array.from({ length: 30 }, (_, i) => `  - &l${i + 1} [${Array(9).fill(`*l${i}`)}]`).join("\n");
   const hosts = Array.from({ length: 500 }, (_, i) => `  - {<<: *h, name: h${i}}`).join("\n");
   assert.equal(parsed(`t: &h {addr: ":1"}\nkcp_option:\n  - &l0 [1]\n${levels}\nhosts:\n${hosts}`).hosts.length, 500);

@@ -1,4 +1,4 @@
-import { type Alias, type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { type Alias, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import type { Node as YamlNode, Pair, Scalar, YAMLMap } from "yaml";
 
 /** Where in a file a value stands: keys and indexes, from the top. */
@@ -54,7 +54,7 @@ export function readSource(text: string): Source {
     schema: "failsafe",
     uniqueKeys: false,
   });
-  const reader = new Reader(document);
+  const reader = new Reader();
   const root = reader.read(document.contents);
   const [more, errors] = [document.errors.filter(isMore), document.errors.filter((error) => !isMore(error))];
   return {
@@ -76,27 +76,25 @@ const NULL = /^(?:~|null|Null|NULL|)$/;
 
 class Reader {
   readonly faults: Fault[] = [];
-  readonly #document: Document;
+  readonly #anchors = new Map<string, YamlNode>();
   /** What was read already; `undefined` while it is being read. */
   readonly #nodes = new Map<YamlNode, Node | undefined>();
 
-  constructor(document: Document) {
-    this.#document = document;
-  }
-
+  /** In the order of the file: an anchor may be set again, and an alias is for the last one before it. */
   read(node: unknown): Node {
     if (isAlias(node)) return this.#readAlias(node);
     if (!isNode(node)) return { at: 0, value: null, aliased: false };
     const known = this.#nodes.get(node);
     if (known) return known;
     this.#nodes.set(node, undefined);
+    if (node.anchor) this.#anchors.set(node.anchor, node);
     const read = { at: offsetOf(node), value: this.#valueOf(node), aliased: false };
     this.#nodes.set(node, read);
     return read;
   }
 
   #readAlias(alias: Alias): Node {
-    const target = alias.resolve(this.#document);
+    const target = this.#anchors.get(alias.source);
     const isOpen = target && this.#nodes.has(target) && !this.#nodes.get(target);
     if (!target || isOpen) {
       this.#fault(alias, `*${alias.source}: ${target ? "it contains itself" : "no such anchor before it"}`);
@@ -120,9 +118,10 @@ class Reader {
     const merged: Entry[] = [];
     const sources: [string, Entry][] = [];
     for (const item of items) {
+      const key = this.read(item.key).value;
       const entry = { keyAt: offsetOf(item.key), node: this.read(item.value) };
       if (isMerge(item)) merged.push(entry);
-      else this.#addKey(entries, nameOf(item.key), entry);
+      else this.#addKey(entries, nameOf(typeof key === "string" ? key : item.key), entry);
     }
     for (const { keyAt, node } of merged) {
       for (const source of isList(node.value) ? node.value : [node]) {
@@ -160,7 +159,7 @@ function isMerge({ key }: Pair): boolean {
 
 /** viper knows no case of keys. */
 function nameOf(key: unknown): string {
-  return (isScalar(key) ? key.source ?? "" : String(key)).toLowerCase();
+  return String(key).toLowerCase();
 }
 
 function offsetOf(node: unknown): number {
