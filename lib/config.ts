@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { type Fault, faultAt, formatPath, isReferredTo, type Node, plainOf, readSource } from "./config/document.ts";
-import { faultsOf, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
+import { faultsOf, meaningless, notHonoured, shadowed, unknownKeys } from "./config/faults.ts";
 import { schema } from "./config/schema.ts";
 import type { Config, Listen, Tls } from "./config/types.ts";
 import type { Dialect } from "./scp/mod.ts";
@@ -60,7 +60,7 @@ export function parseConfig(
   if (pairs.faults.length > 0) throw new ConfigError(inOrder(pairs.faults));
   return {
     config: configOf(result.output, pairs.loaded),
-    warnings: inOrder([...warnings, ...notHonoured(input, root)]),
+    warnings: inOrder([...warnings, ...notHonoured(input, root), ...shadowed(input, root)]),
   };
 }
 

@@ -171,6 +171,33 @@ Deno.test("parseConfig() tells what is wrong although each value is right", () =
   assert.equal(parsed(HOSTS + "listen: [{tcp: a:0}, {tcp: a:0}]").listen.length, 2);
 });
 
+Deno.test("parseConfig() refuses one address in two spellings, and warns of a wildcard beside one of its addresses", () => {
+  const pairs = [
+    [":1248", "0.0.0.0:1248"],
+    ["localhost:1248", "127.0.0.1:1248"],
+    ["127.0.0.1:1248", "127.0.0.1:01248"],
+    ["LOCALHOST:1248", "127.1:1248"],
+    ["[::1]:1248", "[0:0:0:0:0:0:0:1]:1248"],
+    ["A.example:1248", "a.example:1248"],
+  ];
+  for (const [one, other] of pairs) {
+    for (const kind of ["tcp", "ws"]) {
+      assert.match(
+        faultsOf(`${HOSTS}tcp: "${one}"\nlisten: [{${kind}: "${other}"}]`).join(),
+        /^f\.yaml:3:\d+: listen\[0\]\.(tcp|ws): \S+ is listened on already, by tcp$/,
+      );
+    }
+    const text = `${HOSTS}tcp: "${one}"\nmanager_token: t\nmanager: "${other}"`;
+    assert.match(faultsOf(text).join(), /^f\.yaml:4:10: manager: \S+ is listened on already, by tcp$/);
+    if (one === ":1248") continue;
+    assert.deepEqual(faultsOf(`hosts:\n  - addr: "${one}"\n  - addr: "${other}"`), [
+      "f.yaml:3:5: hosts[1]: has the name and addr of hosts[0]",
+    ]);
+  }
+  const { warnings } = parseConfig(`${HOSTS}tcp: ":1248"\nlisten: [{tcp: "127.0.0.1:1248"}]`, "f.yaml");
+  assert.deepEqual(warnings, ["f.yaml:3:16: listen[0].tcp: who connects to 127.0.0.1:1248 reaches this, not tcp"]);
+});
+
 Deno.test("parseConfig() tells what is no YAML, no map, or says a thing twice", () => {
   assert.match(faultsOf("a: [\nb: 1\n").join(), /^f\.yaml:2:1: /);
   assert.deepEqual(faultsOf("- 1"), ["f.yaml:1:1: expected a map, not a list"]);

@@ -151,6 +151,18 @@ Deno.test("--test takes each form that viper and yaml.v2 take, and tells the lin
   }
 });
 
+Deno.test("--test and the start refuse one address in two spellings, whatever listens there", async () => {
+  const text = 'tcp: ":1248"\nlisten:\n  - ws: "0.0.0.0:01248"\n    dialect: plain\nhosts:\n  - addr: builtin:echo\n';
+  const cwd = await directory({ "config.yaml": text });
+  for (const args of [["--test"], []]) {
+    const { code, err } = await runProgram(args, { cwd });
+    assert.deepEqual([code, err], [
+      2,
+      "config.yaml:3:9: listen[0].ws: 0.0.0.0:01248 is listened on already, by tcp\n",
+    ]);
+  }
+});
+
 Deno.test("--dump prints the configuration in effect, which is a configuration", async () => {
   const cwd = await directory({ "config.yaml": GOOD });
   const dumped = await runProgram(["-T", "--log-level", "error"], { cwd });
