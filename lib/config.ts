@@ -1,6 +1,7 @@
 import * as v from "valibot";
+import { shadowed } from "./config/addresses.ts";
 import { type Fault, faultAt, formatPath, isReferredTo, type Node, plainOf, readSource } from "./config/document.ts";
-import { faultsOf, meaningless, notHonoured, shadowed, unknownKeys } from "./config/faults.ts";
+import { faultsOf, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
 import { schema } from "./config/schema.ts";
 import type { Config, Listen, Tls } from "./config/types.ts";
 import type { Dialect } from "./scp/mod.ts";

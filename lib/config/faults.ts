@@ -1,7 +1,8 @@
 import type * as v from "valibot";
+import { boundBy, listenersOf, oneSpelling } from "./addresses.ts";
 import { type Fault, faultAt, formatPath, type Node, type Path } from "./document.ts";
 import { schema } from "./schema.ts";
-import { type Address, formatAddress, parseAddress, parseFlag, parseTime } from "./units.ts";
+import { formatAddress, parseFlag, parseTime } from "./units.ts";
 
 /** What the schema found wrong; nothing for an unknown key, of which the schema names but the first: see `unknownKeys`. */
 export function* faultsOf(issues: readonly v.BaseIssue<unknown>[], root: Node): Generator<Fault> {
@@ -84,13 +85,15 @@ export function meaningless(input: Anything, root: Node): Fault[] {
   if (used.length === 0 && (input.tcp === "" || Array.isArray(input.listen))) {
     faults.push(faultAt(root, [Array.isArray(input.listen) ? "listen" : "tcp"], "expected at least one listener"));
   }
-  const bound = [...used, ...addressesOf([[["manager"], input.manager]])];
+  const bound = boundBy(input);
   bound.forEach(({ path, written, address }, i) => {
     const before = bound.slice(0, i).find((other) => formatAddress(other.address) === formatAddress(address));
     if (!before || address.port === 0) return;
     faults.push(faultAt(root, path, `${written} is listened on already, by ${formatPath(before.path)}`));
   });
-  const named = (Array.isArray(hosts) ? hosts : []).map((host: Anything) => `${host?.name ?? ""} ${oneOf(host?.addr)}`);
+  const named = (Array.isArray(hosts) ? hosts : []).map((host: Anything) =>
+    `${host?.name ?? ""} ${oneSpelling(host?.addr)}`
+  );
   named.forEach((name, i) => {
     const first = named.indexOf(name);
     if (first < i) faults.push(faultAt(root, ["hosts", i], `has the name and addr of hosts[${first}]`));
@@ -104,66 +107,6 @@ export function meaningless(input: Anything, root: Node): Fault[] {
     );
   }
   return faults;
-}
-
-/** Where a file says to listen, in one spelling of each address. */
-interface Bound {
-  path: Path;
-  written: string;
-  address: { kind: "tcp"; hostname: string; port: number };
-}
-
-function listenersOf({ tcp, listen }: Anything): Bound[] {
-  const list: Anything[] = Array.isArray(listen) ? listen : [];
-  const entries = list.flatMap((entry, i): [Path, unknown][] =>
-    ["tcp", "ws"].map((kind) => [["listen", i, kind], entry?.[kind]])
-  );
-  return addressesOf([[["tcp"], tcp], ...entries]);
-}
-
-/** Those that are addresses; of others the schema tells. */
-function addressesOf(values: [Path, unknown][]): Bound[] {
-  return values.flatMap(([path, written]) => {
-    if (typeof written !== "string" || written === "") return [];
-    const address = canonical(written, "0.0.0.0");
-    return address?.kind === "tcp" ? [{ path, written, address }] : [];
-  });
-}
-
-/** An address whose spelling is that of every other which surely is the same; `undefined`: it is none. */
-function canonical(text: string, anyHost?: string): Address | undefined {
-  try {
-    const address = parseAddress(text, anyHost);
-    return address.kind === "tcp" ? { ...address, hostname: canonicalHost(address.hostname) } : address;
-  } catch {
-    return undefined;
-  }
-}
-
-function canonicalHost(hostname: string): string {
-  if (hostname.toLowerCase() === "localhost") return "127.0.0.1";
-  const url = `http://${hostname.includes(":") ? `[${hostname}]` : hostname}`;
-  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, "") : hostname;
-}
-
-function oneOf(addr: unknown): unknown {
-  const address = typeof addr === "string" ? canonical(addr) : undefined;
-  return address ? formatAddress(address) : addr;
-}
-
-/** A wildcard beside one of its own addresses: legal, as the nearer one gets the client, but seldom meant. */
-export function shadowed(input: Anything, root: Node): Fault[] {
-  const bound = [...listenersOf(input), ...addressesOf([[["manager"], input.manager]])];
-  return bound.flatMap((one) =>
-    bound.filter((other) => isWithin(one, other)).map((other) =>
-      faultAt(root, one.path, `who connects to ${one.written} reaches this, not ${formatPath(other.path)}`)
-    )
-  );
-}
-
-function isWithin({ address: one }: Bound, { address: wide }: Bound): boolean {
-  if (one.port !== wide.port || one.port === 0 || one.hostname === wide.hostname) return false;
-  return wide.hostname === "::" || wide.hostname === "0.0.0.0" && !one.hostname.includes(":");
 }
 
 /** What is wrong with an entry of `listen` whose keys are each right: where, and what. */
