@@ -227,6 +227,13 @@ Deno.test("parseConfig() takes numbers and booleans as YAML 1.1 and viper write 
   }
 });
 
+Deno.test("parseConfig() warns of a resolv that lets a client name any host", () => {
+  const warnings = (resolv: string) => parseConfig(`${HOSTS}upstream_option: {resolv: ${resolv}}`, "f.yaml").warnings;
+  const [warning] = warnings("{port: 80}");
+  assert.match(warning!, /^f\.yaml:\d+:27: upstream_option\.resolv: without prefix and suffix .* localhost as well$/);
+  for (const key of ["prefix: a-", "suffix: .b"]) assert.deepEqual(warnings(`{port: 80, ${key}}`), []);
+});
+
 Deno.test("parseConfig() resolves merge keys, also several, and a key of the map itself goes before", () => {
   const { hosts } = parsed(`
 Templates:

@@ -131,7 +131,7 @@ function isExposed(manager: unknown): boolean {
   return typeof manager === "string" && manager !== "" && !/^(127\.\d+\.\d+\.\d+|\[::1\]|localhost):/.test(manager);
 }
 
-/** What goscon has and we cannot honour, where the file sets it to something that would matter. */
+/** What goscon has and we cannot honour, where the file sets it to something that would matter; and what lets in more than one may think. */
 export function notHonoured(input: Anything, root: Node): Fault[] {
   const rules: [Path, unknown, string][] = [
     [["kcp"], input.kcp, "KCP is not spoken by this version: no such listener is opened"],
@@ -144,6 +144,11 @@ export function notHonoured(input: Anything, root: Node): Fault[] {
       ["tcp_option", "keepalive_interval"],
       parseTime(input.tcp_option?.keepalive_interval ?? 0),
       "has no effect: the operating system's own interval is used",
+    ],
+    [
+      ["upstream_option", "resolv"],
+      input.upstream_option?.resolv && !input.upstream_option.resolv.prefix && !input.upstream_option.resolv.suffix,
+      "without prefix and suffix a client may have any name looked up, and be connected to it: localhost as well",
     ],
   ];
   const found = rules.filter(([, value]) => value).map(([path, , text]) => faultAt(root, path, text));
