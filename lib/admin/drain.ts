@@ -8,11 +8,11 @@ const PROGRESS = 5000;
 
 /**
  * Lets no new session begin, and settles when there is none left or `timeout` milliseconds are over: it is asked for at each
- * look, for a reload may change it.
+ * look, for a reload may change it. `onProgress` is called every 5 s.
  */
 export async function drain(
   dataPlane: DataPlane,
-  { log, timeout }: { log: Log; timeout: () => number },
+  { log, timeout, onProgress }: { log: Log; timeout: () => number; onProgress: () => void },
 ): Promise<void> {
   await dataPlane.drain();
   const started = performance.now();
@@ -23,6 +23,7 @@ export async function drain(
     if (elapsed >= timeout()) return log.warning("drain_timeout is over", { sessions });
     if (elapsed - told >= PROGRESS) {
       log.info("draining", { sessions, left_ms: Math.round(timeout() - elapsed) });
+      onProgress();
       told = elapsed;
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK));

@@ -28,6 +28,9 @@ export interface ManagerOptions {
 
 type Handler = (manager: ManagerOptions, params: { id: string; search: URLSearchParams }) => Promise<Response>;
 
+/** Asked by whoever, without a token and under any name: they tell nothing but whether all is well. */
+const PROBES = ["/healthz", "/readyz"];
+
 /** What is answered, by method and path; `ID` is a number. */
 const ROUTES: Record<string, Handler> = {
   "GET /": () => Promise.resolve(respond(page, "text/html; charset=utf-8", { "content-security-policy": PAGE_POLICY })),
@@ -103,9 +106,9 @@ export function startManager(
 }
 
 async function answer(request: Request, options: ManagerOptions): Promise<Response> {
-  const refusal = refusalOf(request, options.reloader.config.managerToken);
-  if (refusal) return refusal;
   const { pathname, searchParams: search } = new URL(request.url);
+  const refusal = PROBES.includes(pathname) ? undefined : refusalOf(request, options.reloader.config.managerToken);
+  if (refusal) return refusal;
   const [, id] = /^\/sessions\/(\d{1,10})$/.exec(pathname) ?? [];
   const path = id === undefined ? pathname : "/sessions/ID";
   const method = request.method === "HEAD" ? "GET" : request.method;

@@ -1,33 +1,54 @@
 import { join } from "node:path";
+import { reasonOf } from "../link/link.ts";
+import type { Log } from "../log.ts";
 
 /** Tells systemd of the state of the service (sd_notify(3)). */
 export interface ServiceNotifier {
-  ready(): void;
+  /** `status`: what is not as it should be, in a sentence. */
+  ready(status?: string): void;
   reloading(): void;
+  /** The end takes longer: it is to be waited for 30 s more. */
+  extend(): void;
   stopping(): void;
   /** Settles when all was told, or nobody took it for a second. */
   close(): Promise<void>;
 }
 
 /** Does nothing: nobody wants to know. */
-const SILENT: ServiceNotifier = { ready() {}, reloading() {}, stopping() {}, close: () => Promise.resolve() };
+const SILENT: ServiceNotifier = {
+  ready() {},
+  reloading() {},
+  extend() {},
+  stopping() {},
+  close: () => Promise.resolve(),
+};
 
+/** Milliseconds by which the end is put off, each time. */
+const MORE = 30_000;
 /** Milliseconds that the last words may take. */
 const PATIENCE = 1000;
 
 /**
- * Tells whoever listens on `NOTIFY_SOCKET`, and, with `WATCHDOG_USEC`, that the process lives, twice in that time, as long as it `isWell`. Throws when
- * the socket cannot be used: an abstract one, which Deno cannot send to, is such.
+ * Tells whoever listens on `NOTIFY_SOCKET`, and, with `WATCHDOG_USEC`, that the process lives, twice in that time, as long as it `isWell`. A socket
+ * that cannot be used is a warning: an abstract one, which Deno cannot send to, is such.
  */
 export function openNotifier(
+  log: Log,
   isWell: () => boolean,
   env: { get(name: string): string | undefined } = Deno.env,
 ): ServiceNotifier {
   const path = env.get("NOTIFY_SOCKET");
   if (!path) return SILENT;
-  if (!path.startsWith("/")) throw new Error(`Cannot notify ${path}: only sockets in the file system are supported`);
-  const own = join(Deno.makeTempDirSync({ prefix: "goscon-" }), "notify.sock");
-  const socket = Deno.listenDatagram({ transport: "unixpacket", path: own });
+  let own: string;
+  let socket: Deno.DatagramConn;
+  try {
+    if (!path.startsWith("/")) throw new Error("only sockets in the file system are supported");
+    own = join(Deno.makeTempDirSync({ prefix: "goscon-" }), "notify.sock");
+    socket = Deno.listenDatagram({ transport: "unixpacket", path: own });
+  } catch (error) {
+    log.warning("systemd cannot be notified", { socket: path, reason: reasonOf(error) });
+    return SILENT;
+  }
   // One after another: the socket sends but one at a time, and its queue is short.
   let last: Promise<unknown> = Promise.resolve();
   let pending = 0;
@@ -43,8 +64,9 @@ export function openNotifier(
   };
   const timer = watchdog > 0 ? setInterval(alive, watchdog / 2) : undefined;
   return {
-    ready: () => send("READY=1"),
+    ready: (status = "") => send(`READY=1\nSTATUS=${status}`),
     reloading: () => send("RELOADING=1"),
+    extend: () => send(`EXTEND_TIMEOUT_USEC=${MORE * 1000}`),
     stopping: () => send("STOPPING=1"),
     close: async () => {
       clearInterval(timer);

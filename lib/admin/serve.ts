@@ -38,14 +38,14 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
   // What cannot be had is known before a client is accepted.
   if (config.manager) reservePort(config.manager);
   const dataPlane = await startWorkers(config);
-  const notifier = openNotifier(() => dataPlane.hung.length === 0);
+  const notifier = openNotifier(log, () => dataPlane.hung.length === 0);
   const reloader = new Reloader(config, { log, dataPlane, read, apply: ({ log }) => void openLog(log) });
   const manager = config.manager &&
     startManager(config.manager, { dataPlane, reloader, log, drain: () => end.resolve("drain") });
   started.resolve(async () => {
     notifier.reloading();
-    await reloader.reload();
-    notifier.ready();
+    const result = await reloader.reload();
+    notifier.ready(result.ok ? "" : `configuration not reloaded: ${result.faults[0]}`);
   });
   announce(config, dataPlane, { log, command, manager: manager?.address });
   notifier.ready();
@@ -53,14 +53,23 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
     await drain(dataPlane, {
       log,
       timeout: () => reloader.config.drainTimeout,
+      onProgress: () => notifier.extend(),
     });
   }
   notifier.stopping();
   log.info("stopping");
   await dataPlane.stop();
-  await manager?.shutdown();
+  await within(reloader.config.shutdownTimeout, manager?.shutdown());
   await notifier.close();
   log.info("stopped");
+}
+
+/** Settles when `work` does, or the time is over: a client that takes nothing holds no end up. */
+async function within(ms: number, work: Promise<void> | undefined): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  await Promise.race([work, late.promise]);
+  clearTimeout(timer);
 }
 
 /** Says where it listens, where it forwards, and what to try next. */

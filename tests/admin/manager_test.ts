@@ -119,6 +119,10 @@ Deno.test("POST /reload goes by the file as it is then, and says what changed", 
   const bearer = { headers: { authorization: "Bearer s3cret" } };
   assert.equal((await manager.ask("GET", "/upstreams")).status, 401, "the new token holds at once");
   assert.match((await manager.ask("GET", "/upstreams", bearer)).text, /"other"/);
+  for (const probe of ["/healthz", "/readyz"]) {
+    const { status } = await manager.ask("GET", probe, { headers: { "sec-fetch-site": "cross-site" } });
+    assert.equal(status, 200, "a probe has neither a token nor a name");
+  }
   const config = await manager.ask("GET", "/config", bearer);
   assert.match(config.text, /reuse_time: 7s/);
   assert.doesNotMatch(config.text, /s3cret/);

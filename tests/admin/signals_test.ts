@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 
 const SIGNALS = new URL("../../lib/admin/signals.ts", import.meta.url);
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const IGNORE = { ignore: Deno.build.os === "windows" };
 
 /** A process that tells of its signals, and after that answers each piece of its input: then it has seen those before. */
@@ -17,7 +18,7 @@ class Process implements AsyncDisposable {
       const tell = (text) => Deno.stdout.writeSync(new TextEncoder().encode(text));
       onSignals(${handlers});
       for await (const _ of Deno.stdin.readable) tell(".");`;
-    const run = [Deno.execPath(), "eval", "--quiet", "--no-config", code];
+    const run = [Deno.execPath(), "eval", "--quiet", "--config", CONFIG, code];
     const args = ["-c", `${first} && exec "$@"`, "sh", ...run];
     this.#child = new Deno.Command("sh", { args, stdin: "piped", stdout: "piped" }).spawn();
     this.#input = this.#child.stdin.getWriter();

@@ -131,21 +131,44 @@ Deno.test("systemd is told of the start, a reload and the end, and that the proc
   const path = join(await Deno.makeTempDir(), "notify.sock");
   const socket = Deno.listenDatagram({ transport: "unixpacket", path });
   const next = async () => new TextDecoder().decode((await socket.receive())[0]);
-  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`, {
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]\nscp: {reuse_time: 10ms}`, {
     env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: "50000" },
   });
+  const client = await RawClient.open(goscon.addresses[0]!);
   const until = async (state: string) => {
     for (let seen = await next(); seen !== state; seen = await next()) assert.equal(seen, "WATCHDOG=1");
   };
-  await until("READY=1");
+  await until("READY=1\nSTATUS=");
   assert.equal(await next(), "WATCHDOG=1");
   goscon.kill("SIGHUP");
   await until("RELOADING=1");
-  await until("READY=1");
+  await until("READY=1\nSTATUS=");
+  await goscon.rewrite("hosts: 5");
+  goscon.kill("SIGHUP");
+  await until("RELOADING=1");
+  let refused = await next();
+  while (refused === "WATCHDOG=1") refused = await next();
+  assert.match(refused, /^READY=1\nSTATUS=configuration not reloaded: .*:1:8: hosts: expected/);
+  // Not before it is served: then it is told that the end is put off.
   goscon.kill("SIGTERM");
+  await until(`EXTEND_TIMEOUT_USEC=${30_000_000}`);
+  client[Symbol.dispose]();
   await until("STOPPING=1");
   assert.equal(await goscon.ended(), 0);
   socket.close();
+});
+
+Deno.test("a NOTIFY_SOCKET that cannot be used is a warning, and the process serves", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]`, {
+    env: { NOTIFY_SOCKET: "@abstract" },
+  });
+  const { socket } = await goscon.event((e) => e.message === "systemd cannot be notified");
+  assert.equal(socket, "@abstract");
+  using client = await RawClient.open(goscon.addresses[0]!);
+  await client.send(pattern(0, 10));
+  assertSameBytes(await client.receive(10), pattern(0, 10));
 });
 
 Deno.test("TLS: a session over it, and another certificate at a reload, which cuts no session", {
