@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { ConfigFileError, findConfig, readPair } from "./lib/admin/config_file.ts";
+import { requestReload } from "./lib/admin/reload_command.ts";
 import { serve } from "./lib/admin/serve.ts";
 import { keepHangupIgnored, onSignals } from "./lib/admin/signals.ts";
 import { DEFAULT_LINGER, startBridge } from "./lib/tools/bridge/bridge.ts";
@@ -27,6 +28,7 @@ Usage:
   ${COMMAND} flaky --listen ADDR --connect ADDR [options]
                                             a relay that hurts on purpose, for tests
   ${COMMAND} demo [--listen ADDR]          a page that shows a session survive; default: 127.0.0.1:8080
+  ${COMMAND} reload [-c FILE] [--pid PID]  have the running process reload the file, and say what it refuses
   ${COMMAND} check ADDR [options]          try the rules of the protocol on a server whose backend is an echo
 
 Options of the proxy:
@@ -59,6 +61,7 @@ const SERVE = {
   "log-level": { type: "string" },
   "log-format": { type: "string" },
 } as const;
+const RELOAD = { ...COMMON, config: { type: "string", short: "c" }, pid: { type: "string" } } as const;
 const CHECK = { ...COMMON, dialect: { type: "string" } } as const;
 const DEMO = { ...COMMON, listen: { type: "string", default: "127.0.0.1:8080" } } as const;
 const FLAKY = { ...COMMON, ...FLAKY_FLAGS } as const;
@@ -241,12 +244,26 @@ function fail(error: unknown): number {
   return usage || error instanceof ConfigFileError ? 2 : 1;
 }
 
+/** With a manager it is by that, and done when this ends; else by a signal. */
+async function runReload(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options: RELOAD });
+  if (answered(values)) return;
+  const pid = values.pid ?? Deno.env.get("MAINPID");
+  if (pid !== undefined && !/^[1-9]\d*$/.test(pid)) {
+    throw new UsageError(`--pid ${pid}: expected the number of a process`);
+  }
+  const { file, read } = findConfig(values.config);
+  const { config } = parseConfig(read(), file, readPair);
+  await requestReload(config, pid === undefined ? undefined : Number(pid));
+}
+
 const COMMANDS: Record<string, (args: string[]) => Promise<void>> = {
   connect: runConnect,
   check: runCheck,
   bridge: runBridge,
   demo: runDemo,
   flaky: runFlaky,
+  reload: runReload,
 };
 
 async function main(args: string[]): Promise<number> {

@@ -1,6 +1,7 @@
 import { type Config, formatConfig } from "../config.ts";
-import type { Endpoint } from "../link/link.ts";
+import { type Endpoint, formatEndpoint } from "../link/link.ts";
 import { orExplain } from "../link/listen.ts";
+import { sleep } from "../link/sleep.ts";
 import type { Log } from "../log.ts";
 import { countSessions, type DataPlane, type SessionQuery } from "../proxy/data_plane.ts";
 import { SESSION_STATES, type SessionState } from "../proxy/session/session_record.ts";
@@ -12,6 +13,9 @@ import type { Reloader } from "./reload.ts";
 /** Sessions in an answer, when nothing else is asked for, and at the most. */
 const DEFAULT_LIMIT = 100;
 const MOST_LIMIT = 10_000;
+
+/** Milliseconds until one that has ended is begun anew. */
+const PAUSE = 1000;
 
 /** The page brings all it needs, and may do nothing but ask the manager. */
 const PAGE_POLICY =
@@ -85,24 +89,49 @@ const ROUTES: Record<string, Handler> = {
 
 /**
  * Serves the manager on `manager` of the configuration until `shutdown` is called on what is given. Throws when the address
- * cannot be had.
+ * cannot be had. What ends by itself, as a server does that is out of descriptors, is begun anew.
  */
 export function startManager(
   { hostname, port }: Endpoint,
   options: ManagerOptions,
 ): { address: Endpoint; shutdown(): Promise<void> } {
-  const { log } = options;
-  const server = orExplain({ hostname, port }, () =>
+  let server = listen({ hostname, port }, options);
+  const address = { hostname, port: server.addr.port };
+  const stopping = new AbortController();
+  const keepUp = async () => {
+    for (;;) {
+      await server.finished.catch(() => {}); // the next line says so
+      if (stopping.signal.aborted) return;
+      options.log.error("manager has ended", { address: formatEndpoint(address), retry_ms: PAUSE });
+      await sleep(PAUSE, stopping.signal);
+      if (stopping.signal.aborted) return;
+      try {
+        server = listen(address, options);
+      } catch {
+        // Not yet: it has ended still.
+      }
+    }
+  };
+  const kept = keepUp();
+  const shutdown = async () => {
+    stopping.abort();
+    await server.shutdown();
+    await kept;
+  };
+  return { address, shutdown };
+}
+
+function listen({ hostname, port }: Endpoint, options: ManagerOptions): Deno.HttpServer<Deno.NetAddr> {
+  return orExplain({ hostname, port }, () =>
     Deno.serve({
       hostname,
       port,
       onListen: () => {},
       onError: (error) => {
-        log.error("internal error", { reason: String(error), stack: (error as Error)?.stack });
+        options.log.error("internal error", { reason: String(error), stack: (error as Error)?.stack });
         return json({ error: "internal error" }, 500);
       },
     }, (request) => answer(request, options)));
-  return { address: { hostname, port: server.addr.port }, shutdown: () => server.shutdown() };
 }
 
 async function answer(request: Request, options: ManagerOptions): Promise<Response> {

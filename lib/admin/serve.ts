@@ -94,7 +94,7 @@ function announce(
 }
 
 /** Where this machine can reach what listens on an address. */
-function reachable({ hostname, port }: Endpoint): Endpoint {
+export function reachable({ hostname, port }: Endpoint): Endpoint {
   return { hostname: { "0.0.0.0": "127.0.0.1", "::": "::1" }[hostname] ?? hostname, port };
 }
 

@@ -95,7 +95,7 @@ Deno.test("--test checks the configuration and exits: 0 when it is right, 2 with
 
 Deno.test("--test takes a pattern that Go takes, and refuses any other at its place", async () => {
   const withPattern = (pattern: string) =>
-    `listen: [{tcp: "127.0.0.1:0"}]\nupstream_option:\n  resolv:\n    port: 1\n    pattern: '${pattern}'\n`;
+    `listen: [{tcp: "127.0.0.1:0"}]\nupstream_option:\n  resolv:\n    port: 1\n    pattern: '${pattern}'\n    suffix: .test\n`;
   const cwd = await directory({
     "go.yaml": withPattern(String.raw`(?i)^(?P<game>[[:alnum:]]+)\z`),
     "ahead.yaml": withPattern("^game(?=_)"),
