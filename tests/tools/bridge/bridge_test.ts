@@ -211,10 +211,11 @@ Deno.test("a local program that is gone ends its session, though the backend nev
   const far = await backend.accept();
   await sendAll(near, 300_000, 1);
   near.close();
+  // Before the flood: what comes to a closed connection resets it, and what it had sent is lost where it was not read yet.
+  assertSameBytes(await readExactly(far, 300_000), pattern(0, 300_000, 1));
   const flooding = (async () => {
     for (;;) await writeAll(far, pattern(0, 10_000));
   })().catch(() => {});
-  assertSameBytes(await readExactly(far, 300_000), pattern(0, 300_000, 1));
   assert.equal((await bridge.log.nth("bridge session ended")).reason, "the local program ended it");
   far.close();
   await flooding;
