@@ -132,7 +132,6 @@ function addOfUpstreams(add: Add, { stats, upstreams }: Snapshot): void {
 function addOfProcess(add: Add, { stats, gauges, threads }: Snapshot): void {
   const up = threads.map((goesOn, i) => ({ value: Number(goesOn), labels: { worker: String(i) } }));
   add("goscon_worker_up", "gauge", "Whether a thread goes on: one that is hung counts as it did last.", up);
-
   const name = "goscon_event_loop_lag_seconds";
   add(name, "histogram", "How late the event loop was with a timer.", histogram(name, stats.lag));
   const dropped = "Lines of the log that were dropped, because standard error took no more.";

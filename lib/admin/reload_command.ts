@@ -6,9 +6,9 @@ import { reachable } from "./serve.ts";
 const PATIENCE = 60_000;
 
 /**
- * Has the process that runs by a file reload it, which reads `config` now. With a manager it waits until that is done, and throws `ConfigError`
- * with the faults when it is refused; without one it sends SIGHUP to `pid`, and what comes of it only the log says. Throws when nobody can
- * be reached.
+ * Has the process that runs by a file reload it, which reads `config` now. With a manager it waits until that is done, and
+ * throws `ConfigError` with the faults when it is refused; without one it sends SIGHUP to `pid`, and what comes of it only the
+ * log says. Throws when nobody can be reached.
  */
 export async function requestReload({ manager, managerToken }: Config, pid: number | undefined): Promise<void> {
   if (!manager) {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { reasonOf } from "../link/link.ts";
 import type { Log } from "../log.ts";
+import { within } from "../within.ts";
 
 /** Tells systemd of the state of the service (sd_notify(3)). */
 export interface ServiceNotifier {
@@ -29,8 +30,8 @@ const MORE = 30_000;
 const PATIENCE = 1000;
 
 /**
- * Tells whoever listens on `NOTIFY_SOCKET`, and, with `WATCHDOG_USEC`, that the process lives, twice in that time, as long as it `isWell`. A socket
- * that cannot be used is a warning: an abstract one, which Deno cannot send to, is such.
+ * Tells whoever listens on `NOTIFY_SOCKET`, and, with `WATCHDOG_USEC`, that the process lives, twice in that time, as long as
+ * it `isWell`. A socket that cannot be used is a warning: an abstract one, which Deno cannot send to, is such.
  */
 export function openNotifier(
   log: Log,
@@ -70,10 +71,7 @@ export function openNotifier(
     stopping: () => send("STOPPING=1"),
     close: async () => {
       clearInterval(timer);
-      const late = Promise.withResolvers<void>();
-      const patience = setTimeout(late.resolve, PATIENCE);
-      await Promise.race([last, late.promise]);
-      clearTimeout(patience);
+      await within(PATIENCE, last);
       socket.close();
       Deno.removeSync(join(own, ".."), { recursive: true });
     },

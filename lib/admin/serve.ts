@@ -9,6 +9,7 @@ import { startManager } from "./manager.ts";
 import { Reloader } from "./reload.ts";
 import { openNotifier } from "./sd_notify.ts";
 import { onSignals } from "./signals.ts";
+import { within } from "../within.ts";
 
 export interface ServeOptions {
   log: Log;
@@ -59,17 +60,10 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
   notifier.stopping();
   log.info("stopping");
   await dataPlane.stop();
+  // A client that takes nothing holds no end up.
   await within(reloader.config.shutdownTimeout, manager?.shutdown());
   await notifier.close();
   log.info("stopped");
-}
-
-/** Settles when `work` does, or the time is over: a client that takes nothing holds no end up. */
-async function within(ms: number, work: Promise<void> | undefined): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, ms);
-  await Promise.race([work, late.promise]);
-  clearTimeout(timer);
 }
 
 /** Says where it listens, where it forwards, and what to try next. */

@@ -131,7 +131,7 @@ function isExposed(manager: unknown): boolean {
   return typeof manager === "string" && manager !== "" && !/^(127\.\d+\.\d+\.\d+|\[::1\]|localhost):/.test(manager);
 }
 
-/** What goscon has and we cannot honour, where the file sets it to something that would matter; and what lets in more than one may think. */
+/** What goscon has and we cannot honour, where the file sets it to what would matter; and what lets in more than one may think. */
 export function notHonoured(input: Anything, root: Node): Fault[] {
   const rules: [Path, unknown, string][] = [
     [["kcp"], input.kcp, "KCP is not spoken by this version: no such listener is opened"],

@@ -96,9 +96,9 @@ export function lookUp(hostname: string, options: DialOptions): Promise<string[]
 }
 
 /**
- * The IP addresses of a name, by the system; rejects with its error, of code ENOTFOUND when there is no such name. Without a descriptor it
- * cannot read its files and a descriptor cannot read its files, says then that the name has no address: that is asked for
- * again, as there may be descriptors meanwhile.
+ * The IP addresses of a name, by the system. Rejects with its error, of code ENOTFOUND when there is no such name. Without a
+ * descriptor it cannot read its files, and says that the name has no address: that is asked for again, as there may be
+ * descriptors meanwhile.
  */
 export async function systemLookup(hostname: string): Promise<string[]> {
   const dns = await import("node:dns/promises");

@@ -18,9 +18,9 @@ type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 type Address = Pick<Deno.NetAddr, "hostname" | "port">;
 
 /**
- * Breaks a TCP connection so that the other end sees a reset, whatever was read and sent; to close it stays with the caller. Deno's connections
- * have no such thing, and end their direction before they close: so the C library does it, on the descriptor whose ends are the connection's.
- * Says whether it did: only on Linux, and where all is allowed.
+ * Breaks a TCP connection so that the other end sees a reset, whatever was read and sent; to close it stays with the caller.
+ * Deno's connections have no such thing, and end their direction before they close: so the C library does it, on the
+ * descriptor whose ends are the connection's. Says whether it did: only on Linux, and where all is allowed.
  */
 export function resetConnection({ localAddr, remoteAddr }: Pick<Deno.TcpConn, "localAddr" | "remoteAddr">): boolean {
   return withLibc((libc) => {
@@ -35,9 +35,9 @@ export function resetConnection({ localAddr, remoteAddr }: Pick<Deno.TcpConn, "l
 }
 
 /**
- * The port of an IPv4 address that nobody has, another one when any is asked for: it is had for a moment, and not listened on, so that no client
- * comes too early. `undefined`: somebody has it, or this cannot tell: it is no IPv4 address, this is not Linux, or foreign
- * functions are not allowed.
+ * The port of an IPv4 address that nobody has, another one when any is asked for: it is had for a moment, and not listened on,
+ * so that no client comes too early. `undefined`: somebody has it, or this cannot tell: it is no IPv4 address, this is not
+ * Linux, or foreign functions are not allowed.
  */
 export function bindablePort({ hostname, port }: Address): number | undefined {
   if (!/^\d+\.\d+\.\d+\.\d+$/.test(hostname)) return undefined;

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { within } from "../within.ts";
 
 /** Bytes that wait to be written, at the most. */
 const LIMIT = 2 ** 20;
@@ -58,12 +59,9 @@ export class LineQueue {
     this.#writing ??= this.#writeAll();
   }
 
-  /** Settles when all is written, or `within` milliseconds are over. */
-  async flush(within: number): Promise<void> {
-    const { promise: over, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, within);
-    await Promise.race([this.#writing, over]);
-    clearTimeout(timer);
+  /** Settles when all is written, or `ms` milliseconds are over. */
+  async flush(ms: number): Promise<void> {
+    await within(ms, this.#writing);
   }
 
   #add(bytes: Uint8Array): void {

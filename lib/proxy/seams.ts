@@ -22,6 +22,7 @@ export interface UpstreamSeams {
 
 /** What reaching a host takes. */
 export interface ReachSeams extends UpstreamSeams {
+  lookup: NonNullable<DialOptions["lookup"]>;
   /** How the addresses of names are, as far as this thread knows. */
   addresses: Addresses;
 }

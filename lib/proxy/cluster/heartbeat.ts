@@ -1,3 +1,5 @@
+import { within } from "../../within.ts";
+
 /** Milliseconds without an answer after which a thread counts as hung: it is in a loop, or stands still. */
 const HUNG = 3000;
 
@@ -36,12 +38,9 @@ export class Heartbeat<T extends Pinged> {
 
   /** Asks every thread; of those that are hung, or become it meanwhile, there is no answer. Rejects when one refuses. */
   async ask<R>(call: (thread: T) => Promise<R>): Promise<(R | undefined)[]> {
-    return await Promise.all(this.#threads.map((thread, i) => {
-      if (this.hung.includes(i)) return undefined;
-      const { promise, resolve, reject } = Promise.withResolvers<R | undefined>();
-      const timer = setTimeout(() => resolve(undefined), HUNG);
-      call(thread).then(resolve, reject).finally(() => clearTimeout(timer));
-      return promise;
-    }));
+    const { hung } = this;
+    return await Promise.all(
+      this.#threads.map((thread, i) => hung.includes(i) ? undefined : within(HUNG, call(thread))),
+    );
   }
 }

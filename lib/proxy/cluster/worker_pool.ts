@@ -9,6 +9,7 @@ import { connectPort, type Remote } from "./rpc.ts";
 import type { SessionInfo } from "../session/session_record.ts";
 import { SharedState } from "../shared_state.ts";
 import { Visitors } from "../front/visitors.ts";
+import { within } from "../../within.ts";
 import type { WorkerMethods, WorkerOptions } from "./worker.ts";
 
 /** Milliseconds between two looks at which addresses matter no more, and at which threads go on. */
@@ -135,10 +136,7 @@ export class WorkerPool implements DataPlane {
 
   /** A thread that does not come to its end in time is ended as it is. */
   async stop(): Promise<void> {
-    const late = Promise.withResolvers<void>();
-    const deadline = setTimeout(late.resolve, this.#shutdownTimeout + LAST_WORDS);
-    await Promise.race([late.promise, Promise.all(this.#remotes.map((remote) => remote.stop()))]);
-    clearTimeout(deadline);
+    await within(this.#shutdownTimeout + LAST_WORDS, Promise.all(this.#remotes.map((remote) => remote.stop())));
     this.terminate();
   }
 

@@ -100,8 +100,8 @@ export function isSameAddress(a: Listen, b: Listen): boolean {
 }
 
 /**
- * The port of an address that is free, which is another one when it asks for any. Throws when it cannot be had. Where it has to listen to tell,
- * a client that comes at that moment is reset.
+ * The port of an address that is free, which is another one when it asks for any. Throws when it cannot be had. Where it has
+ * to listen to tell, a client that comes at that moment is reset.
  */
 export function reservePort({ hostname, port }: Endpoint): number {
   const bindable = bindablePort({ hostname, port });

@@ -94,7 +94,7 @@ function dialOptions(config: Config, { lookup, addresses }: ReachSeams, signal?:
     timeout: config.upstreamOption.connectTimeout,
     keepAlive: config.tcpOption.keepalive,
     addresses,
+    lookup,
     ...(signal && { signal }),
-    ...(lookup && { lookup }),
   };
 }

@@ -1,5 +1,6 @@
 import { reasonOf } from "../../link/link.ts";
 import type { Log } from "../../log.ts";
+import { within } from "../../within.ts";
 
 /** Milliseconds for which what a name stands for is known, and for which a failure is. */
 const FRESH = 5000;
@@ -49,7 +50,7 @@ export class Resolver {
   /** The addresses of a name of the configuration. */
   lookUp = (hostname: string): Promise<string[]> => this.#lookUp(hostname, (name) => this.#ask(name));
 
-  /** Those of a name that a client said: few of them are looked up at once, so that they hold up nothing. Rejects when there are more. */
+  /** Those of a name that a client said: few are looked up at once, so that they hold up nothing. Rejects when there are more. */
   lookUpForClient = (hostname: string): Promise<string[]> =>
     this.#lookUp(hostname, async (name) => {
       if (this.#strangers === MOST_STRANGERS) throw new Error("too many names are looked up at once");
@@ -62,9 +63,7 @@ export class Resolver {
     if (known && this.#options.now() < known.until) return ipsOf(known);
     const running = this.#running.get(hostname) ?? ask(hostname);
     if (!known || known.ips.length === 0) return await running;
-    const late = Promise.withResolvers<string[]>();
-    const timer = setTimeout(() => late.resolve(known.ips), PATIENCE);
-    return await Promise.race([running, late.promise]).finally(() => clearTimeout(timer));
+    return await within(PATIENCE, running) ?? known.ips;
   }
 
   #ask(hostname: string): Promise<string[]> {
