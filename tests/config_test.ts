@@ -449,7 +449,7 @@ Deno.test("parseConfig() takes a certificate and its key from who can read them,
 
 Deno.test("formatConfig() writes what parseConfig() reads", () => {
   const name = fc.stringMatching(/^[a-zA-Z_0-9]{0,8}$/);
-  const port = fc.integer({ min: 1, max: 65535 });
+  const port = fc.integer({ min: 1, max: 65534 });
   const addr = fc.oneof(
     fc.record({ kind: fc.constant("tcp" as const), hostname: fc.constantFrom("10.0.0.1", "a.example", "::1"), port }),
     fc.record({ kind: fc.constant("unix" as const), path: fc.stringMatching(/^\/[a-z .]{1,10}$/) }),
@@ -472,7 +472,8 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
         }),
       }))
     ),
-    manager: fc.record({ hostname: fc.constantFrom("127.0.0.1", "::1"), port }),
+    // No listener's: one address twice is a fault.
+    manager: fc.record({ hostname: fc.constantFrom("127.0.0.1", "::1"), port: fc.constant(65535) }),
     managerToken: name,
     scp: fc.record({ handshakeTimeout: time, reuseTime: time, reuseBuffer: fc.integer({ min: 1, max: 2 ** 30 }) }),
     tcpOption: fc.record({ readTimeout: time, keepalive: fc.boolean(), keepaliveInterval: time }),
