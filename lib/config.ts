@@ -3,12 +3,22 @@ import { shadowed } from "./config/addresses.ts";
 import { type Fault, faultAt, formatPath, isReferredTo, type Node, plainOf, readSource } from "./config/document.ts";
 import { faultsOf, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
 import { schema } from "./config/schema.ts";
-import type { Config, Listen, Tls } from "./config/types.ts";
+import type { Config, KeepAliveOption, Listen, Tls } from "./config/types.ts";
 import type { Dialect } from "./scp/mod.ts";
 
 export { formatConfig, plainConfig } from "./config/format.ts";
 export { matches } from "./config/pattern.ts";
-export type { Balance, Check, Config, Host, Limits, Listen, Tls, WebSocketOptions } from "./config/types.ts";
+export type {
+  Balance,
+  Check,
+  Config,
+  Host,
+  KeepAliveOption,
+  Limits,
+  Listen,
+  Tls,
+  WebSocketOptions,
+} from "./config/types.ts";
 export { type Address, formatAddress, parseAddress } from "./config/units.ts";
 
 /** The dialects that a listener can speak. */
@@ -110,13 +120,14 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
     scp: { handshakeTimeout: scp.handshake_timeout, reuseTime: scp.reuse_time, reuseBuffer: scp.reuse_buffer },
     tcpOption: {
       readTimeout: tcp_option.read_timeout,
-      keepalive: tcp_option.keepalive,
-      keepaliveInterval: tcp_option.keepalive_interval,
+      backlog: tcp_option.backlog,
+      ...keepAliveOf(tcp_option),
     },
     upstreamOption: {
       net: upstream.net,
       balance: upstream.balance,
       ...(check && { check }),
+      ...keepAliveOf(upstream),
       connectTimeout: upstream.connect_timeout,
       announce: upstream.announce,
       sprotoType: upstream.sproto_type,
@@ -139,6 +150,7 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
       resumeFailuresPerIp: limits.resume_failures_per_ip,
       cacheBytes: limits.cache_bytes,
     },
+    io: output.io,
     workers: output.workers,
     allow: output.allow,
     deny: output.deny,
@@ -146,6 +158,13 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
     shutdownTimeout: output.shutdown_timeout,
     log: output.log,
   };
+}
+
+function keepAliveOf(
+  option: Pick<Output["tcp_option"], "keepalive" | "keepalive_interval" | "keepalive_probes">,
+): KeepAliveOption {
+  const { keepalive, keepalive_interval: keepaliveInterval, keepalive_probes: keepaliveProbes } = option;
+  return { keepalive, keepaliveInterval, keepaliveProbes };
 }
 
 /** goscon's own `tcp` comes first; where a file has neither form, there is the default one. */

@@ -18,6 +18,8 @@ function faultsOf(text: string): readonly string[] {
   assert.fail(`no fault was found in ${text}`);
 }
 
+const KEEP_ALIVE = { keepalive: true, keepaliveInterval: 60_000, keepaliveProbes: 3 };
+
 const parsed = (text: string): Config => parseConfig(text, "f.yaml").config;
 
 Deno.test("parseConfig() fills in every default", () => {
@@ -25,10 +27,11 @@ Deno.test("parseConfig() fills in every default", () => {
     listen: [{ hostname: "0.0.0.0", port: 1248, dialect: "goscon", acceptProxy: false, trusted: [] }],
     managerToken: "",
     scp: { handshakeTimeout: 30_000, reuseTime: 30_000, reuseBuffer: 65536 },
-    tcpOption: { readTimeout: 0, keepalive: true, keepaliveInterval: 60_000 },
+    tcpOption: { readTimeout: 0, backlog: 4096, ...KEEP_ALIVE },
     upstreamOption: {
       net: "tcp",
       balance: "random",
+      ...KEEP_ALIVE,
       connectTimeout: 5000,
       announce: "none",
       sprotoType: 0,
@@ -50,6 +53,7 @@ Deno.test("parseConfig() fills in every default", () => {
       resumeFailuresPerIp: 0,
       cacheBytes: 0,
     },
+    io: "auto",
     workers: "auto",
     allow: [],
     deny: [],
@@ -112,7 +116,6 @@ Deno.test("parseConfig() takes a file of goscon, and warns once of each thing th
   ]);
   assert.deepEqual(warnings, [
     "f.yaml:3:6: kcp: KCP is not spoken by this version: no such listener is opened",
-    "f.yaml:11:23: tcp_option.keepalive_interval: has no effect: the operating system's own interval is used",
     "f.yaml:13:3: kcp_option: has no effect: KCP is not spoken by this version",
     "f.yaml:25:12: hosts[0].weigh: has no effect; did you mean weight?",
   ]);
@@ -458,6 +461,11 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
   const time = fc.integer({ min: 1, max: 10_000_000 });
   const count = fc.integer({ min: 1, max: 1000 });
   const resolv = fc.record({ prefix: name, suffix: name, port, pattern: fc.constantFrom("", "^a+$") });
+  const keepAlive = {
+    keepalive: fc.boolean(),
+    keepaliveInterval: time,
+    keepaliveProbes: fc.integer({ min: 1, max: 127 }),
+  };
   const config: fc.Arbitrary<Config> = fc.record({
     listen: fc.uniqueArray(port, { minLength: 1, maxLength: 3 }).map((ports) =>
       ports.map((port) => ({
@@ -476,17 +484,30 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
     manager: fc.record({ hostname: fc.constantFrom("127.0.0.1", "::1"), port: fc.constant(65535) }),
     managerToken: name,
     scp: fc.record({ handshakeTimeout: time, reuseTime: time, reuseBuffer: fc.integer({ min: 1, max: 2 ** 30 }) }),
-    tcpOption: fc.record({ readTimeout: time, keepalive: fc.boolean(), keepaliveInterval: time }),
+    tcpOption: fc.record({ readTimeout: time, backlog: count, ...keepAlive }),
     upstreamOption: fc.record({
       net: fc.constantFrom("tcp" as const, "scp" as const),
       balance: fc.constantFrom("random" as const, "least_conn" as const, "round_robin" as const, "source" as const),
       check: fc.record({ interval: time, timeout: time, rise: count, fall: count }),
+      ...keepAlive,
       connectTimeout: time,
       announce: fc.constantFrom("none" as const, "sproto" as const, "proxy_v1" as const, "proxy_v2" as const),
       sprotoType: fc.nat(),
       ignoreFlag: fc.boolean(),
       resolv,
-    }, { requiredKeys: ["net", "balance", "connectTimeout", "announce", "sprotoType", "ignoreFlag"] }) as fc.Arbitrary<
+    }, {
+      requiredKeys: [
+        "net",
+        "balance",
+        "keepalive",
+        "keepaliveInterval",
+        "keepaliveProbes",
+        "connectTimeout",
+        "announce",
+        "sprotoType",
+        "ignoreFlag",
+      ],
+    }) as fc.Arbitrary<
       Config["upstreamOption"]
     >,
     hosts: fc.uniqueArray(
@@ -501,6 +522,7 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
       resumeFailuresPerIp: fc.nat(),
       cacheBytes: fc.nat(),
     }),
+    io: fc.constantFrom("auto" as const, "epoll" as const, "deno" as const),
     workers: fc.constantFrom("auto" as const, 1, 64),
     allow: fc.constantFrom([], ["192.0.2.1"]),
     deny: fc.constantFrom([], ["192.0.2.0/24", "::/0"]),

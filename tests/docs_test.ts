@@ -7,7 +7,7 @@ import { TestProxy } from "./helpers/proxy.ts";
 const top = (file: string) => Deno.readTextFileSync(new URL(`../${file}`, import.meta.url));
 
 /** What the Go program has and has no effect here, or is another way to write something. */
-const UNDOCUMENTED = /^(kcp.*|keepalive_interval|weigh)$/;
+const UNDOCUMENTED = /^(kcp.*|weigh)$/;
 
 /** The names of all keys of a configuration. */
 function* keysOf(node: unknown): Generator<string> {

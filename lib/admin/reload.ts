@@ -15,7 +15,7 @@ export type ReloadResult =
   | { ok: false; faults: string[] };
 
 /** What cannot change while the process runs. */
-const FIXED = ["manager", "workers"];
+const FIXED = ["manager", "io", "workers"];
 
 export interface ReloaderOptions {
   log: Log;

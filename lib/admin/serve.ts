@@ -3,7 +3,7 @@ import { type Endpoint, formatEndpoint } from "../link/link.ts";
 import { type Log, logInternalErrors, openLog } from "../log.ts";
 import type { DataPlane } from "../proxy/data_plane.ts";
 import { reservePort } from "../proxy/front/listener.ts";
-import { startWorkers } from "../proxy/cluster/worker_pool.ts";
+import { startWorkers, type WorkerPool } from "../proxy/cluster/worker_pool.ts";
 import { drain } from "./drain.ts";
 import { startManager } from "./manager.ts";
 import { Reloader } from "./reload.ts";
@@ -48,6 +48,7 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
     const result = await reloader.reload();
     notifier.ready(result.ok ? "" : `configuration not reloaded: ${result.faults[0]}`);
   });
+  announceEngine(dataPlane, log);
   announce(config, dataPlane, { log, command, manager: manager?.address });
   notifier.ready();
   if (await Promise.race([end.promise, dataPlane.failed]) === "drain") {
@@ -64,6 +65,12 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
   await within(reloader.config.shutdownTimeout, manager?.shutdown());
   await notifier.close();
   log.info("stopped");
+}
+
+/** Says how sockets are had. */
+function announceEngine({ engine: { name: io, why } }: Pick<WorkerPool, "engine">, log: Log): void {
+  if (why === undefined) log.info("sockets", { io });
+  else log.warning("sockets", { io, reason: why });
 }
 
 /** Says where it listens, where it forwards, and what to try next. */

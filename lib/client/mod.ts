@@ -4,6 +4,7 @@
  * @module
  */
 import { dial } from "../link/dial.ts";
+import { KEEP_ALIVE } from "../link/engine/engine.ts";
 import { type Dialer, dialFor, tcpTarget, webSocketDialers } from "./dialers.ts";
 import { type ConnectOptions, ResumableConnection } from "./resumable_connection.ts";
 
@@ -38,10 +39,10 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
   const timeout = options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT;
   const tcp: Dialer = (url) => {
     const { host: hostname, port } = tcpTarget(url);
-    return (signal) => dial({ kind: "tcp", hostname, port }, { timeout, keepAlive: true, signal });
+    return (signal) => dial({ kind: "tcp", hostname, port }, { timeout, keepAlive: KEEP_ALIVE, signal });
   };
   const unix: Dialer = ({ pathname }) => (signal) =>
-    dial({ kind: "unix", path: decodeURIComponent(pathname) }, { timeout, keepAlive: true, signal });
+    dial({ kind: "unix", path: decodeURIComponent(pathname) }, { timeout, signal });
   const dialers = { "tcp:": tcp, "unix:": unix, ...webSocketDialers() };
   return await ResumableConnection.open(dialFor(url, dialers), options);
 }

@@ -2,7 +2,7 @@ import type * as v from "valibot";
 import { boundBy, listenersOf, oneSpelling } from "./addresses.ts";
 import { type Fault, faultAt, formatPath, type Node, type Path } from "./document.ts";
 import { schema } from "./schema.ts";
-import { formatAddress, parseFlag, parseTime } from "./units.ts";
+import { formatAddress, parseFlag } from "./units.ts";
 
 /** What the schema found wrong; nothing for an unknown key, of which the schema names but the first: see `unknownKeys`. */
 export function* faultsOf(issues: readonly v.BaseIssue<unknown>[], root: Node): Generator<Fault> {
@@ -139,11 +139,6 @@ export function notHonoured(input: Anything, root: Node): Fault[] {
       ["kcp_option"],
       Object.keys(input.kcp_option ?? {}).length > 0,
       "has no effect: KCP is not spoken by this version",
-    ],
-    [
-      ["tcp_option", "keepalive_interval"],
-      parseTime(input.tcp_option?.keepalive_interval ?? 0),
-      "has no effect: the operating system's own interval is used",
     ],
     [
       ["upstream_option", "resolv"],

@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import type { Config } from "./types.ts";
+import type { Config, KeepAliveOption } from "./types.ts";
 import { formatAddress, formatSize, formatTime } from "./units.ts";
 
 /** A configuration file that stands for this configuration, with every key. */
@@ -32,8 +32,8 @@ export function plainConfig(config: Config): Record<string, unknown> {
     },
     tcp_option: {
       read_timeout: formatTime(tcpOption.readTimeout),
-      keepalive: tcpOption.keepalive,
-      keepalive_interval: formatTime(tcpOption.keepaliveInterval),
+      backlog: tcpOption.backlog,
+      ...plainKeepAlive(tcpOption),
     },
     upstream_option: {
       net: upstream.net,
@@ -47,6 +47,7 @@ export function plainConfig(config: Config): Record<string, unknown> {
         },
       }),
       connect_timeout: formatTime(upstream.connectTimeout),
+      ...plainKeepAlive(upstream),
       announce: upstream.announce,
       sproto_type: upstream.sprotoType,
       ignore_flag: upstream.ignoreFlag,
@@ -68,6 +69,7 @@ export function plainConfig(config: Config): Record<string, unknown> {
       resume_failures_per_ip: limits.resumeFailuresPerIp,
       cache_bytes: formatSize(limits.cacheBytes),
     },
+    io: config.io,
     workers: config.workers,
     allow: config.allow,
     deny: config.deny,
@@ -75,4 +77,8 @@ export function plainConfig(config: Config): Record<string, unknown> {
     shutdown_timeout: formatTime(config.shutdownTimeout),
     log,
   };
+}
+
+function plainKeepAlive({ keepalive, keepaliveInterval, keepaliveProbes }: KeepAliveOption): Record<string, unknown> {
+  return { keepalive, keepalive_interval: formatTime(keepaliveInterval), keepalive_probes: keepaliveProbes };
 }

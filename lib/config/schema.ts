@@ -2,6 +2,7 @@ import { toJsonSchema } from "@valibot/to-json-schema";
 import { isIP } from "node:net";
 import * as v from "valibot";
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
+import { ENGINES } from "./engines.ts";
 import { faultOfPattern } from "./pattern.ts";
 import {
   ADDRESS_FORM,
@@ -144,6 +145,12 @@ function section<T extends v.ObjectEntries>(entries: T) {
 /** A limit: 0, the default, is none. */
 const count = v.optional(whole("a limit", 0, 2 ** 31 - 1), 0);
 
+const keepAlive = {
+  keepalive: v.nullish(flag, true),
+  keepalive_interval: v.nullish(time, 60),
+  keepalive_probes: v.optional(whole("a number of probes", 1, 127), 3),
+};
+
 /** A configuration file: its keys, their defaults, and what they become. What goscon has may be without a value, as it may there. */
 export const schema = v.strictObject({
   listen: v.optional(v.array(
@@ -177,8 +184,8 @@ export const schema = v.strictObject({
   }),
   tcp_option: section({
     read_timeout: v.nullish(time, 0),
-    keepalive: v.nullish(flag, true),
-    keepalive_interval: v.nullish(time, 60),
+    backlog: v.optional(whole("a number of connections", 1, 65535), 4096),
+    ...keepAlive,
   }),
   upstream_option: section({
     net: v.nullish(choice(["tcp", "scp"]), "tcp"),
@@ -193,6 +200,7 @@ export const schema = v.strictObject({
     announce: v.optional(choice(["none", "sproto", "proxy_v1", "proxy_v2"]), "none"),
     sproto_type: v.optional(whole("a message type", 0, 2 ** 31 - 1), 0),
     ignore_flag: v.optional(flag, false),
+    ...keepAlive,
     resolv: v.nullish(v.strictObject({
       prefix: v.nullish(text, ""),
       suffix: v.nullish(text, ""),
@@ -223,6 +231,7 @@ export const schema = v.strictObject({
     resume_failures_per_ip: count,
     cache_bytes: v.optional(quantity(SIZE_FORM, parseSize, 0), 0),
   }),
+  io: v.optional(choice(ENGINES), "auto"),
   workers: v.optional(
     v.union([v.literal("auto"), whole("", 1, 64)], expected("auto, or a number of threads, 1 to 64")),
     "auto",

@@ -1,4 +1,5 @@
 import type { LogFormat, LogLevel } from "../log.ts";
+import type { EngineName } from "./engines.ts";
 import type { Dialect } from "../scp/mod.ts";
 import type { Address } from "./units.ts";
 
@@ -85,6 +86,15 @@ export interface Resolv {
   pattern: string;
 }
 
+/** Whether and how the operating system probes connections that are idle. */
+export interface KeepAliveOption {
+  keepalive: boolean;
+  /** Of silence, before the first probe; a third of it from one probe to the next. 0: as the system is set up. */
+  keepaliveInterval: number;
+  /** That may stay unanswered. */
+  keepaliveProbes: number;
+}
+
 /** A configuration in effect. Times are milliseconds, sizes bytes; `config.yaml` says what each key is for. */
 export interface Config {
   listen: Listen[];
@@ -99,8 +109,9 @@ export interface Config {
     reuseTime: number;
     reuseBuffer: number;
   };
-  tcpOption: { readTimeout: number; keepalive: boolean; keepaliveInterval: number };
-  upstreamOption: {
+  /** For connections of clients. */
+  tcpOption: KeepAliveOption & { readTimeout: number; backlog: number };
+  upstreamOption: KeepAliveOption & {
     net: "tcp" | "scp";
     balance: Balance;
     check?: Check;
@@ -111,6 +122,8 @@ export interface Config {
     resolv?: Resolv;
   };
   hosts: Host[];
+  /** How sockets are had. */
+  io: EngineName;
   /** Threads of the data plane; `auto`: one a core. */
   workers: number | "auto";
   limits: Limits;

@@ -2,8 +2,8 @@ import { reasonOf } from "./link.ts";
 import { sleep } from "./sleep.ts";
 
 /** The first and the longest pause after a failed accept, in milliseconds. */
-const FIRST_PAUSE = 5;
-const LONGEST_PAUSE = 1000;
+export const FIRST_PAUSE = 5;
+export const LONGEST_PAUSE = 1000;
 
 /** How accepting a connection fails that its client has reset meanwhile. */
 const GONE = [Deno.errors.NotConnected, Deno.errors.ConnectionAborted, Deno.errors.ConnectionReset];

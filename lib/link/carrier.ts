@@ -1,8 +1,7 @@
 import type { Duplex } from "node:stream";
 import { type SecureContext, TLSSocket } from "node:tls";
-import { ConnStream } from "./conn_stream.ts";
-import type { Endpoint } from "./link.ts";
-import { endpointOf } from "./tcp.ts";
+import type { ClientLink, Endpoint } from "./link.ts";
+import { LinkStream } from "./link_stream.ts";
 
 /** An accepted connection as a stream of Node's, with TLS or without. */
 export interface Carrier {
@@ -14,15 +13,15 @@ export interface Carrier {
   destroy(): void;
 }
 
-/** Carries over `conn`, which the carrier owns from now on; as the server's end of TLS, when there is a context for it. */
-export function carrierOf(conn: Deno.TcpConn, secureContext?: SecureContext): Carrier {
-  const bare = new ConnStream(conn);
+/** Carries over `link`, which the carrier owns from now on; as the server's end of TLS, when there is a context for it. */
+export function carrierOf(link: ClientLink, secureContext?: SecureContext): Carrier {
+  const bare = new LinkStream(link);
   // It takes any stream, whatever its types say.
   const stream = secureContext ? new TLSSocket(bare as never, { isServer: true, secureContext }) : bare;
   return {
     stream,
-    remote: endpointOf(conn.remoteAddr),
-    local: endpointOf(conn.localAddr),
+    remote: link.remote,
+    local: link.local,
     destroy: () => {
       stream.destroy();
       bare.destroy();

@@ -4,7 +4,8 @@ import { type Endpoint, formatEndpoint, reasonOf } from "./link.ts";
 import { race } from "./race.ts";
 import { shortageOf } from "./shortage.ts";
 import { sleep } from "./sleep.ts";
-import { SocketLink, tune } from "./tcp.ts";
+import { DenoEngine } from "./engine/deno_engine.ts";
+import type { ConnectOptions, Engine, SocketLink } from "./engine/engine.ts";
 
 /** The first and the longest pause while the queue of a Unix socket is full, in milliseconds. */
 const FIRST_PAUSE = 2;
@@ -14,16 +15,16 @@ const LONGEST_PAUSE = 50;
 const NO_DATA = -3007;
 const MOST_LOOKUPS = 3;
 
+const DENO = new DenoEngine();
+
 /** An address outside of this process. */
 export type SocketAddress = Exclude<Address, { kind: "builtin" }>;
 
-export interface DialOptions {
+export interface DialOptions extends ConnectOptions {
   /** Milliseconds for the look-up of a name, and again for each of its addresses; for a Unix socket, in all. */
   timeout: number;
-  /** See `tune`. */
-  keepAlive: boolean;
-  /** Gives the dialling up. */
-  signal?: AbortSignal;
+  /** Opens the connections. Missing: Deno. */
+  engine?: Pick<Engine, "connect"> | undefined;
   /** The IP addresses of a name. */
   lookup?: (hostname: string) => Promise<string[]>;
   /** Says which address of a name is tried first, and learns how that went; missing: the order is that of the look-up. */
@@ -36,30 +37,33 @@ export interface DialOptions {
  */
 export async function dial(address: SocketAddress, options: DialOptions): Promise<SocketLink> {
   if (address.kind === "unix") {
-    return new SocketLink(await withDeadline((signal) => connectUnix(address.path, signal), options));
+    return await withDeadline((signal) => connectUnix(address, { ...options, signal }), options);
   }
   const { hostname, port } = address;
   const ips = isIp(hostname) ? [hostname] : await lookUp(hostname, options);
   if (ips.length === 0) throw new Error(`${hostname} has no address`);
-  const conn = await connectTcp(ips.map((ip) => ({ hostname: ip, port })), options);
-  tune(conn, options.keepAlive);
-  return new SocketLink(conn);
+  return await connectTcp(ips.map((ip) => ({ hostname: ip, port })), options);
 }
 
 /** Connects to whichever of the addresses answers first. */
-function connectTcp(endpoints: Endpoint[], options: DialOptions): Promise<Deno.TcpConn> {
-  const { addresses } = options;
+function connectTcp(endpoints: Endpoint[], options: DialOptions): Promise<SocketLink> {
+  const { addresses, engine = DENO } = options;
   return race(addresses?.order(endpoints) ?? endpoints, {
     attempt: async (endpoint, signal) => {
       try {
-        const conn = await withDeadline((signal) => Deno.connect({ ...endpoint, signal }), { ...options, signal });
+        const { keepAlive } = options;
+        const address = { kind: "tcp", ...endpoint } as const;
+        const link = await withDeadline((signal) => engine.connect(address, { keepAlive, signal }), {
+          ...options,
+          signal,
+        });
         addresses?.answered(endpoint);
-        return conn;
+        return link;
       } catch (error) {
         throw new Error(`${formatEndpoint(endpoint)}: ${reasonOf(error)}`, { cause: error });
       }
     },
-    discard: (conn) => conn.close(),
+    discard: (link) => link.close(),
     onFailure: (endpoint, error) => {
       if (!shortageOf(error)) addresses?.failed(endpoint);
     },
@@ -68,13 +72,16 @@ function connectTcp(endpoints: Endpoint[], options: DialOptions): Promise<Deno.T
 }
 
 /** Over TCP the operating system waits while the queue of who listens is full; here it says so, and we wait. */
-async function connectUnix(path: string, signal: AbortSignal): Promise<Deno.UnixConn> {
+async function connectUnix(
+  address: SocketAddress,
+  { engine = DENO, signal }: DialOptions & { signal: AbortSignal },
+): Promise<SocketLink> {
   for (let pause = FIRST_PAUSE;; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
     signal.throwIfAborted();
     try {
-      return await Deno.connect({ transport: "unix", path });
+      return await engine.connect(address, { signal });
     } catch (error) {
-      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      if ((error as { code?: string }).code !== "EAGAIN") throw error;
     }
     await sleep(pause, signal);
   }

@@ -3,15 +3,13 @@ import { resetConnection } from "./libc.ts";
 
 /** A link over a TCP or Unix socket, which it owns. */
 export class SocketLink implements Link {
+  /** Called once, when this end closes it. */
+  onClose: (() => void) | undefined;
   readonly #conn: Deno.Conn;
-  readonly #onClose: () => void;
-  /** Whether this end has closed it. */
-  protected closed = false;
+  #closed = false;
 
-  /** `onClose` is called once, when this end closes it. */
-  constructor(conn: Deno.Conn, onClose: () => void = () => {}) {
+  constructor(conn: Deno.Conn) {
     this.#conn = conn;
-    this.#onClose = onClose;
   }
 
   read(buffer: Uint8Array): Promise<number | null> {
@@ -27,10 +25,15 @@ export class SocketLink implements Link {
   }
 
   close(): void {
-    if (this.closed) return;
-    this.closed = true;
+    if (this.#closed) return;
+    this.#closed = true;
     this.#conn.close();
-    this.#onClose();
+    this.onClose?.();
+  }
+
+  reset(): void {
+    if (!this.#closed && "setNoDelay" in this.#conn) resetConnection(this.#conn as Deno.TcpConn);
+    this.close();
   }
 }
 
@@ -38,24 +41,13 @@ export class SocketLink implements Link {
 export class TcpLink extends SocketLink implements ClientLink {
   remote: Endpoint;
   local: Endpoint;
-  readonly #conn: Deno.TcpConn | Deno.TlsConn;
 
   /** `keepAlive`: whether the operating system probes an idle connection. With TLS, Deno lets us set nothing. */
-  constructor(
-    conn: Deno.TcpConn | Deno.TlsConn,
-    { keepAlive, onClose }: { keepAlive: boolean; onClose?: () => void },
-  ) {
-    super(conn, onClose);
-    this.#conn = conn;
+  constructor(conn: Deno.TcpConn | Deno.TlsConn, { keepAlive }: { keepAlive: boolean }) {
+    super(conn);
     this.remote = endpointOf(conn.remoteAddr);
     this.local = endpointOf(conn.localAddr);
     if ("setNoDelay" in conn) tune(conn, keepAlive);
-  }
-
-  /** As `close`, so that the other end sees a reset; where that cannot be had (`resetConnection`) it sees an end. */
-  reset(): void {
-    if (!this.closed) resetConnection(this.#conn);
-    this.close();
   }
 }
 

@@ -14,6 +14,7 @@ import {
 import { isSameAddress, Listener } from "./front/listener.ts";
 import { Reception } from "./front/reception.ts";
 import type { Preface, Seams } from "./seams.ts";
+import { tcpOptionsOf } from "./tcp_options.ts";
 import type { SessionInfo } from "./session/session_record.ts";
 import { SessionTable } from "./session/session_table.ts";
 import { Upstreams } from "./upstream/upstream.ts";
@@ -50,7 +51,7 @@ export class Proxy implements DataPlane {
     const shared = { seams, budget: this.#budget, config: () => this.#config };
     this.#sessions = new SessionTable({ ...shared, upstreams: this.#upstreams });
     this.#reception = new Reception({ ...shared, admission: this.#admission, sessions: this.#sessions });
-    this.#listeners = this.#listenAll(config.listen);
+    this.#listeners = this.#listenAll(config);
     for (const listener of this.#listeners) listener.accept();
     this.#upstreams.reconfigure(config);
     const observe = lateness(seams.stats);
@@ -95,7 +96,8 @@ export class Proxy implements DataPlane {
       const at = left.findIndex((listener) => isSameAddress(listener.listen, listen));
       return { listen, listener: at < 0 ? undefined : left.splice(at, 1)[0] };
     });
-    const opened = this.#listenAll(plan.filter(({ listener }) => !listener).map(({ listen }) => listen));
+    const missing = plan.filter(({ listener }) => !listener).map(({ listen }) => listen);
+    const opened = this.#listenAll({ ...config, listen: missing });
     for (const listener of opened) listener.accept();
     this.#listeners = plan.map(({ listener }) => listener ?? opened.shift()!);
     this.#config = config;
@@ -103,7 +105,8 @@ export class Proxy implements DataPlane {
     this.#visitors.limits = config.limits;
     this.#admission.reconfigure(config);
     this.#upstreams.reconfigure(config);
-    for (const { listen, listener } of plan) listener?.reconfigure(listen);
+    const tcp = tcpOptionsOf(config.tcpOption);
+    for (const { listen, listener } of plan) listener?.reconfigure(listen, tcp);
     await Promise.all(left.map((listener) => listener.close()));
   }
 
@@ -167,14 +170,16 @@ export class Proxy implements DataPlane {
   }
 
   /** All of them, or none. */
-  #listenAll(listens: readonly Listen[]): Listener[] {
+  #listenAll({ listen: listens, tcpOption }: Config): Listener[] {
     const listeners: Listener[] = [];
     try {
       for (const listen of listens) {
         listeners.push(
           new Listener(listen, this.#portOf(listen), {
             onConnection: (link, listen) => this.#reception.welcome(link, listen),
-            keepAlive: () => this.#config.tcpOption.keepalive,
+            engine: this.#seams.engine,
+            backlog: tcpOption.backlog,
+            tcp: tcpOptionsOf(tcpOption),
             log: this.#seams.log,
             stats: this.#seams.stats,
           }),

@@ -1,5 +1,6 @@
 import type { Addresses } from "../link/addresses.ts";
 import type { DialOptions } from "../link/dial.ts";
+import type { Engine } from "../link/engine/engine.ts";
 import type { ClientLink, Endpoint } from "../link/link.ts";
 import type { Log } from "../log.ts";
 import type { Dialect } from "../scp/mod.ts";
@@ -8,6 +9,8 @@ import type { Refusal, Stats } from "./stats.ts";
 
 /** What upstreams need of the world. */
 export interface UpstreamSeams {
+  /** Opens connections. */
+  engine: Engine;
   log: Log;
   stats: Stats;
   /** Milliseconds, from any start. */

@@ -1,13 +1,16 @@
+import type { Engine } from "../link/engine/engine.ts";
+import { DenoEngine } from "../link/engine/deno_engine.ts";
 import type { Log } from "../log.ts";
 import { reservePort } from "./front/listener.ts";
 import type { Seams } from "./seams.ts";
 import { SharedState } from "./shared_state.ts";
 import { Stats } from "./stats.ts";
 
-/** The world as it is, for a proxy that is alone. */
-export function systemSeams(log: Log): Seams {
+/** The world as it is, for a proxy that is alone. The engine stays the caller's; missing: Deno's. */
+export function systemSeams(log: Log, engine: Engine = new DenoEngine()): Seams {
   return {
     log,
+    engine,
     stats: new Stats(),
     // Of the same start in every thread.
     now: () => performance.timeOrigin + performance.now(),

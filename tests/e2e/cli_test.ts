@@ -120,7 +120,6 @@ Deno.test("--test takes the configuration of the Go program goscon, with one war
   );
   assert.deepEqual(said, [
     "3:6: kcp",
-    "11:23: tcp_option.keepalive_interval",
     "13:3: kcp_option",
     `goscon: the configuration ${file} is valid`,
   ]);

@@ -5,6 +5,7 @@ import { type Proxy, startProxy } from "../../lib/proxy/proxy.ts";
 import type { Seams } from "../../lib/proxy/seams.ts";
 import { systemSeams } from "../../lib/proxy/system_seams.ts";
 import type { StatsValues } from "../../lib/proxy/stats.ts";
+import { testEngine } from "./engine.ts";
 import { formatEndpoint } from "../../lib/link/link.ts";
 
 /** A line of the log. */
@@ -47,9 +48,10 @@ export class TestProxy implements AsyncDisposable {
   static readonly LISTEN = { listen: [{ tcp: "127.0.0.1:0" }, { tcp: "127.0.0.1:0", dialect: "plain" }] };
   readonly log = new TestLog();
   readonly proxy: Proxy;
+  readonly #engine = testEngine();
 
   private constructor(config: Config, seams: Partial<Seams>) {
-    this.proxy = startProxy(config, { ...systemSeams(this.log), ...seams });
+    this.proxy = startProxy(config, { ...systemSeams(this.log, this.#engine), ...seams });
   }
 
   /** `keys`: those of a configuration file. Unless told otherwise there is one listener of each dialect. */
@@ -87,7 +89,13 @@ export class TestProxy implements AsyncDisposable {
     return (await this.proxy.snapshot()).stats;
   }
 
+  /** Settles when it has ended, and its engine. */
+  async stop(): Promise<void> {
+    await this.proxy.stop();
+    await this.#engine.close();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
-    return this.proxy.stop();
+    return this.stop();
   }
 }

@@ -9,7 +9,7 @@ const LINUX = { ignore: Deno.build.os !== "linux" };
 Deno.test("dial() waits while the queue of a Unix socket is full, and connects when there is room", LINUX, async () => {
   await using socket = await FullSocket.open();
   const address = { kind: "unix", path: socket.path } as const;
-  const dialling = [1, 2, 3].map(() => dial(address, { timeout: 3_600_000, keepAlive: false }));
+  const dialling = [1, 2, 3].map(() => dial(address, { timeout: 3_600_000 }));
   for (let i = 0; i < 20; i++) await turn();
   assert.equal(await settled(Promise.race(dialling)), false);
   socket.serve();
@@ -24,9 +24,9 @@ Deno.test("dial() waits while the queue of a Unix socket is full, and connects w
 Deno.test("dial() of a Unix socket whose queue stays full ends with the time, and with the signal", LINUX, async () => {
   await using socket = await FullSocket.open();
   const address = { kind: "unix", path: socket.path } as const;
-  await assert.rejects(dial(address, { timeout: 20, keepAlive: false }), /no answer within 20 ms/);
+  await assert.rejects(dial(address, { timeout: 20 }), /no answer within 20 ms/);
   const abort = new AbortController();
-  const dialling = dial(address, { timeout: 3_600_000, keepAlive: false, signal: abort.signal });
+  const dialling = dial(address, { timeout: 3_600_000, signal: abort.signal });
   for (let i = 0; i < 20; i++) await turn();
   assert.equal(await settled(dialling), false);
   abort.abort();
@@ -35,5 +35,5 @@ Deno.test("dial() of a Unix socket whose queue stays full ends with the time, an
 
 Deno.test("dial() of a Unix socket that nobody listens on rejects at once", LINUX, async () => {
   const address = { kind: "unix", path: "/nowhere/socket" } as const;
-  await assert.rejects(dial(address, { timeout: 3_600_000, keepAlive: false }), Deno.errors.NotFound);
+  await assert.rejects(dial(address, { timeout: 3_600_000 }), Deno.errors.NotFound);
 });

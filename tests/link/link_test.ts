@@ -54,7 +54,7 @@ Deno.test("unmapped() gives the IPv4 address that an IPv6 one stands for, in eit
 
 Deno.test("lookUp() rejects when its signal is aborted, before or meanwhile, and when the time is over", async () => {
   const never = () => new Promise<string[]>(() => {});
-  const options = { timeout: 1000, keepAlive: false, lookup: never };
+  const options = { timeout: 1000, lookup: never };
   const abort = new AbortController();
   for (const signal of [AbortSignal.abort(), abort.signal]) {
     const looking = lookUp("game.example", { ...options, signal });

@@ -3,6 +3,7 @@ import { mock } from "node:test";
 import { carrierOf } from "../../lib/link/carrier.ts";
 import { type Link, readDecoded, writeAll } from "../../lib/link/link.ts";
 import { Networks } from "../../lib/proxy/front/networks.ts";
+import { TcpLink } from "../../lib/link/tcp.ts";
 import { Upgrade } from "../../lib/proxy/front/upgrade.ts";
 import { readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
@@ -35,7 +36,7 @@ async function open() {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const [client, conn] = await Promise.all([tcp(`127.0.0.1:${listener.addr.port}`), listener.accept()]);
   listener.close();
-  const carrier = carrierOf(conn);
+  const carrier = carrierOf(new TcpLink(conn, { keepAlive: false }));
   const options = { path: "/scp", origins: [], pingInterval: INTERVAL };
   const link = upgrade.take(carrier, options, new Networks([]), () => closes++);
   await writeAll(client, new TextEncoder().encode(REQUEST));

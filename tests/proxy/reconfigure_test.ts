@@ -542,7 +542,7 @@ Deno.test("reconfigure() gives each listener that asks for any port one of its o
 
 Deno.test("reconfigure() after stop() is refused, and opens nothing", async () => {
   const proxy = TestProxy.start(ECHO);
-  await proxy.proxy.stop();
+  await proxy.stop();
   await assert.rejects(
     reconfigure(proxy, { ...ECHO, listen: [ANY], upstream_option: { check: {} } }),
     /the proxy has been stopped/,

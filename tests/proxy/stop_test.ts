@@ -20,7 +20,7 @@ Deno.test("stop() ends the backend's input, and gives the client what the backen
     far.close();
     return bytes;
   });
-  const stopped = proxy.proxy.stop();
+  const stopped = proxy.stop();
   assertSameBytes(await client.receiveToEnd(), pattern(0, 101_000, 2));
   assert.equal((await fed).length, 0);
   client.link.close();
@@ -34,7 +34,7 @@ Deno.test("stop() ends the sessions of clients that are away, and connections in
   using client = await RawClient.open(proxy.address);
   client.link.close();
   await proxy.log.nth("session lost");
-  await proxy.proxy.stop();
+  await proxy.stop();
   assert.equal(await silent.read(new Uint8Array(1)), null);
   silent.close();
   assert.equal((await proxy.log.nth("session ended")).reason, "shutdown");
@@ -43,7 +43,7 @@ Deno.test("stop() ends the sessions of clients that are away, and connections in
 Deno.test("stop() refuses new connections", async () => {
   const proxy = TestProxy.start({ hosts: [{ addr: "builtin:echo" }] });
   const { address } = proxy;
-  await proxy.proxy.stop();
+  await proxy.stop();
   await assert.rejects(tcp(address), /refused/);
 });
 
@@ -53,7 +53,7 @@ Deno.test("stop() cuts what has not ended when shutdown_timeout is over", async 
   using client = await RawClient.open(proxy.address);
   await backend.accept();
   await proxy.log.nth("session new");
-  await proxy.proxy.stop();
+  await proxy.stop();
   assert.equal((await proxy.log.nth("session ended")).reason, "shutdown_timeout is over");
   await client.receiveToEnd();
 });
@@ -63,7 +63,7 @@ Deno.test("a port can be had again at once", async () => {
   const first = TestProxy.start({ hosts, shutdown_timeout: "30s" });
   const { address } = first;
   const client = await RawClient.open(address);
-  const stopped = first.proxy.stop();
+  const stopped = first.stop();
   await client.receiveToEnd();
   client.link.close();
   await stopped;
@@ -87,6 +87,6 @@ Deno.test("an address in use is told in one sentence, and what was opened before
 
 Deno.test("stop() before clients can connect leaves nobody waiting for that, and nothing that listens", async () => {
   const proxy = TestProxy.start({ hosts: [{ addr: "builtin:echo" }], listen: [{ ws: "127.0.0.1:0" }] });
-  await proxy.proxy.stop();
+  await proxy.stop();
   await assert.rejects(tcp(proxy.address), Deno.errors.ConnectionRefused);
 });

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
-import { acceptAll } from "../../link/accept.ts";
 import { dial } from "../../link/dial.ts";
+import type { AcceptedLink, Engine, Listening } from "../../link/engine/engine.ts";
 import {
   type ClientLink,
   type Endpoint,
@@ -10,7 +10,6 @@ import {
   reasonOf,
   writeAll,
 } from "../../link/link.ts";
-import { TcpLink } from "../../link/tcp.ts";
 import type { Log } from "../../log.ts";
 import { decodeRecord, encodeRecord, ScpError } from "../../scp/mod.ts";
 import type { Carry, Preface } from "../seams.ts";
@@ -29,6 +28,7 @@ interface Letter extends Preface {
 export type TakeOver = (link: ClientLink, read: () => Promise<{ preface: Preface; rest: Uint8Array }>) => void;
 
 export interface HandOverOptions {
+  engine: Engine;
   /** Which of the peers this one is. */
   index: number;
   /** Where each takes connections for sessions that are its own. */
@@ -45,33 +45,28 @@ export class HandOver {
   readonly #options: HandOverOptions;
   readonly #carried = new Map<number, Carried>();
   readonly #running = new Set<Promise<void>>();
-  readonly #listener: Deno.TcpListener;
-  readonly #closing = new AbortController();
+  readonly #listening: Listening;
   #count = 0;
 
-  /** Owns `listener`, which is at its own address of `peers`; what comes waits for `accept`. */
-  constructor(listener: Deno.TcpListener, options: HandOverOptions) {
-    this.#listener = listener;
+  /** Owns `listening`, which is at its own address of `peers`; what comes waits for `accept`. */
+  constructor(listening: Listening, options: HandOverOptions) {
+    this.#listening = listening;
     this.#options = options;
   }
 
   /** Takes what peers hand over. */
   accept(takeOver: TakeOver): void {
     const { log, secret, tellClosed } = this.#options;
-    const onConnection = (conn: Deno.TcpConn) => {
-      let closed = () => {};
-      const link = new TcpLink(conn, { keepAlive: false, onClose: () => closed() });
+    const onConnection = (link: AcceptedLink) =>
       takeOver(link, async () => {
         const { letter: { by, number, ...preface }, rest } = await readLetter(link, secret);
-        closed = () => tellClosed(by, number);
+        link.onClose = () => tellClosed(by, number);
         return { preface, rest };
       });
-    };
-    const local = formatEndpoint(this.#options.peers[this.#options.index]!);
-    void acceptAll(this.#listener, {
+    const local = formatEndpoint(this.#listening.address);
+    this.#listening.accept({
       onConnection,
       onFailure: (failure) => log.error("accept failed", { local, ...failure }),
-      signal: this.#closing.signal,
     });
   }
 
@@ -95,19 +90,18 @@ export class HandOver {
 
   /** Takes nothing more, and settles when nothing is carried any more: after `timeout` milliseconds it is cut. */
   async stop(timeout: number): Promise<void> {
-    this.#closing.abort();
-    this.#listener.close();
+    const closed = this.#listening.close();
     const deadline = setTimeout(() => this.#carried.forEach((carried) => carried.close()), timeout);
-    await Promise.all(this.#running);
+    await Promise.all([closed, ...this.#running]);
     clearTimeout(deadline);
   }
 
   /** The letter is a record, of the secret and then of JSON. */
   async #connect(owner: number, letter: Letter, first: Uint8Array): Promise<Link> {
-    const { peers, secret } = this.#options;
+    const { peers, secret, engine } = this.#options;
     let link: Link | undefined;
     try {
-      link = await dial({ kind: "tcp", ...peers[owner]! }, { timeout: DIAL_TIMEOUT, keepAlive: false });
+      link = await dial({ kind: "tcp", ...peers[owner]! }, { timeout: DIAL_TIMEOUT, engine });
       const head = encodeRecord(secret + JSON.stringify(letter));
       const bytes = new Uint8Array(head.length + first.length);
       bytes.set(head);

@@ -1,5 +1,8 @@
 /** A worker: a thread with a data plane of its own. See `worker_pool.ts`, which starts it. */
 import type { Config } from "../../config.ts";
+import type { EngineName } from "../../config/engines.ts";
+import type { Engine, Listening } from "../../link/engine/engine.ts";
+import { openEngine } from "../../link/engine/open_engine.ts";
 import type { Endpoint } from "../../link/link.ts";
 import { flushLog, type Log, logInternalErrors, openLog } from "../../log.ts";
 import type { SessionQuery } from "../data_plane.ts";
@@ -9,6 +12,9 @@ import { SharedState } from "../shared_state.ts";
 import { systemSeams } from "../system_seams.ts";
 import { HandOver } from "./hand_over.ts";
 import { connectPort, type Port } from "./rpc.ts";
+
+/** Connections of other threads that may wait to be accepted. */
+const PEER_BACKLOG = 4096;
 
 /** What a worker starts from. */
 export interface WorkerOptions {
@@ -26,23 +32,29 @@ export interface WorkerOptions {
 
 let proxy: Proxy;
 let config: Config;
-let peerListener: Deno.TcpListener | undefined;
+let engine: Engine;
+let peerListening: Listening | undefined;
 let handOver: HandOver | undefined;
 
-/** What the maker of a worker may ask of it; first of all, to `start`. */
+/** What the maker of a worker may ask of it; first of all, to `open`, and then to `start`. */
 const methods = {
+  /** Has sockets by an engine that works in this process. */
+  open(io: EngineName): void {
+    engine = openEngine(io).engine;
+  },
   /** Where it takes what other threads hand over; one that is alone is not asked. */
   listenForPeers(): Endpoint {
-    peerListener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    return { hostname: peerListener.addr.hostname, port: peerListener.addr.port };
+    const options = { backlog: PEER_BACKLOG, isShared: false, tcp: {} };
+    peerListening = engine.listen({ hostname: "127.0.0.1", port: 0 }, options);
+    return peerListening.address;
   },
   start(options: WorkerOptions): void {
     const { index, peers, shared } = options;
     config = options.config;
     const log = openLog(config.log);
     logInternalErrors(log);
-    handOver = peerListener && openHandOver(peerListener, options, log);
-    const seams = systemSeams(log);
+    handOver = peerListening && openHandOver(peerListening, options, log);
+    const seams = systemSeams(log, engine);
     proxy = startProxy(config, {
       ...seams,
       shared: new SharedState(shared),
@@ -66,6 +78,7 @@ const methods = {
   drain: () => proxy.drain(),
   async stop(): Promise<void> {
     await Promise.all([proxy.stop(), handOver?.stop(config.shutdownTimeout)]);
+    await engine.close();
     await flushLog();
   },
 };
@@ -79,7 +92,7 @@ export type MakerMethods = { [K in keyof Gate]: Gate[K] } & {
 
 const maker = connectPort<MakerMethods>(self as unknown as Port, methods);
 
-function openHandOver(listener: Deno.TcpListener, { index, peers, secret }: WorkerOptions, log: Log): HandOver {
+function openHandOver(listening: Listening, { index, peers, secret }: WorkerOptions, log: Log): HandOver {
   const tellClosed = (by: number, number: number) => void maker.tellClosed(by, number);
-  return new HandOver(listener, { index, peers, secret, log, tellClosed });
+  return new HandOver(listening, { engine, index, peers, secret, log, tellClosed });
 }

@@ -1,4 +1,6 @@
 import type { Config, Listen } from "../../config.ts";
+import type { EngineName } from "../../config/engines.ts";
+import { openEngine } from "../../link/engine/open_engine.ts";
 import type { Endpoint } from "../../link/link.ts";
 import { droppedLines } from "../../log.ts";
 import { addUp } from "./add_up.ts";
@@ -34,6 +36,8 @@ export class WorkerPool implements DataPlane {
   #heartbeat = new Heartbeat<Remote<WorkerMethods>>([], () => 0);
   /** What each thread said last of itself: what a hung one has counted does not go. */
   readonly #snapshots: Snapshot[] = [];
+  /** How the threads have their sockets, and why not as it was asked for. */
+  engine: { name: EngineName; why?: string } = { name: "deno" };
   #shutdownTimeout: number;
   readonly #sweep: ReturnType<typeof setInterval>;
   readonly #failed = Promise.withResolvers<never>();
@@ -66,12 +70,15 @@ export class WorkerPool implements DataPlane {
 
   /** Starts the threads. Rejects when an address cannot be had. */
   async start(config: Config): Promise<void> {
+    this.engine = await tryEngine(config.io);
     this.#listens = this.#reserve(config.listen);
     const count = workersOf(config);
     const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
     const { buffer: shared } = new SharedState();
     if (!Deno.env.has(EVENT_INTERVAL)) Deno.env.set(EVENT_INTERVAL, "4");
     for (let index = 0; index < count; index++) this.#remotes.push(this.#startThread());
+    const { name } = this.engine;
+    await Promise.race([this.failed, Promise.all(this.#remotes.map((remote) => remote.open(name)))]);
     const listening = count === 1 ? [] : this.#remotes.map((remote) => remote.listenForPeers());
     const peers = await Promise.race([this.failed, Promise.all(listening)]);
     const options = (index: number): WorkerOptions => ({
@@ -185,6 +192,13 @@ export class WorkerPool implements DataPlane {
 
 function withPorts(config: Config, listens: readonly { had: Listen }[]): Config {
   return { ...config, listen: listens.map(({ had }) => had) };
+}
+
+/** Which one works here: it is found out once, for all threads. */
+async function tryEngine(wanted: EngineName): Promise<WorkerPool["engine"]> {
+  const { engine, ...more } = openEngine(wanted);
+  await engine.close();
+  return { name: engine.name, ...more };
 }
 
 /** Only Linux spreads the connections of an address over the sockets that share it. */

@@ -1,11 +1,10 @@
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Listen } from "../../config.ts";
-import { acceptAll } from "../../link/accept.ts";
 import { carrierOf } from "../../link/carrier.ts";
+import type { AcceptedLink, Engine, Listening, TcpOptions } from "../../link/engine/engine.ts";
 import { bindablePort } from "../../link/libc.ts";
 import { type ClientLink, type Endpoint, formatEndpoint } from "../../link/link.ts";
 import { orExplain } from "../../link/listen.ts";
-import { TcpLink, tune } from "../../link/tcp.ts";
 import { TlsLink } from "../../link/tls.ts";
 import type { Log } from "../../log.ts";
 import { Networks } from "./networks.ts";
@@ -15,7 +14,9 @@ import { Upgrade } from "./upgrade.ts";
 export interface ListenerOptions {
   /** Gets each connection, and owns it, with how its listener speaks. Must not throw. */
   onConnection: (link: ClientLink, listen: Listen) => void;
-  keepAlive: () => boolean;
+  engine: Engine;
+  backlog: number;
+  tcp: TcpOptions;
   log: Log;
   stats: Stats;
 }
@@ -26,17 +27,15 @@ export interface ListenerOptions {
  *
  * TLS and WebSockets are by Node's interface. A TLS connection of Deno's own cannot be closed while its handshake is under way,
  * so silent clients would hold descriptors for as long as they like, nor can its certificate be changed; and a WebSocket of
- * Deno's own reads on whether anybody takes what it read or not. But what accepts is Deno's: a listener of Node's that was out
- * of descriptors once accepts nothing any more.
+ * Deno's own reads on whether anybody takes what it read or not. But what accepts is the engine: a listener of Node's that was
+ * out of descriptors once accepts nothing any more.
  */
 export class Listener {
   readonly address: Endpoint;
   readonly #options: ListenerOptions;
-  readonly #listener: Deno.TcpListener;
-  readonly #closing = new AbortController();
+  readonly #listening: Listening;
   /** Made when a connection wants it: most listeners have no WebSockets. */
   #upgrade: Upgrade | undefined;
-  #accepting = Promise.resolve();
   #listen!: Listen;
   #context: SecureContext | undefined;
   #trusted!: Networks;
@@ -44,9 +43,10 @@ export class Listener {
   /** Has an address from now on, where clients wait to be accepted. `port`: the one to have. Throws when it cannot be had. */
   constructor(listen: Listen, port: number, options: ListenerOptions) {
     this.address = { hostname: listen.hostname, port };
-    this.#listener = orExplain(this.address, () => Deno.listen({ ...this.address, reusePort: true }));
+    const { engine, backlog, tcp } = options;
+    this.#listening = engine.listen(this.address, { backlog, tcp, isShared: true });
     this.#options = options;
-    this.reconfigure(listen);
+    this.reconfigure(listen, tcp);
   }
 
   /** How it speaks. */
@@ -54,8 +54,9 @@ export class Listener {
     return this.#listen;
   }
 
-  /** Speaks from now on as `listen` says, which is of the same address. */
-  reconfigure(listen: Listen): void {
+  /** Speaks from now on as `listen` says, which is of the same address; new connections are tuned as `tcp` says. */
+  reconfigure(listen: Listen, tcp: TcpOptions): void {
+    this.#listening.tcp = tcp;
     this.#listen = listen;
     this.#context = listen.tls && createSecureContext(listen.tls);
     this.#trusted = new Networks(listen.trusted);
@@ -64,30 +65,29 @@ export class Listener {
   /** Starts to accept. */
   accept(): void {
     const { stats, log, onConnection } = this.#options;
-    this.#accepting = acceptAll(this.#listener, {
-      onConnection: (conn) => onConnection(this.#link(conn), this.#listen),
+    this.#listening.accept({
+      onConnection: (link) => onConnection(this.#link(link), this.#listen),
       onFailure: (failure) => {
         stats.acceptFails++;
         log.error("accept failed", { local: formatEndpoint(this.address), ...failure });
       },
-      signal: this.#closing.signal,
     });
   }
 
   /** Connections accepted before live on. Settles when the address is free again. */
-  async close(): Promise<void> {
-    this.#closing.abort();
-    this.#listener.close();
-    await this.#accepting;
+  close(): Promise<void> {
+    return this.#listening.close();
   }
 
-  #link(conn: Deno.TcpConn): ClientLink {
-    const { keepAlive, stats } = this.#options;
+  #link(link: AcceptedLink): ClientLink {
+    const { stats } = this.#options;
     const onClose = () => stats.closes++;
     const { webSocket } = this.#listen;
-    if (!webSocket && !this.#context) return new TcpLink(conn, { keepAlive: keepAlive(), onClose });
-    tune(conn, keepAlive());
-    const carrier = carrierOf(conn, this.#context);
+    if (!webSocket && !this.#context) {
+      link.onClose = onClose;
+      return link;
+    }
+    const carrier = carrierOf(link, this.#context);
     if (!webSocket) return new TlsLink(carrier, onClose);
     this.#upgrade ??= new Upgrade();
     return this.#upgrade.take(carrier, webSocket, this.#trusted, onClose);

@@ -5,7 +5,7 @@ import { shortageOf } from "../../link/shortage.ts";
 import type { HostState } from "./host_state.ts";
 import type { ReachSeams } from "../seams.ts";
 
-type CheckSeams = Pick<ReachSeams, "log"> & Pick<DialOptions, "lookup" | "addresses">;
+type CheckSeams = Pick<ReachSeams, "log"> & Pick<DialOptions, "lookup" | "addresses" | "engine">;
 
 /** Connects to each host once an interval, and closes again: whether that works is what the host's status goes by. */
 export class HealthCheck {
@@ -43,10 +43,10 @@ export class HealthCheck {
   }
 
   get #dialOptions(): DialOptions {
-    const { lookup, addresses } = this.#seams;
+    const { lookup, addresses, engine } = this.#seams;
     return {
       timeout: this.#check.timeout,
-      keepAlive: false,
+      engine,
       signal: this.#stopped.signal,
       ...(lookup && { lookup }),
       ...(addresses && { addresses }),

@@ -6,6 +6,7 @@ import { FLAG_FORBID_ANNOUNCE } from "../../scp/mod.ts";
 import { announcement, type ClientInfo } from "./announce.ts";
 import { EchoLink } from "./echo.ts";
 import type { ReachSeams } from "../seams.ts";
+import { tcpOptionsOf } from "../tcp_options.ts";
 import { isUnknownName, type Resolver } from "./resolver.ts";
 
 /** Who wants a backend. */
@@ -89,10 +90,11 @@ function open(address: SocketAddress, request: BackendRequest, config: Config, s
   });
 }
 
-function dialOptions(config: Config, { lookup, addresses }: ReachSeams, signal?: AbortSignal): DialOptions {
+function dialOptions(config: Config, { lookup, addresses, engine }: ReachSeams, signal?: AbortSignal): DialOptions {
   return {
     timeout: config.upstreamOption.connectTimeout,
-    keepAlive: config.tcpOption.keepalive,
+    ...tcpOptionsOf(config.upstreamOption),
+    engine,
     addresses,
     lookup,
     ...(signal && { signal }),

@@ -1,6 +1,7 @@
 import { parseAddress } from "../../config.ts";
 import { acceptAll } from "../../link/accept.ts";
 import { dial } from "../../link/dial.ts";
+import { KEEP_ALIVE } from "../../link/engine/engine.ts";
 import { type Endpoint, formatEndpoint } from "../../link/link.ts";
 import { orExplain } from "../../link/listen.ts";
 import { TcpLink } from "../../link/tcp.ts";
@@ -50,7 +51,7 @@ export function startBridge(options: BridgeOptions): Bridge {
   if (proxy.kind === "builtin") throw new Error(`Cannot connect to ${options.connect}: it is not an address`);
   const { target = "", dialect = "goscon", log, linger = DEFAULT_LINGER, serverForgets = false } = options;
   const defaults: ConnectionOptions = {
-    dial: (signal) => dial(proxy, { timeout: DIAL_TIMEOUT, keepAlive: true, signal }),
+    dial: (signal) => dial(proxy, { timeout: DIAL_TIMEOUT, keepAlive: KEEP_ALIVE, signal }),
     target,
     dialect,
     cacheSize: CACHE_SIZE,

@@ -27,7 +27,7 @@ export class Probe implements Disposable {
 
   /** Opens a connection. */
   async connect(): Promise<Link> {
-    const link = await dial(this.#address, { timeout: 5000, keepAlive: false });
+    const link = await dial(this.#address, { timeout: 5000 });
     this.#links.push(link);
     return link;
   }

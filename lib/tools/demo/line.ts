@@ -46,7 +46,7 @@ export class Line {
 
   #carry(near: TcpLink): void {
     if (performance.now() < this.#outUntil) return near.close();
-    const joined = dial({ kind: "tcp", ...this.#target }, { timeout: DIAL_TIMEOUT, keepAlive: false })
+    const joined = dial({ kind: "tcp", ...this.#target }, { timeout: DIAL_TIMEOUT })
       .then((far) => joinLinks(near, far), () => near.close());
     this.#connections.set(near, joined.finally(() => this.#connections.delete(near)));
   }

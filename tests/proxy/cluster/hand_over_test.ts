@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import type { Engine } from "../../../lib/link/engine/engine.ts";
 import { type Link, writeAll } from "../../../lib/link/link.ts";
 import { HandOver } from "../../../lib/proxy/cluster/hand_over.ts";
 import type { Preface } from "../../../lib/proxy/seams.ts";
 import { SessionIds } from "../../../lib/proxy/session/session_ids.ts";
 import { Backend, readExactly, readToEnd } from "../../helpers/backend.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
+import { testEngine } from "../../helpers/engine.ts";
 import { TestLog, TestProxy } from "../../helpers/proxy.ts";
 import { pattern } from "../../helpers/random.ts";
 import { ask, pair, record, tcp } from "../../helpers/raw_client.ts";
@@ -18,15 +20,18 @@ const PREFACE: Preface = {
   dialect: "plain",
 };
 
-const listen = (): Deno.TcpListener => Deno.listen({ hostname: "127.0.0.1", port: 0 });
+const listen = (engine: Engine) =>
+  engine.listen({ hostname: "127.0.0.1", port: 0 }, { backlog: 10, isShared: false, tcp: {} });
 
 /** Two that hand over to each other, and what the second takes over. */
 function two(): { one: HandOver; other: HandOver; taken: () => Promise<Taken>; stop: () => Promise<unknown> } {
-  const listeners = [listen(), listen()];
-  const peers = listeners.map(({ addr }) => addr);
+  const engine = testEngine();
+  const listeners = [listen(engine), listen(engine)];
+  const peers = listeners.map(({ address }) => address);
   const log = new TestLog();
   const all: HandOver[] = listeners.map((listener, index) =>
     new HandOver(listener, {
+      engine,
       index,
       peers,
       secret: SECRET,
@@ -38,7 +43,8 @@ function two(): { one: HandOver; other: HandOver; taken: () => Promise<Taken>; s
   const next = Promise.withResolvers<Taken>();
   one.accept((link) => link.close());
   other.accept((link, read) => next.resolve(read().then((said) => ({ link, ...said }))));
-  return { one, other, taken: () => next.promise, stop: () => Promise.all(all.map((each) => each.stop(0))) };
+  const stop = () => Promise.all(all.map((each) => each.stop(0))).then(() => engine.close());
+  return { one, other, taken: () => next.promise, stop };
 }
 
 interface Taken {
@@ -97,10 +103,18 @@ Deno.test("HandOver closes a connection that its owner closed, also while the cl
 });
 
 Deno.test("a resume whose owner cannot be reached is answered with 501: the client may come again", async () => {
-  const [own, gone] = [listen(), listen()];
-  gone.close();
-  const peers = [own.addr, gone.addr];
-  const handOver = new HandOver(own, { index: 0, peers, secret: SECRET, log: new TestLog(), tellClosed: () => {} });
+  const engine = testEngine();
+  const [own, gone] = [listen(engine), listen(engine)];
+  await gone.close();
+  const peers = [own.address, gone.address];
+  const handOver = new HandOver(own, {
+    engine,
+    index: 0,
+    peers,
+    secret: SECRET,
+    log: new TestLog(),
+    tellClosed: () => {},
+  });
   await using proxy = TestProxy.start(ECHO, { cluster: { index: 0, size: 2, carry: handOver.carry } });
   handOver.accept((link, read) => proxy.proxy.takeOver(link, read));
   const id = new SessionIds(1n, { owner: 1, bits: 2 }).next();
@@ -123,4 +137,5 @@ Deno.test("a resume whose owner cannot be reached is answered with 501: the clie
     intruder.close();
   }
   await handOver.stop(0);
+  await engine.close();
 });

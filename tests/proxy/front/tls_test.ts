@@ -4,6 +4,7 @@ import { ConfigError, parseConfig } from "../../../lib/config.ts";
 import { formatEndpoint, type Link, readRecord, writeAll } from "../../../lib/link/link.ts";
 import { TcpLink } from "../../../lib/link/tcp.ts";
 import { type Proxy, startProxy } from "../../../lib/proxy/proxy.ts";
+import { testEngine } from "../../helpers/engine.ts";
 import { systemSeams } from "../../../lib/proxy/system_seams.ts";
 import { Backend, echo, readExactly, readToEnd } from "../../helpers/backend.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
@@ -61,9 +62,10 @@ const configOf = (keys: Record<string, unknown>) =>
 class TlsProxy implements AsyncDisposable {
   readonly log = new TestLog();
   readonly proxy: Proxy;
+  readonly #engine = testEngine();
 
   constructor(keys: Record<string, unknown>) {
-    this.proxy = startProxy(configOf(keys), systemSeams(this.log));
+    this.proxy = startProxy(configOf(keys), systemSeams(this.log, this.#engine));
   }
 
   /** `host:port` of each listener. */
@@ -71,8 +73,13 @@ class TlsProxy implements AsyncDisposable {
     return this.proxy.addresses.map(formatEndpoint);
   }
 
+  async stop(): Promise<void> {
+    await this.proxy.stop();
+    await this.#engine.close();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
-    return this.proxy.stop();
+    return this.stop();
   }
 }
 
@@ -553,7 +560,7 @@ Deno.test(
     const far = await backend.accept();
     while (await handshakes(proxy) < 1) await turn();
     await writeAll(far, pattern(0, 500_000));
-    const stopped = proxy.proxy.stop();
+    const stopped = proxy.stop();
     assert.equal((await readToEnd(far)).length, 0);
     await writeAll(far, pattern(500_000, 1000));
     far.close();

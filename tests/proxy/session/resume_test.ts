@@ -287,7 +287,7 @@ Deno.test("stop() does not wait for clients that are told the end and stay", asy
   (await backend.accept()).close();
   await client.receiveToEnd();
   const { link } = await ask(proxy.address, client.resumeContent());
-  await proxy.proxy.stop();
+  await proxy.stop();
   link.close();
 });
 

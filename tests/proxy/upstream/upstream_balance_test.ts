@@ -407,7 +407,7 @@ Deno.test("a host's sessions are counted off when the proxy stops", async () => 
   const proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
   using _client = await begin(proxy);
   await backend.accept();
-  await proxy.proxy.stop();
+  await proxy.stop();
   assert.deepEqual(await counts(proxy), [0]);
 });
 
@@ -462,6 +462,6 @@ Deno.test("upstream_option.resolv: a look-up that is given up, because the sessi
   using client = await RawClient.open(proxy.address, { target: "game" });
   await asked.promise;
   await proxy.proxy.endSession(client.id);
-  await proxy.proxy.stop();
+  await proxy.stop();
   assert.deepEqual(proxy.log.of("upstream name unknown"), []);
 });

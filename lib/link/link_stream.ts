@@ -1,23 +1,22 @@
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
-import { writeAll } from "./link.ts";
+import { type Link, writeAll } from "./link.ts";
 import { ReadBuffer } from "./read_buffer.ts";
-import { SocketLink } from "./tcp.ts";
 
 /** The largest read, in bytes. */
 const LARGEST_READ = 64 * 1024;
 
 /**
- * A stream of Node's over a connection of Deno's, which it owns: for what is made on such streams. It reads from the network
+ * A stream of Node's over a link, which it owns: for what is made on such streams. It reads from the network
  * only as it is read, and ends its own direction when the other end has ended its.
  */
-export class ConnStream extends Duplex {
-  readonly #link: SocketLink;
+export class LinkStream extends Duplex {
+  readonly #link: Link;
   readonly #buffer = new ReadBuffer(LARGEST_READ);
 
-  constructor(conn: Deno.Conn) {
+  constructor(link: Link) {
     super({ allowHalfOpen: false });
-    this.#link = new SocketLink(conn);
+    this.#link = link;
   }
 
   override _read(): void {

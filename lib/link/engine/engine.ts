@@ -1,0 +1,75 @@
+import type { SocketAddress } from "../dial.ts";
+import type { ClientLink, Endpoint, Link } from "../link.ts";
+
+/** When the system looks whether the other end of a silent connection is there still, in milliseconds. */
+export interface KeepAlive {
+  /** Of silence, before the first probe; 0: all is as the system is set up. */
+  idle: number;
+  /** From one probe to the next. */
+  interval: number;
+  /** That may stay unanswered: then the connection is lost. */
+  probes: number;
+}
+
+/** What the proxy has by default, in its configuration, and everything else has. */
+export const KEEP_ALIVE: KeepAlive = { idle: 60_000, interval: 20_000, probes: 3 };
+
+/** What holds for a TCP connection. Nothing waits for more to come (`TCP_NODELAY`), whatever else does. */
+export interface TcpOptions {
+  /** Missing: it does not look. An engine that cannot be told more does it as the system is set up. */
+  keepAlive?: KeepAlive | undefined;
+}
+
+/** A connection over a socket. */
+export interface SocketLink extends Link {
+  /** Called once, when this end closes it, or gives it away. */
+  onClose: (() => void) | undefined;
+  /** As `close`, so that the other end sees a reset; where that cannot be had it sees an end. */
+  reset(): void;
+}
+export type AcceptedLink = SocketLink & ClientLink;
+
+/** Who hears of each connection, which it owns, and of each failure, which is waited out for `retry_ms`. */
+export interface Accepting {
+  onConnection: (link: AcceptedLink) => void;
+  onFailure: (failure: { reason: string; retry_ms: number }) => void;
+}
+
+export interface ListenOptions {
+  /** Connections that may wait to be accepted. An engine that cannot be told has one of its own. */
+  backlog: number;
+  /** Whether others of the same user may listen there too: then the system spreads what connects. */
+  isShared: boolean;
+  tcp: TcpOptions;
+}
+
+/** An address that is listened on: clients wait until `accept`. */
+export interface Listening {
+  /** With the port that was had. */
+  readonly address: Endpoint;
+  /** Of connections accepted from now on. */
+  tcp: TcpOptions;
+  /**
+   * Accepts until it is closed. A failure, of which the usual one is to be out of descriptors, is waited out, each in a row twice as
+   * long. A client that was gone before it was accepted is none: others wait behind it.
+   */
+  accept(accepting: Accepting): void;
+  /** Connections that were accepted live on. Settles when the address is free again. */
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions extends TcpOptions {
+  /** Gives it up. */
+  signal?: AbortSignal | undefined;
+}
+
+/** How sockets are had: by the C library, or by Deno. */
+export interface Engine {
+  readonly name: "epoll" | "deno";
+  /** Listens on an address. Throws when it cannot be had, why, in one sentence. */
+  listen(endpoint: Endpoint, options: ListenOptions): Listening;
+  /** Opens a connection to an IP address or a Unix socket. The caller owns the link. Rejects with why it failed, and when it is given up. */
+  connect(address: SocketAddress, options: ConnectOptions): Promise<SocketLink>;
+  /** Settles when it holds nothing any more. What is open is its owner's, and is to be closed before. */
+  close(): Promise<void>;
+}

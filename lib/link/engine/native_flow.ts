@@ -1,0 +1,162 @@
+import type { Flow, Sink } from "../flow.ts";
+import type { Pollable, Poller } from "./poller.ts";
+import { EAGAIN, EINTR, EPOLLERR, EPOLLHUP, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from "./system.ts";
+
+/** A read that brings less than it could has emptied the socket, but not before an end, or urgent data, which stop it. */
+const MORE = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
+
+/** Hears of a flow that nobody listens to yet: it is paused. */
+const NOBODY: Sink = { readable() {}, writable() {}, ended() {}, lost() {} };
+
+/**
+ * A flow over a socket of the system's, which it owns: its descriptor is closed here, once, and forgotten then. Each event comes
+ * once (edge-triggered), so it keeps in mind what it was told and has not made use of.
+ */
+export class NativeFlow implements Flow, Pollable {
+  sink: Sink = NOBODY;
+  /** Called once, when this end closes it, or gives it away. */
+  onClose: (() => void) | undefined;
+  readonly #poller: Poller;
+  readonly #slot: number;
+  /** -1: it is closed, or was given away. */
+  #fd: number;
+  #most = 0;
+  /** There may be something to read. */
+  #isReadable = true;
+  /** Reads are to go on until there is nothing more: no event will tell of it. */
+  #isMore = false;
+  /** A write took less than it was given. */
+  #isBlocked = false;
+  #isPaused = true;
+  /** It is served in the next round. */
+  #isQueued = false;
+  #isOver = false;
+  /** The first error: the system tells it once, and an end that comes after it is none. */
+  #error: Error | undefined;
+
+  /**
+   * Owns the descriptor. Throws, and has closed it, when the system cannot watch it. `isConnecting`: `writable` is told when it is
+   * connected, or could not be.
+   */
+  constructor(poller: Poller, fd: number, isConnecting = false) {
+    this.#poller = poller;
+    this.#isBlocked = isConnecting;
+    this.#slot = poller.add(fd, this);
+    this.#fd = fd;
+  }
+
+  write(bytes: Uint8Array<ArrayBuffer>): number {
+    if (this.#error) throw this.#error;
+    if (this.#fd < 0) throw new Error("the connection is closed");
+    const { system } = this.#poller;
+    for (;;) {
+      const n = system.send(this.#fd, bytes);
+      if (n === bytes.length) return n;
+      if (n >= 0) return this.#blocked(n);
+      const { errno } = system;
+      if (errno === EAGAIN) return this.#blocked(0);
+      if (errno !== EINTR) throw this.#broken(errno);
+    }
+  }
+
+  closeWrite(): void {
+    if (this.#fd >= 0) this.#poller.system.shutdownWrite(this.#fd);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(most: number): void {
+    this.#isPaused = false;
+    this.#most = Math.min(most, this.#poller.buffer.length);
+    this.#queue();
+  }
+
+  unacknowledged(): number {
+    return this.#fd < 0 ? 0 : this.#poller.system.unacknowledged(this.#fd);
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    this.#poller.close(this.#fd, this.#slot);
+    this.#fd = -1;
+    this.onClose?.();
+  }
+
+  reset(): void {
+    if (this.#fd >= 0) this.#poller.system.setNoLinger(this.#fd);
+    this.close();
+  }
+
+  /** Gives its descriptor to the caller, and is closed without closing it. To be called while it is paused. */
+  detach(): number {
+    const fd = this.#fd;
+    this.#poller.release(fd, this.#slot);
+    this.#fd = -1;
+    this.onClose?.();
+    return fd;
+  }
+
+  /** Why it could not be connected; `undefined`: it is. To be asked once, before anything else. */
+  connectError(): Error | undefined {
+    const { system } = this.#poller;
+    const errno = system.takeError(this.#fd);
+    return errno === 0 ? undefined : system.error(errno);
+  }
+
+  onEvents(flags: number): void {
+    if (flags & MORE) this.#isMore = true;
+    if (flags & ~EPOLLOUT) this.#isReadable = true;
+    if (this.#isBlocked && flags & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
+      this.#isBlocked = false;
+      this.sink.writable();
+    }
+    if (!this.#isQueued) this.#read();
+  }
+
+  serve(): void {
+    this.#isQueued = false;
+    this.#read();
+  }
+
+  /** Once: others are to have their turn before it reads more. */
+  #read(): void {
+    if (this.#isPaused || !this.#isReadable || this.#fd < 0 || this.#isOver) return;
+    const { buffer, system } = this.#poller;
+    const n = system.receive(this.#fd, buffer, this.#most);
+    if (n > 0) {
+      this.#isReadable = n === this.#most || this.#isMore;
+      if (this.#isReadable) this.#queue();
+      return this.sink.readable(buffer.subarray(0, n));
+    }
+    const errno = n < 0 ? system.errno : 0;
+    if (errno === EINTR) return this.#queue();
+    this.#isReadable = false;
+    if (errno === EAGAIN) return;
+    this.#isOver = true;
+    if (n < 0) this.#error ??= system.error(errno);
+    if (this.#error) this.sink.lost(this.#error);
+    else this.sink.ended();
+  }
+
+  #queue(): void {
+    if (this.#isQueued || !this.#isReadable || this.#isOver || this.#fd < 0) return;
+    this.#isQueued = true;
+    this.#poller.again(this);
+  }
+
+  #blocked(taken: number): number {
+    this.#isBlocked = true;
+    return taken;
+  }
+
+  /** What came before is still to be read, and then the loss is told. */
+  #broken(errno: number): Error {
+    this.#error = this.#poller.system.error(errno);
+    this.#isReadable = true;
+    this.#isMore = true;
+    if (!this.#isPaused) this.#queue();
+    return this.#error;
+  }
+}

@@ -1,0 +1,26 @@
+import { FlowLink } from "../flow_link.ts";
+import type { Endpoint } from "../link.ts";
+import type { AcceptedLink } from "./engine.ts";
+import type { NativeFlow } from "./native_flow.ts";
+
+/** A connection over a socket of the system's. */
+export class NativeLink extends FlowLink implements AcceptedLink {
+  remote: Endpoint;
+  local: Endpoint;
+  declare readonly flow: NativeFlow;
+
+  /** Owns the flow. */
+  constructor(flow: NativeFlow, { remote, local }: { remote: Endpoint; local: Endpoint }) {
+    super(flow);
+    this.remote = remote;
+    this.local = local;
+  }
+
+  get onClose(): (() => void) | undefined {
+    return this.flow.onClose;
+  }
+
+  set onClose(callback: (() => void) | undefined) {
+    this.flow.onClose = callback;
+  }
+}

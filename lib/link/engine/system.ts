@@ -1,0 +1,310 @@
+/**
+ * The C library's sockets, on Linux: all that knows numbers, layouts and errno. What it gives and takes are descriptors, which
+ * nothing may close twice: a number belongs to whoever opened something last.
+ */
+
+/** Of Linux; the same on x86_64 and aarch64. */
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+export const STREAM_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
+const MSG_NOSIGNAL = 0x4000;
+export const SHUT_WR = 1;
+
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
+export const SO_KEEPALIVE = 9;
+export const SO_OOBINLINE = 10;
+export const SO_LINGER = 13;
+export const SO_REUSEPORT = 15;
+export const IPPROTO_TCP = 6;
+export const TCP_NODELAY = 1;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
+export const TCP_INFO = 11;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_V6ONLY = 26;
+/** Bytes that the other end has not acknowledged. */
+const SIOCOUTQ = 0x5411;
+
+export const EPOLLIN = 1;
+export const EPOLLPRI = 2;
+export const EPOLLOUT = 4;
+export const EPOLLERR = 8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
+const EPOLLET = 0x80000000;
+const EPOLL_CLOEXEC = SOCK_CLOEXEC;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+
+export const EINTR = 4;
+export const EAGAIN = 11;
+export const ECONNREFUSED = 111;
+export const EINPROGRESS = 115;
+
+/** How accepting fails for a client that is gone, or that may not come: ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, EPERM. */
+export const CLIENT_IS_GONE: readonly number[] = [103, 71, 100, 113, 1];
+
+/** What code asks for by name; others have their number only. */
+const CODES: Record<number, string> = {
+  1: "EPERM",
+  2: "ENOENT",
+  11: "EAGAIN",
+  12: "ENOMEM",
+  13: "EACCES",
+  23: "ENFILE",
+  24: "EMFILE",
+  32: "EPIPE",
+  98: "EADDRINUSE",
+  99: "EADDRNOTAVAIL",
+  103: "ECONNABORTED",
+  104: "ECONNRESET",
+  105: "ENOBUFS",
+  110: "ETIMEDOUT",
+  111: "ECONNREFUSED",
+};
+
+const SYMBOLS = {
+  __errno_location: { parameters: [], result: "pointer" },
+  accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
+  epoll_wait_in_pool: {
+    name: "epoll_wait",
+    parameters: ["i32", "buffer", "i32", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  if_nametoindex: { parameters: ["buffer"], result: "u32" },
+  ioctl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  // Lengths and results of 32 bits, which are the fast ones: no call asks for more bytes than that.
+  recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  strerror: { parameters: ["i32"], result: "pointer" },
+  write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+} as const;
+
+/** A call that failed, in the words that Deno has for it. */
+export class SystemError extends Error {
+  /** `ECONNRESET`, and the like; of a rare one `E` and its number. */
+  readonly code: string;
+
+  constructor(errno: number, text: string) {
+    super(`${text} (os error ${errno})`);
+    this.code = CODES[errno] ?? `E${errno}`;
+  }
+}
+
+/** The events of one `wait`. */
+export class Events {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly capacity: number;
+  readonly #words: Int32Array;
+  /** 32-bit words of a `struct epoll_event`, and where its data are: it is packed on x86_64 only. */
+  readonly #size = Deno.build.arch === "x86_64" ? 3 : 4;
+  readonly #data = Deno.build.arch === "x86_64" ? 1 : 2;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    // Of its own, so that it does not move: the kernel fills one while JavaScript runs.
+    const buffer = new ArrayBuffer(capacity * this.#size * 4);
+    this.bytes = new Uint8Array(buffer);
+    this.#words = new Int32Array(buffer);
+  }
+
+  flags(i: number): number {
+    return this.#words[i * this.#size]!;
+  }
+
+  slot(i: number): number {
+    return this.#words[i * this.#size + this.#data]!;
+  }
+
+  generation(i: number): number {
+    return this.#words[i * this.#size + this.#data + 1]!;
+  }
+
+  set(flags: number, slot: number, generation: number): void {
+    this.#words[0] = flags;
+    this.#words[this.#data] = slot;
+    this.#words[this.#data + 1] = generation;
+  }
+}
+
+/** The system calls, of one thread. Those that give a number give -1 when they failed: then `errno` says why, until the next call. */
+export class System {
+  readonly #calls: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+  readonly #errno: Int32Array;
+  readonly #number = new Int32Array(1);
+  readonly #length = new Uint32Array(1);
+  readonly #change = new Events(1);
+
+  static #opened: System | undefined;
+
+  /** That of this thread. Throws where there is no such library, or it may not be used. It stays open as long as the thread lives. */
+  static open(): System {
+    return System.#opened ??= new System();
+  }
+
+  private constructor() {
+    this.#calls = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+    this.#errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(this.#calls.__errno_location()!, 4));
+  }
+
+  get errno(): number {
+    return this.#errno[0]!;
+  }
+
+  /** What the last call failed with. */
+  error(errno: number = this.errno): SystemError {
+    return new SystemError(errno, Deno.UnsafePointerView.getCString(this.#calls.strerror(errno)!));
+  }
+
+  /** A descriptor of the caller's. */
+  socket(family: number): number {
+    return this.#calls.socket(family, SOCK_STREAM | STREAM_FLAGS, 0);
+  }
+
+  bind(fd: number, address: Uint8Array<ArrayBuffer>): number {
+    return this.#calls.bind(fd, address, address.length);
+  }
+
+  listen(fd: number, backlog: number): number {
+    return this.#calls.listen(fd, backlog);
+  }
+
+  connect(fd: number, address: Uint8Array<ArrayBuffer>): number {
+    return this.#calls.connect(fd, address, address.length);
+  }
+
+  /** A descriptor of the caller's; the address of the other end is written to `address`, which must be long enough for any. */
+  accept(fd: number, address: Uint8Array<ArrayBuffer>): number {
+    this.#length[0] = address.length;
+    return this.#calls.accept4(fd, address, this.#length, STREAM_FLAGS);
+  }
+
+  /** How long the address is that a call wrote. */
+  localAddress(fd: number, address: Uint8Array<ArrayBuffer>): number {
+    this.#length[0] = address.length;
+    return this.#calls.getsockname(fd, address, this.#length);
+  }
+
+  remoteAddress(fd: number, address: Uint8Array<ArrayBuffer>): number {
+    this.#length[0] = address.length;
+    return this.#calls.getpeername(fd, address, this.#length);
+  }
+
+  /** The number of a network interface, by its name; 0: there is none. */
+  interfaceNumber(name: string): number {
+    return this.#calls.if_nametoindex(new TextEncoder().encode(`${name}\0`));
+  }
+
+  /** How many bytes came into `bytes`, at most `most`, of at least 1; 0: the end of the stream. */
+  receive(fd: number, bytes: Uint8Array<ArrayBuffer>, most: number): number {
+    // The kernel would write beyond its end.
+    return this.#calls.recv(fd, bytes, most < bytes.byteLength ? most : bytes.byteLength, 0);
+  }
+
+  send(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
+    return this.#calls.send(fd, bytes, bytes.byteLength, MSG_NOSIGNAL);
+  }
+
+  shutdownWrite(fd: number): number {
+    return this.#calls.shutdown(fd, SHUT_WR);
+  }
+
+  /** The number is free from then on, whatever this gives: it is not to be called again. */
+  close(fd: number): void {
+    this.#calls.close(fd);
+  }
+
+  setOption(fd: number, level: number, name: number, value: number): number {
+    this.#number[0] = value;
+    return this.#calls.setsockopt(fd, level, name, this.#number, 4);
+  }
+
+  /** So that `close` resets the connection. */
+  setNoLinger(fd: number): number {
+    return this.#calls.setsockopt(fd, SOL_SOCKET, SO_LINGER, new Int32Array([1, 0]), 8);
+  }
+
+  /** The error of a connection, which is told once; 0: there is none. */
+  takeError(fd: number): number {
+    this.#length[0] = 4;
+    this.#number[0] = 0;
+    this.#calls.getsockopt(fd, SOL_SOCKET, SO_ERROR, this.#number, this.#length);
+    return this.#number[0]!;
+  }
+
+  /** Fills `bytes` as far as the kernel knows that much of a connection: how many bytes it does. */
+  tcpInfo(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
+    this.#length[0] = bytes.byteLength;
+    return this.#calls.getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, this.#length) < 0 ? 0 : this.#length[0]!;
+  }
+
+  /** Bytes sent that the other end's system has not acknowledged; an end that was sent counts one. */
+  unacknowledged(fd: number): number {
+    this.#number[0] = 0;
+    this.#calls.ioctl(fd, SIOCOUTQ, this.#number);
+    return this.#number[0]!;
+  }
+
+  createEpoll(): number {
+    return this.#calls.epoll_create1(EPOLL_CLOEXEC);
+  }
+
+  /** What it tells once, each time that it comes to be so. */
+  watch(epoll: number, fd: number, slot: number, generation: number): number {
+    this.#change.set((EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET) | 0, slot, generation);
+    return this.#calls.epoll_ctl(epoll, EPOLL_CTL_ADD, fd, this.#change.bytes);
+  }
+
+  unwatch(epoll: number, fd: number): void {
+    this.#calls.epoll_ctl(epoll, EPOLL_CTL_DEL, fd, this.#change.bytes);
+  }
+
+  /** How many events there are, after at most `timeout` milliseconds; none when a signal came. */
+  wait(epoll: number, events: Events, timeout: number): number {
+    const n = this.#calls.epoll_wait(epoll, events.bytes, events.capacity, timeout);
+    return n < 0 ? this.#interrupted() : n;
+  }
+
+  /** The same in a thread of the pool, while this one goes on. `events` is not to be touched meanwhile. */
+  async waitInPool(epoll: number, events: Events, timeout: number): Promise<number> {
+    const n = await this.#calls.epoll_wait_in_pool(epoll, events.bytes, events.capacity, timeout);
+    // Its errno is the other thread's.
+    return n < 0 ? this.wait(epoll, events, 0) : n;
+  }
+
+  /** A descriptor of the caller's whose waiter `ring` wakes, from whichever thread. */
+  createBell(): number {
+    return this.#calls.eventfd(0, STREAM_FLAGS);
+  }
+
+  ring(bell: number): void {
+    this.#calls.write(bell, new BigUint64Array([1n]), 8);
+  }
+
+  #interrupted(): 0 {
+    if (this.errno === EINTR) return 0;
+    throw this.error();
+  }
+}
