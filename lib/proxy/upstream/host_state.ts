@@ -39,9 +39,14 @@ export class HostState {
     return this.#cells.failures.value;
   }
 
-  /** Counts a session that goes to it, or is about to. */
-  begin(): void {
-    this.#cells.sessions.add(1);
+  /** Counts a session that goes to it, or is about to. Gives false, and has not, when it may not get another. */
+  begin(): boolean {
+    const { drain, maxSessions } = this.host;
+    if (drain) return false;
+    // Counted first: another thread may be about to take the same last place.
+    if (this.#cells.sessions.add(1) <= maxSessions || maxSessions === 0) return true;
+    this.end();
+    return false;
   }
 
   /** Counts a session off again. */

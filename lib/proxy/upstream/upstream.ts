@@ -95,9 +95,8 @@ export class Upstreams {
       throw error;
     });
     for (const state of this.#candidates(group, request.client.remote.hostname)) {
-      // Others may have come while one before was tried.
-      if (!state.hasRoom) continue;
-      state.begin(); // from now on, so that several at once see each other
+      // From now on, so that several at once see each other. Others may have come while one before was tried.
+      if (!state.begin()) continue;
       try {
         const started = this.#seams.now();
         const link = await reach(state.host.addr, request, this.#config, this.#seams);

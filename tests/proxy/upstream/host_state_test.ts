@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ownHostCells } from "../../../lib/proxy/shared_state.ts";
 import { HostState } from "../../../lib/proxy/upstream/host_state.ts";
 
 const HOST = { name: "h", addr: { kind: "builtin", name: "echo" }, weight: 1, drain: false, backup: false } as const;
@@ -64,4 +65,17 @@ Deno.test("hasRoom goes by max_sessions and drain", () => {
   state.host = { ...HOST, maxSessions: 0, drain: true };
   assert.equal(state.hasRoom, false);
   assert.equal(state.status(0), "drain");
+});
+
+Deno.test("begin() has one thread take the last place that two have seen", () => {
+  const cells = ownHostCells();
+  const [one, other] = [0, 1].map(() => new HostState({ ...HOST, maxSessions: 1 }, cells)) as [HostState, HostState];
+  assert.deepEqual([one.hasRoom, other.hasRoom], [true, true]);
+  assert.deepEqual([one.begin(), other.begin()], [true, false]);
+  assert.equal(one.sessions, 1);
+  one.end();
+  assert.equal(other.begin(), true);
+  one.host = { ...HOST, maxSessions: 0, drain: true };
+  assert.equal(one.begin(), false);
+  assert.equal(one.sessions, 1);
 });
