@@ -53,7 +53,8 @@ export class Upstreams {
 
   /** Goes by a configuration from now on. Hosts that stay keep what is known of them; sessions are where they are. */
   reconfigure(config: Config): void {
-    const known = new Map(this.#hosts.map((state) => [keyOf(state.host), state]));
+    const before = this.#hosts;
+    const known = new Map(before.map((state) => [keyOf(state.host), state]));
     this.#config = config;
     this.#order = orderOf(config.upstreamOption.balance, this.#seams.random);
     this.#hosts = config.hosts.map((host) => {
@@ -62,6 +63,9 @@ export class Upstreams {
       state.host = host;
       return state;
     });
+    // Clients for whom another host is being tried may turn to one that is gone: it gets no more sessions.
+    const hosts = new Set(this.#hosts);
+    for (const state of before) if (!hosts.has(state)) state.host = { ...state.host, drain: true };
     this.#check?.stop();
     this.#startChecks();
   }
@@ -87,30 +91,44 @@ export class Upstreams {
 
   /**
    * Connects to a host of the client's target, and announces the client to it; when that fails, to another of the same
-   * group. The caller owns the link. Rejects when none is left, or the dialling is given up.
+   * group, as it is by then. The caller owns the link. Rejects when none is left, or the dialling is given up.
    */
   async connect(request: BackendRequest): Promise<Backend> {
-    const group = await this.#groupOf(request).catch((error) => {
-      if (!request.signal.aborted) this.#seams.stats.upstreamFails++;
-      throw error;
-    });
-    for (const state of this.#candidates(group, request.client.remote.hostname)) {
-      // From now on, so that several at once see each other. Others may have come while one before was tried.
-      if (!state.begin()) continue;
-      try {
-        const started = this.#seams.now();
-        const link = await reach(state.host.addr, request, this.#config, this.#seams);
-        this.#seams.stats.dial.observe((this.#seams.now() - started) / 1000);
-        state.succeeded();
-        return { link, address: state.address, release: () => state.end() };
-      } catch (error) {
-        state.end();
-        if (request.signal.aborted) throw error;
-        this.#failed(state, group, request, error);
+    const tried = new Set<HostState>();
+    let hosts;
+    do {
+      hosts = this.#hosts;
+      const group = await this.#groupOf(request).catch((error) => {
+        if (!request.signal.aborted) this.#seams.stats.upstreamFails++;
+        throw error;
+      });
+      const left = group.filter((state) => !tried.has(state));
+      for (const state of this.#candidates(left, request.client.remote.hostname)) {
+        tried.add(state);
+        const backend = await this.#try(state, group, request);
+        if (backend) return backend;
       }
-    }
+    } while (hosts !== this.#hosts);
     this.#seams.stats.upstreamFails++;
     throw new Error("no upstream could be reached");
+  }
+
+  /** Connects to a host; `undefined`: that has failed, or the host may not get another session. Rejects when it is given up. */
+  async #try(state: HostState, group: readonly HostState[], request: BackendRequest): Promise<Backend | undefined> {
+    // From now on, so that several at once see each other. Others may have come while one before was tried.
+    if (!state.begin()) return undefined;
+    try {
+      const started = this.#seams.now();
+      const link = await reach(state.host.addr, request, this.#config, this.#seams);
+      this.#seams.stats.dial.observe((this.#seams.now() - started) / 1000);
+      state.succeeded();
+      return { link, address: state.address, release: () => state.end() };
+    } catch (error) {
+      if (!request.signal.aborted) this.#failed(state, group, request, error);
+      state.end();
+      if (request.signal.aborted) throw error;
+      return undefined;
+    }
   }
 
   #startChecks(): void {

@@ -434,6 +434,23 @@ Deno.test("a host that was removed while it was dialled gets its session, and is
   assert.deepEqual(await counts(proxy), [0, 0], "it was counted off a host that did not count it");
 });
 
+Deno.test("a client whose host fails after a reload goes on with the hosts there are by then, and none that is gone", async () => {
+  await using gone = new Backend().serve(echo);
+  await using young = new Backend().serve(echo);
+  const asked = Promise.withResolvers<void>();
+  const found = Promise.withResolvers<string[]>();
+  await using proxy = TestProxy.start({
+    hosts: [{ name: "game", addr: "slow.test:1" }, { name: "game", addr: gone.address }],
+    shutdown_timeout: "10ms",
+  }, { random: () => 0, lookup: () => (asked.resolve(), found.promise) });
+  using _client = await RawClient.open(proxy.address, { target: "game" });
+  await asked.promise;
+  await reconfigure(proxy, { hosts: [{ name: "game", addr: young.address }], shutdown_timeout: "10ms" });
+  found.reject(new Error("unknown"));
+  assert.equal((await proxy.log.nth("session new")).upstream, young.address);
+  assert.equal(proxy.log.of("upstream failed").length, 1);
+});
+
 Deno.test("max_sessions holds also for a host that is turned to after another has failed", async () => {
   await using backend = new Backend();
   const asked = Promise.withResolvers<void>();
