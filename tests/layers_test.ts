@@ -7,7 +7,7 @@ const LIB = join(import.meta.dirname!, "..", "lib");
 const LAYERS = ["random", "within", "scp", "log", "config", "link", "client", "proxy", "tools", "admin"];
 /** The same in lib/proxy: what all of it needs, its rooms, what they make together, and what makes several of that. */
 const PROXY = [
-  ...["stats", "tcp_options", "shared_state", "seams", "upstream", "session", "front"],
+  ...["stats", "tcp_options", "shared_state", "host_slots", "seams", "upstream", "session", "front"],
   ...["data_plane", "system_seams", "proxy", "cluster"],
 ];
 const SCP = ["error", "dh64", "hmac64", "rc4", "resend_cache", "record", "message", "session", "handshake", "mod"];

@@ -38,7 +38,7 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
   });
   // What cannot be had is known before a client is accepted.
   if (config.manager) reservePort(config.manager);
-  const dataPlane = await startWorkers(config);
+  const dataPlane = await startWorkers(config, log);
   const notifier = openNotifier(log, () => dataPlane.hung.length === 0);
   const reloader = new Reloader(config, { log, dataPlane, read, apply: ({ log }) => void openLog(log) });
   const manager = config.manager &&

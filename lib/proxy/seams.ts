@@ -4,6 +4,7 @@ import type { Engine } from "../link/engine/engine.ts";
 import type { ClientLink, Endpoint } from "../link/link.ts";
 import type { Log } from "../log.ts";
 import type { Dialect } from "../scp/mod.ts";
+import type { Assignment } from "./host_slots.ts";
 import type { SharedState } from "./shared_state.ts";
 import type { Refusal, Stats } from "./stats.ts";
 
@@ -19,6 +20,8 @@ export interface UpstreamSeams {
   random: () => number;
   /** What all threads know of hosts. */
   shared: SharedState;
+  /** Says which slots of it the hosts of a configuration have: see `HostSlots`. */
+  assignSlots: (keys: ReadonlySet<string>) => Assignment;
   /** See `DialOptions`. */
   lookup?: NonNullable<DialOptions["lookup"]>;
 }

@@ -4,7 +4,7 @@ const HOSTS_AT = 8;
 const HOST_INTS = 4;
 const HOST_BYTES = 4 * HOST_INTS + 2 * 8;
 /** Hosts that can be counted by all threads together; each thread counts those beyond for itself. */
-const MOST_HOSTS = 4096;
+export const MOST_HOSTS = 4096;
 
 /** A number that several threads add to. */
 export class Counter {
@@ -50,8 +50,6 @@ export class SharedState {
   /** Of all resend caches, in units of `CACHE_UNIT` bytes: now, and the most so far. */
   readonly cache: Counter;
   readonly cacheHighWater: Counter;
-  /** Hosts have the same cells in all threads, which are told of the same hosts in the same order. */
-  readonly #slots = new Map<string, number>();
 
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(4 * HOSTS_AT + MOST_HOSTS * HOST_BYTES)) {
     this.buffer = buffer;
@@ -61,12 +59,14 @@ export class SharedState {
     ) as [Counter, Counter, Counter, Counter];
   }
 
-  /** The cells of a host, by what names it; they are never another's, even when it is gone. */
-  host(key: string): HostCells {
-    const slot = this.#slots.get(key) ?? this.#slots.size;
-    if (slot >= MOST_HOSTS) return ownHostCells();
-    this.#slots.set(key, slot);
-    return cellsIn(this.buffer, 4 * HOSTS_AT + slot * HOST_BYTES);
+  /** The cells of the host that has a slot, of [0, `MOST_HOSTS`): see `HostSlots`. */
+  host(slot: number): HostCells {
+    return cellsIn(this.buffer, placeOf(slot));
+  }
+
+  /** Forgets what is known of the host that had a slot. */
+  clear(slot: number): void {
+    new Uint8Array(this.buffer, placeOf(slot), HOST_BYTES).fill(0);
   }
 }
 
@@ -76,6 +76,10 @@ export const CACHE_UNIT = 256;
 /** Those of a host that no other thread has. */
 export function ownHostCells(): HostCells {
   return cellsIn(new SharedArrayBuffer(HOST_BYTES), 0);
+}
+
+function placeOf(slot: number): number {
+  return 4 * HOSTS_AT + slot * HOST_BYTES;
 }
 
 function cellsIn(buffer: SharedArrayBuffer, at: number): HostCells {

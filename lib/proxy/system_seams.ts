@@ -2,12 +2,15 @@ import type { Engine } from "../link/engine/engine.ts";
 import { DenoEngine } from "../link/engine/deno_engine.ts";
 import type { Log } from "../log.ts";
 import { reservePort } from "./front/listener.ts";
+import { HostSlots } from "./host_slots.ts";
 import type { Seams } from "./seams.ts";
 import { SharedState } from "./shared_state.ts";
 import { Stats } from "./stats.ts";
 
 /** The world as it is, for a proxy that is alone. The engine stays the caller's; missing: Deno's. */
 export function systemSeams(log: Log, engine: Engine = new DenoEngine()): Seams {
+  const shared = new SharedState();
+  const hostSlots = new HostSlots(shared);
   return {
     log,
     engine,
@@ -16,7 +19,8 @@ export function systemSeams(log: Log, engine: Engine = new DenoEngine()): Seams 
     now: () => performance.timeOrigin + performance.now(),
     random: Math.random,
     randomU64: () => crypto.getRandomValues(new BigUint64Array(1))[0]!,
-    shared: new SharedState(),
+    shared,
+    assignSlots: (keys) => hostSlots.assign(keys),
     cluster: { index: 0, size: 1, carry: () => Promise.reject(new Error("Cannot carry: there is no other")) },
     portOf: reservePort,
   };

@@ -6,6 +6,7 @@ import { openEngine } from "../../link/engine/open_engine.ts";
 import type { Endpoint } from "../../link/link.ts";
 import { flushLog, type Log, logInternalErrors, openLog } from "../../log.ts";
 import type { SessionQuery } from "../data_plane.ts";
+import type { Slots } from "../host_slots.ts";
 import { type Proxy, startProxy } from "../proxy.ts";
 import type { Gate } from "../seams.ts";
 import { SharedState } from "../shared_state.ts";
@@ -28,10 +29,13 @@ export interface WorkerOptions {
   secret: string;
   /** See `SharedState`. */
   shared: SharedArrayBuffer;
+  /** Of the hosts of the configuration: see `HostSlots`. */
+  slots: Slots;
 }
 
 let proxy: Proxy;
 let config: Config;
+let slots: Slots;
 let engine: Engine;
 let peerListening: Listening | undefined;
 let handOver: HandOver | undefined;
@@ -50,7 +54,7 @@ const methods = {
   },
   start(options: WorkerOptions): void {
     const { index, peers, shared } = options;
-    config = options.config;
+    ({ config, slots } = options);
     const log = openLog(config.log);
     logInternalErrors(log);
     handOver = peerListening && openHandOver(peerListening, options, log);
@@ -58,6 +62,7 @@ const methods = {
     proxy = startProxy(config, {
       ...seams,
       shared: new SharedState(shared),
+      assignSlots: () => ({ slots, settled: () => {} }),
       ...(handOver && { cluster: { index, size: peers.length, carry: handOver.carry } }),
       gate: maker,
       portOf: ({ port }) => port,
@@ -69,8 +74,9 @@ const methods = {
   sessions: (query: SessionQuery) => proxy.sessions(query),
   session: (id: number) => proxy.session(id),
   endSession: (id: number) => proxy.endSession(id),
-  async reconfigure(next: Config): Promise<void> {
+  async reconfigure(next: Config, nextSlots: Slots): Promise<void> {
     openLog(next.log);
+    slots = nextSlots;
     await proxy.reconfigure(next);
     config = next;
   },

@@ -2,17 +2,19 @@ import type { Config, Listen } from "../../config.ts";
 import type { EngineName } from "../../config/engines.ts";
 import { openEngine } from "../../link/engine/open_engine.ts";
 import type { Endpoint } from "../../link/link.ts";
-import { droppedLines } from "../../log.ts";
+import { droppedLines, type Log } from "../../log.ts";
 import { addUp } from "./add_up.ts";
 import type { DataPlane, SessionPage, SessionQuery, Snapshot } from "../data_plane.ts";
 import { reservePort } from "../front/listener.ts";
+import { HostSlots, type Slots } from "../host_slots.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { connectPort, type Remote } from "./rpc.ts";
 import type { SessionInfo } from "../session/session_record.ts";
-import { SharedState } from "../shared_state.ts";
+import { MOST_HOSTS, SharedState } from "../shared_state.ts";
+import { keyOf } from "../upstream/host_state.ts";
 import { Visitors } from "../front/visitors.ts";
 import { within } from "../../within.ts";
-import type { WorkerMethods, WorkerOptions } from "./worker.ts";
+import type { WorkerMethods } from "./worker.ts";
 
 /** Milliseconds between two looks at which addresses matter no more, and at which threads go on. */
 const SWEEP = 1000;
@@ -43,9 +45,15 @@ export class WorkerPool implements DataPlane {
   readonly #failed = Promise.withResolvers<never>();
   /** What is listened on: as the configuration has it, and with the port that was had. */
   #listens: { wanted: Listen; had: Listen }[] = [];
+  readonly #shared = new SharedState();
+  readonly #hostSlots = new HostSlots(this.#shared);
+  /** Hosts that have no slot, of which each thread knows its own part. */
+  #beyond = 0;
+  readonly #log: Log;
 
   /** Use `startWorkers`. */
-  constructor(config: Config) {
+  constructor(config: Config, log: Log) {
+    this.#log = log;
     this.#visitors = new Visitors(config.limits, () => performance.now());
     this.#shutdownTimeout = config.shutdownTimeout;
     this.#sweep = setInterval(() => {
@@ -74,21 +82,15 @@ export class WorkerPool implements DataPlane {
     this.#listens = this.#reserve(config.listen);
     const count = workersOf(config);
     const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
-    const { buffer: shared } = new SharedState();
     if (!Deno.env.has(EVENT_INTERVAL)) Deno.env.set(EVENT_INTERVAL, "4");
     for (let index = 0; index < count; index++) this.#remotes.push(this.#startThread());
     const { name } = this.engine;
     await Promise.race([this.failed, Promise.all(this.#remotes.map((remote) => remote.open(name)))]);
     const listening = count === 1 ? [] : this.#remotes.map((remote) => remote.listenForPeers());
     const peers = await Promise.race([this.failed, Promise.all(listening)]);
-    const options = (index: number): WorkerOptions => ({
-      config: withPorts(config, this.#listens),
-      index,
-      peers,
-      secret,
-      shared,
-    });
-    await Promise.race([this.failed, Promise.all(this.#remotes.map((remote, index) => remote.start(options(index))))]);
+    const options = { config: withPorts(config, this.#listens), peers, secret, shared: this.#shared.buffer };
+    const started = this.#spread(config, (remote, slots, index) => remote.start({ ...options, index, slots }));
+    await Promise.race([this.failed, started]);
     this.#heartbeat = new Heartbeat(this.#remotes, () => performance.now());
   }
 
@@ -131,7 +133,7 @@ export class WorkerPool implements DataPlane {
     if (hung !== undefined) throw new Error(`Cannot go by another configuration: thread ${hung} does not answer`);
     const listens = this.#reserve(config.listen);
     const resolved = withPorts(config, listens);
-    await Promise.all(this.#remotes.map((remote) => remote.reconfigure(resolved)));
+    await this.#spread(config, (remote, slots) => remote.reconfigure(resolved, slots));
     this.#listens = listens;
     this.#visitors.limits = config.limits;
     this.#shutdownTimeout = config.shutdownTimeout;
@@ -151,6 +153,18 @@ export class WorkerPool implements DataPlane {
   terminate(): void {
     for (const worker of this.#workers) worker.terminate();
     clearInterval(this.#sweep);
+  }
+
+  /** Has `tell` tell each thread of the hosts of a configuration. */
+  async #spread(
+    { hosts }: Config,
+    tell: (remote: Remote<WorkerMethods>, slots: Slots, index: number) => Promise<void>,
+  ): Promise<void> {
+    const before = this.#beyond;
+    const tellAll = (slots: Slots) => Promise.all(this.#remotes.map((remote, index) => tell(remote, slots, index)));
+    this.#beyond = await this.#hostSlots.spread(new Set(hosts.map(keyOf)), tellAll);
+    if (before > 0 || this.#beyond === 0 || this.#remotes.length === 1) return;
+    this.#log.warning("too many hosts to know of together", { beyond: this.#beyond, most: MOST_HOSTS });
   }
 
   #threads(): boolean[] {
@@ -208,8 +222,8 @@ function workersOf({ workers }: Config): number {
 }
 
 /** Listens as `config` says and serves until `stop`, in `workers` threads. Rejects when an address cannot be had. */
-export async function startWorkers(config: Config): Promise<WorkerPool> {
-  const pool = new WorkerPool(config);
+export async function startWorkers(config: Config, log: Log): Promise<WorkerPool> {
+  const pool = new WorkerPool(config, log);
   try {
     await pool.start(config);
     return pool;

@@ -19,7 +19,7 @@ export class HostState {
   host: Host;
   /** For the choice in turn: see `Upstreams`. */
   credit = 0;
-  readonly #cells: HostCells;
+  #cells: HostCells;
   /** Checks in a row that say other than that it is down, or up. */
   #against = 0;
 
@@ -52,6 +52,17 @@ export class HostState {
   /** Counts a session off again. */
   end(): void {
     this.#cells.sessions.add(-1);
+  }
+
+  /** Is counted by other cells from now on, to which it brings what is known of it here. */
+  moveTo(cells: HostCells): void {
+    const { sessions, failures, failuresInRow, down, times } = this.#cells;
+    cells.sessions.add(sessions.value);
+    cells.failures.add(failures.value);
+    cells.failuresInRow.add(failuresInRow.value);
+    if (down.value === 1) cells.down.set(1);
+    times.forEach((time, i) => cells.times[i] = Math.max(cells.times[i]!, time));
+    this.#cells = cells;
   }
 
   /** Where it is, for people. */

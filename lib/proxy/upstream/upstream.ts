@@ -1,4 +1,4 @@
-import type { Config } from "../../config.ts";
+import type { Config, Host } from "../../config.ts";
 import { Addresses } from "../../link/addresses.ts";
 import { systemLookup } from "../../link/dial.ts";
 import { type Link, reasonOf } from "../../link/link.ts";
@@ -6,7 +6,9 @@ import { shortageOf } from "../../link/shortage.ts";
 import { type Order, orderOf } from "./balance.ts";
 import { HealthCheck } from "./health_check.ts";
 import { HostState, type HostStatus, keyOf } from "./host_state.ts";
+import type { Slots } from "../host_slots.ts";
 import type { ReachSeams, UpstreamSeams } from "../seams.ts";
+import { ownHostCells } from "../shared_state.ts";
 import { type BackendRequest, reach, resolve } from "./reach.ts";
 import { Resolver } from "./resolver.ts";
 import { ResolvedHosts } from "./resolved_hosts.ts";
@@ -37,6 +39,7 @@ export class Upstreams {
   #config!: Config;
   #order!: Order;
   #hosts: HostState[] = [];
+  #slots: Slots = new Map();
   readonly #resolved = new ResolvedHosts();
   #check: HealthCheck | undefined;
   readonly #resolver: Resolver;
@@ -54,20 +57,17 @@ export class Upstreams {
   /** Goes by a configuration from now on. Hosts that stay keep what is known of them; sessions are where they are. */
   reconfigure(config: Config): void {
     const before = this.#hosts;
-    const known = new Map(before.map((state) => [keyOf(state.host), state]));
+    const { slots, settled } = this.#seams.assignSlots(new Set(config.hosts.map(keyOf)));
     this.#config = config;
     this.#order = orderOf(config.upstreamOption.balance, this.#seams.random);
-    this.#hosts = config.hosts.map((host) => {
-      const state = known.get(keyOf(host)) ?? new HostState(host, this.#seams.shared.host(keyOf(host)));
-      known.delete(keyOf(host));
-      state.host = host;
-      return state;
-    });
+    this.#hosts = this.#statesOf(config.hosts, slots);
+    this.#slots = slots;
     // Clients for whom another host is being tried may turn to one that is gone: it gets no more sessions.
     const hosts = new Set(this.#hosts);
     for (const state of before) if (!hosts.has(state)) state.host = { ...state.host, drain: true };
     this.#check?.stop();
     this.#startChecks();
+    settled();
   }
 
   /** Ends the checks. */
@@ -129,6 +129,22 @@ export class Upstreams {
       if (request.signal.aborted) throw error;
       return undefined;
     }
+  }
+
+  /** Those that are known stay. */
+  #statesOf(hosts: readonly Host[], slots: Slots): HostState[] {
+    const known = new Map(this.#hosts.map((state) => [keyOf(state.host), state]));
+    return hosts.map((host) => {
+      const key = keyOf(host);
+      const slot = slots.get(key);
+      const cells = slot === undefined ? ownHostCells() : this.#seams.shared.host(slot);
+      const state = known.get(key);
+      if (!state) return new HostState(host, cells);
+      known.delete(key);
+      if (slot !== this.#slots.get(key)) state.moveTo(cells);
+      state.host = host;
+      return state;
+    });
   }
 
   #startChecks(): void {

@@ -5,7 +5,7 @@ import { countSessions } from "../../../lib/proxy/data_plane.ts";
 import { startWorkers, type WorkerPool } from "../../../lib/proxy/cluster/worker_pool.ts";
 import { Backend } from "../../helpers/backend.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
-import { TestProxy } from "../../helpers/proxy.ts";
+import { TestLog, TestProxy } from "../../helpers/proxy.ts";
 import { pattern } from "../../helpers/random.ts";
 import { ask, RawClient } from "../../helpers/raw_client.ts";
 import { turn } from "../../helpers/turns.ts";
@@ -20,9 +20,10 @@ function configOf(keys: Record<string, unknown>): Config {
 /** A pool that is stopped when the test is over, and the address of its first listener. */
 async function open(
   keys: Record<string, unknown>,
-): Promise<AsyncDisposable & { pool: WorkerPool; address: string }> {
-  const pool = await startWorkers(configOf(keys));
-  return { pool, address: formatEndpoint(pool.addresses[0]!), [Symbol.asyncDispose]: () => pool.stop() };
+): Promise<AsyncDisposable & { pool: WorkerPool; address: string; log: TestLog }> {
+  const log = new TestLog();
+  const pool = await startWorkers(configOf(keys), log);
+  return { pool, log, address: formatEndpoint(pool.addresses[0]!), [Symbol.asyncDispose]: () => pool.stop() };
 }
 
 const ECHO = { hosts: [{ name: "one", addr: "builtin:echo" }] };
@@ -134,6 +135,46 @@ Deno.test("reconfigure() holds in every thread, keeps ports, and changes nothing
 Deno.test("an address in use is told when the threads are started", async () => {
   const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const config = configOf({ ...ECHO, listen: [{ tcp: `127.0.0.1:${taken.addr.port}` }] });
-  await assert.rejects(startWorkers(config), /^Error: Cannot listen on 127\.0\.0\.1:\d+: the address is in use$/);
+  await assert.rejects(
+    startWorkers(config, new TestLog()),
+    /^Error: Cannot listen on 127\.0\.0\.1:\d+: the address is in use$/,
+  );
   taken.close();
+});
+
+/** So many hosts, from the `from`th on. */
+function hostsFrom(from: number, count: number): Record<string, unknown>[] {
+  return Array.from({ length: count }, (_, i) => ({ name: `host_${from + i}`, addr: "builtin:echo", max_sessions: 2 }));
+}
+
+/** Begins sessions one by one until so many have got no backend; how many have. */
+async function sessionsThatGetIn(address: string, target: string, refused: number): Promise<number> {
+  using clients = new DisposableStack();
+  for (let served = 0, givenUp = 0;;) {
+    const client = clients.use(await RawClient.open(address, { target }));
+    // Who is given up has the end of the stream at once.
+    await client.send(pattern(0, 10)).catch(() => {});
+    if ((await client.receive(10).catch(() => [])).length === 10) served++;
+    else if (++givenUp === refused) return served;
+  }
+}
+
+Deno.test("max_sessions of a new host holds over all threads, however many hosts have come and gone", async () => {
+  await using open_ = await open({ ...ECHO, workers: 2 });
+  const { pool, address, log } = open_;
+  for (let i = 0; i < 3; i++) await pool.reconfigure(configOf({ workers: 2, hosts: hostsFrom(2000 * i, 2000) }));
+  assert.equal(await sessionsThatGetIn(address, "host_5999", 20), 2);
+  assert.deepEqual(log.events, []);
+});
+
+Deno.test("that hosts are too many to be known of together is told once, and when it comes anew", async () => {
+  const few = { workers: 2, hosts: hostsFrom(1000, 4000) };
+  const many = { workers: 2, hosts: hostsFrom(0, 4100) };
+  await using open_ = await open(many);
+  const { pool, log } = open_;
+  await pool.reconfigure(configOf(many));
+  assert.deepEqual(log.events, [{ event: "too many hosts to know of together", beyond: 4, most: 4096 }]);
+  await pool.reconfigure(configOf(few));
+  await pool.reconfigure(configOf(many));
+  assert.equal(log.events.length, 2);
 });
