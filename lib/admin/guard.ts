@@ -8,7 +8,7 @@ const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/;
  * as the password of HTTP's basic authentication, which browsers can ask a person for. And it must not be made by a page of
  * another site in a browser of this machine: neither openly nor under a name that the other site has given this address.
  */
-export function refusalOf({ headers }: Request, token: string): Response | undefined {
+export function refusalOf(headers: Headers, token: string): Response | undefined {
   const site = headers.get("sec-fetch-site");
   if (site !== null && site !== "none" && site !== "same-origin") return text(403, "a request of another site");
   if (token === "") {

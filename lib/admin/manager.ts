@@ -1,21 +1,27 @@
 import { type Config, formatConfig } from "../config.ts";
 import { type Endpoint, formatEndpoint } from "../link/link.ts";
-import { orExplain } from "../link/listen.ts";
-import { sleep } from "../link/sleep.ts";
 import type { Log } from "../log.ts";
 import { countSessions, type DataPlane, type SessionQuery } from "../proxy/data_plane.ts";
 import { SESSION_STATES, type SessionState } from "../proxy/session/session_record.ts";
 import { refusalOf } from "./guard.ts";
+import type { HttpRequest } from "./http_message.ts";
+import { HttpServer } from "./http_server.ts";
 import { METRICS_TYPE, metricsText } from "./metrics.ts";
 import page from "./page.html" with { type: "text" };
 import type { Reloader } from "./reload.ts";
+import { sparingly } from "./sparingly.ts";
 
 /** Sessions in an answer, when nothing else is asked for, and at the most. */
 const DEFAULT_LIMIT = 100;
 const MOST_LIMIT = 10_000;
 
-/** Milliseconds until one that has ended is begun anew. */
-const PAUSE = 1000;
+/** Connections at once. */
+const MOST_CONNECTIONS = 32;
+/** Milliseconds that a client may take to send its request, and to receive the answer. */
+const REQUEST_TIMEOUT = 5000;
+const ANSWER_TIMEOUT = 30_000;
+/** Milliseconds between two lines of the log about connections that are refused. */
+const REFUSED_INTERVAL = 10_000;
 
 /** The page brings all it needs, and may do nothing but ask the manager. */
 const PAGE_POLICY =
@@ -87,65 +93,36 @@ const ROUTES: Record<string, Handler> = {
   "GET /upstreams": async ({ dataPlane }) => json((await dataPlane.snapshot()).upstreams),
 };
 
-/**
- * Serves the manager on `manager` of the configuration until `shutdown` is called on what is given. Throws when the address
- * cannot be had. What ends by itself, as a server does that is out of descriptors, is begun anew.
- */
-export function startManager(
-  { hostname, port }: Endpoint,
-  options: ManagerOptions,
-): { address: Endpoint; shutdown(): Promise<void> } {
-  let server = listen({ hostname, port }, options);
-  const address = { hostname, port: server.addr.port };
-  const stopping = new AbortController();
-  const keepUp = async () => {
-    for (;;) {
-      await server.finished.catch(() => {}); // the next line says so
-      if (stopping.signal.aborted) return;
-      options.log.error("manager has ended", { address: formatEndpoint(address), retry_ms: PAUSE });
-      await sleep(PAUSE, stopping.signal);
-      if (stopping.signal.aborted) return;
-      try {
-        server = listen(address, options);
-      } catch {
-        // Not yet: it has ended still.
-      }
-    }
-  };
-  const kept = keepUp();
-  const shutdown = async () => {
-    stopping.abort();
-    await server.shutdown();
-    await kept;
-  };
-  return { address, shutdown };
-}
-
-function listen({ hostname, port }: Endpoint, options: ManagerOptions): Deno.HttpServer<Deno.NetAddr> {
-  return orExplain({ hostname, port }, () =>
-    Deno.serve({
-      hostname,
-      port,
-      onListen: () => {},
-      onError: (error) => {
-        options.log.error("internal error", { reason: String(error), stack: (error as Error)?.stack });
+/** Serves the manager on `manager` of the configuration. Throws when the address cannot be had. */
+export function startManager(endpoint: Endpoint, options: ManagerOptions): HttpServer {
+  const { log } = options;
+  const server = new HttpServer(endpoint, {
+    answer: (request) =>
+      answer(request, options).catch((error) => {
+        log.error("internal error", { reason: String(error), stack: error?.stack });
         return json({ error: "internal error" }, 500);
-      },
-    }, (request) => answer(request, options)));
+      }),
+    allows: () => true,
+    most: MOST_CONNECTIONS,
+    requestTimeout: REQUEST_TIMEOUT,
+    answerTimeout: ANSWER_TIMEOUT,
+    onRefused: sparingly(REFUSED_INTERVAL, (fields) => log.warning("manager connection refused", fields)),
+    onFailure: (failure) => log.error("accept failed", { local: formatEndpoint(server.address), ...failure }),
+  });
+  return server;
 }
 
-async function answer(request: Request, options: ManagerOptions): Promise<Response> {
-  const { pathname, searchParams: search } = new URL(request.url);
-  const refusal = PROBES.includes(pathname) ? undefined : refusalOf(request, options.reloader.config.managerToken);
+async function answer({ method, url, headers }: HttpRequest, options: ManagerOptions): Promise<Response> {
+  const { pathname, searchParams: search } = url;
+  const refusal = PROBES.includes(pathname) ? undefined : refusalOf(headers, options.reloader.config.managerToken);
   if (refusal) return refusal;
   const [, id] = /^\/sessions\/(\d{1,10})$/.exec(pathname) ?? [];
   const path = id === undefined ? pathname : "/sessions/ID";
-  const method = request.method === "HEAD" ? "GET" : request.method;
-  const handler = ROUTES[`${method} ${path}`];
+  const handler = ROUTES[`${method === "HEAD" ? "GET" : method} ${path}`];
   if (handler) return await handler(options, { id: id ?? "", search });
   const allowed = Object.keys(ROUTES).filter((route) => route.endsWith(` ${path}`)).map((route) => route.split(" ")[0]);
   if (allowed.length === 0) return json({ error: `there is no ${pathname}` }, 404);
-  return json({ error: `${request.method} is not for ${pathname}` }, 405, { allow: allowed.join(", ") });
+  return json({ error: `${method} is not for ${pathname}` }, 405, { allow: allowed.join(", ") });
 }
 
 function queryOf(search: URLSearchParams): SessionQuery | string {

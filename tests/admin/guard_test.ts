@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { refusalOf } from "../../lib/admin/guard.ts";
 
 function status(headers: Record<string, string>, token = ""): number | undefined {
-  return refusalOf(new Request("http://127.0.0.1:6620/", { headers }), token)?.status;
+  return refusalOf(new Headers(headers), token)?.status;
 }
 
 Deno.test("without a token a request must be made to a loopback address: no page can reach it by a name of its own", () => {
@@ -28,7 +28,7 @@ Deno.test("with a token every request must bear it, as a bearer token or as a pa
 });
 
 Deno.test("a refusal for want of the token lets a browser ask for it", () => {
-  const response = refusalOf(new Request("http://127.0.0.1/"), "s3cret");
+  const response = refusalOf(new Headers(), "s3cret");
   assert.match(response!.headers.get("www-authenticate")!, /^Basic realm=/);
 });
 

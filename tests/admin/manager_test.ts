@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { startManager } from "../../lib/admin/manager.ts";
 import { Reloader } from "../../lib/admin/reload.ts";
 import { parseConfig } from "../../lib/config.ts";
-import { formatEndpoint } from "../../lib/link/link.ts";
+import { type Endpoint, formatEndpoint, writeAll } from "../../lib/link/link.ts";
+import { readToEnd } from "../helpers/backend.ts";
 import { TestProxy } from "../helpers/proxy.ts";
-import { RawClient } from "../helpers/raw_client.ts";
+import { RawClient, tcp } from "../helpers/raw_client.ts";
 
 const ECHO = { hosts: [{ name: "one", addr: "builtin:echo" }], shutdown_timeout: "10ms" };
 
@@ -28,12 +29,16 @@ class TestManager implements AsyncDisposable {
     });
   }
 
+  get address(): Endpoint {
+    return this.#server.address;
+  }
+
   async ask(
     method: string,
     path: string,
     init: RequestInit = {},
   ): Promise<{ status: number; text: string; headers: Headers }> {
-    const response = await fetch(`http://${formatEndpoint(this.#server.address)}${path}`, { ...init, method });
+    const response = await fetch(`http://${formatEndpoint(this.address)}${path}`, { ...init, method });
     return { status: response.status, text: await response.text(), headers: response.headers };
   }
 
@@ -169,6 +174,20 @@ Deno.test("GET /healthz and /readyz: 503 while draining, and when no upstream is
   await using down = new TestManager({ hosts: [{ addr: "builtin:echo", drain: true }] });
   const { status, text } = await down.ask("GET", "/readyz");
   assert.deepEqual([status, text], [503, "no upstream is up\n"]);
+});
+
+Deno.test("a probe is answered without any header, other requests want a name of this machine", async () => {
+  await using manager = new TestManager();
+  const statusOf = async (path: string) => {
+    const link = await tcp(formatEndpoint(manager.address));
+    await writeAll(link, new TextEncoder().encode(`GET ${path} HTTP/1.1\r\n\r\n`));
+    const answer = new TextDecoder().decode(await readToEnd(link));
+    link.close();
+    return answer.split(" ")[1];
+  };
+  assert.equal(await statusOf("/healthz"), "200");
+  assert.equal(await statusOf("/readyz"), "200");
+  assert.equal(await statusOf("/upstreams"), "403");
 });
 
 Deno.test("POST /drain begins the drain, and says how many sessions there are", async () => {

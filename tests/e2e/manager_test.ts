@@ -1,20 +1,54 @@
 import assert from "node:assert/strict";
-import { Goscon } from "../helpers/goscon.ts";
-import { tcp } from "../helpers/raw_client.ts";
+import { writeAll } from "../../lib/link/link.ts";
+import { assertSameBytes } from "../helpers/bytes.ts";
+import { type Event, Goscon } from "../helpers/goscon.ts";
+import { pattern } from "../helpers/random.ts";
+import { RawClient, tcp } from "../helpers/raw_client.ts";
+
+const CONFIG = `listen: [{tcp: "127.0.0.1:0"}]\nmanager: 127.0.0.1:0\nhosts: [{addr: "builtin:echo"}]\n`;
+
+const descriptorsOf = (pid: number): number => [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+
+/** Where the manager listens. */
+async function managerOf(goscon: Goscon): Promise<string> {
+  return new URL(String((await goscon.event((e) => e.message === "manager")).url)).host;
+}
 
 Deno.test("a manager that was out of descriptors comes back", { ignore: Deno.build.os === "windows" }, async () => {
-  await using goscon = await Goscon.start(
-    `listen: [{tcp: "127.0.0.1:0"}]\nmanager: 127.0.0.1:0\nhosts: [{addr: "builtin:echo"}]`,
-    { descriptors: 80 },
-  );
-  const { url } = await goscon.event((e) => e.message === "manager");
+  await using goscon = await Goscon.start(CONFIG, { descriptors: 80 });
+  const address = await managerOf(goscon);
   const silent = await Promise.all(Array.from({ length: 80 }, () => tcp(goscon.addresses[0]!)));
   await goscon.event((e) => e.message === "accept failed");
-  await tcp(new URL(String(url)).host).then((link) => link.close(), () => {}); // reset, as the manager ends
-  await goscon.event((e) => e.message === "manager has ended");
-  for (const link of silent) link.close();
-  let status = 0;
-  while (status !== 200) status = await goscon.manager("GET", "/healthz").then(({ status }) => status, () => 0);
+  const waiting = await tcp(address);
+  await goscon.event((e) => e.message === "accept failed" && e.local === address);
+  for (const link of [...silent, waiting]) link.close();
+  assert.equal((await goscon.manager("GET", "/healthz")).status, 200);
   goscon.kill("SIGTERM");
   assert.equal(await goscon.ended(), 0);
 });
+
+Deno.test("300 requests to the manager that never end leave descriptors for clients, and probes are answered", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  await using goscon = await Goscon.start(CONFIG);
+  const address = await managerOf(goscon);
+  assert.equal((await goscon.manager("GET", "/healthz")).status, 200);
+  const before = descriptorsOf(goscon.pid);
+  const halves = await Promise.all(Array.from({ length: 300 }, () => tcp(address)));
+  for (const half of halves) {
+    await writeAll(half, new TextEncoder().encode("GET / HTTP/1.1\r\nHo")).catch(() => {}); // it is closed already
+  }
+  // Those that came before it have been accepted when it is answered.
+  assert.equal((await goscon.manager("GET", "/healthz")).status, 200);
+  assert.match((await goscon.manager("GET", "/metrics")).text, /goscon_/);
+  const more = descriptorsOf(goscon.pid) - before;
+  assert(more <= 40, `${more} descriptors more`);
+  using client = await RawClient.open(goscon.addresses[0]!);
+  await client.send(pattern(0, 10));
+  assertSameBytes(await client.receive(10), pattern(0, 10));
+  assert.equal((await goscon.manager("GET", "/readyz")).status, 200);
+  assert.match(String((await goscon.event(isRefusal)).reason), /^more than 32 connections$/);
+  for (const half of halves) half.close();
+});
+
+const isRefusal = (e: Event): boolean => e.message === "manager connection refused";
