@@ -117,6 +117,7 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
     listen: listenOf(output, pairs),
     ...(manager && { manager: { hostname: manager.hostname, port: manager.port } }),
     managerToken: output.manager_token,
+    managerAllow: output.manager_allow,
     scp: { handshakeTimeout: scp.handshake_timeout, reuseTime: scp.reuse_time, reuseBuffer: scp.reuse_buffer },
     tcpOption: {
       readTimeout: tcp_option.read_timeout,

@@ -26,6 +26,7 @@ Deno.test("parseConfig() fills in every default", () => {
   assert.deepEqual(parsed(HOSTS), {
     listen: [{ hostname: "0.0.0.0", port: 1248, dialect: "goscon", acceptProxy: false, trusted: [] }],
     managerToken: "",
+    managerAllow: [],
     scp: { handshakeTimeout: 30_000, reuseTime: 30_000, reuseBuffer: 65536 },
     tcpOption: { readTimeout: 0, backlog: 4096, ...KEEP_ALIVE },
     upstreamOption: {
@@ -375,6 +376,7 @@ Deno.test("parseConfig() refuses times that no timer can run for", () => {
 Deno.test("parseConfig() refuses what is no address or network, a manager that anybody could reach, and unbelievable proxies", () => {
   for (const bad of ["10.0.0.0/33", "10.0.0", "::/129", "name", "10.0.0.0/8/8", "5"]) {
     assert.match(faultsOf(`${HOSTS}deny: ["${bad}"]`).join(), /^f\.yaml:2:8: deny\[0\]: expected an IP address/, bad);
+    assert.match(faultsOf(`${HOSTS}manager_allow: ["${bad}"]`).join(), /: manager_allow\[0\]: expected an IP address/);
   }
   for (const exposed of ["0.0.0.0:6620", ":6620", "[::]:6620", "10.0.0.1:6620"]) {
     assert.match(faultsOf(`${HOSTS}manager: "${exposed}"`).join(), /^f\.yaml:2:10: manager: expected manager_token/);
@@ -483,6 +485,7 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
     // No listener's: one address twice is a fault.
     manager: fc.record({ hostname: fc.constantFrom("127.0.0.1", "::1"), port: fc.constant(65535) }),
     managerToken: name,
+    managerAllow: fc.constantFrom([], ["192.0.2.1", "2001:db8::/32"]),
     scp: fc.record({ handshakeTimeout: time, reuseTime: time, reuseBuffer: fc.integer({ min: 1, max: 2 ** 30 }) }),
     tcpOption: fc.record({ readTimeout: time, backlog: count, ...keepAlive }),
     upstreamOption: fc.record({

@@ -2,6 +2,7 @@ import { type Config, formatConfig } from "../config.ts";
 import { type Endpoint, formatEndpoint } from "../link/link.ts";
 import type { Log } from "../log.ts";
 import { countSessions, type DataPlane, type SessionQuery } from "../proxy/data_plane.ts";
+import { Networks } from "../proxy/front/networks.ts";
 import { SESSION_STATES, type SessionState } from "../proxy/session/session_record.ts";
 import { refusalOf } from "./guard.ts";
 import type { HttpRequest } from "./http_message.ts";
@@ -95,14 +96,17 @@ const ROUTES: Record<string, Handler> = {
 
 /** Serves the manager on `manager` of the configuration. Throws when the address cannot be had. */
 export function startManager(endpoint: Endpoint, options: ManagerOptions): HttpServer {
-  const { log } = options;
+  const { log, reloader } = options;
   const server = new HttpServer(endpoint, {
     answer: (request) =>
       answer(request, options).catch((error) => {
         log.error("internal error", { reason: String(error), stack: error?.stack });
         return json({ error: "internal error" }, 500);
       }),
-    allows: () => true,
+    allows: (address) => {
+      const { managerAllow } = reloader.config;
+      return managerAllow.length === 0 || new Networks(managerAllow).has(address);
+    },
     most: MOST_CONNECTIONS,
     requestTimeout: REQUEST_TIMEOUT,
     answerTimeout: ANSWER_TIMEOUT,

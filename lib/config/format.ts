@@ -25,6 +25,7 @@ export function plainConfig(config: Config): Record<string, unknown> {
     })),
     manager: config.manager ? formatAddress({ kind: "tcp", ...config.manager }) : "",
     manager_token: config.managerToken,
+    manager_allow: config.managerAllow,
     scp: {
       handshake_timeout: formatTime(scp.handshakeTimeout),
       reuse_time: formatTime(scp.reuseTime),

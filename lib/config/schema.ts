@@ -175,6 +175,7 @@ export const schema = v.strictObject({
     "",
   ),
   manager_token: v.optional(text, ""),
+  manager_allow: cidrs,
   kcp: v.nullish(text, ""),
   kcp_option: v.nullish(v.looseObject({}, expected("a map"))),
   scp: section({

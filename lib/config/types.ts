@@ -102,6 +102,8 @@ export interface Config {
   manager?: { hostname: string; port: number };
   /** What every request to the manager must bear; empty: nothing. */
   managerToken: string;
+  /** IP addresses and networks that may connect to the manager; empty: any. */
+  managerAllow: string[];
   scp: {
     /** 0: no limit. */
     handshakeTimeout: number;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { writeAll } from "../../lib/link/link.ts";
+import { readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { type Event, Goscon } from "../helpers/goscon.ts";
 import { pattern } from "../helpers/random.ts";
@@ -52,3 +53,22 @@ Deno.test("300 requests to the manager that never end leave descriptors for clie
 });
 
 const isRefusal = (e: Event): boolean => e.message === "manager connection refused";
+
+Deno.test("who is not in manager_allow gets nothing of the manager, until a reload allows it", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using goscon = await Goscon.start(`${CONFIG}manager_allow: [192.0.2.1]\n`);
+  const link = await tcp(await managerOf(goscon));
+  assert.equal((await readToEnd(link).catch(() => new Uint8Array())).length, 0);
+  link.close();
+  const { reason, client } = await goscon.event(isRefusal);
+  assert.equal(reason, "denied");
+  assert.match(String(client), /^127\.0\.0\.1:\d+$/);
+  await goscon.rewrite(`${CONFIG}manager_allow: [192.0.2.1, 127.0.0.0/8]\n`);
+  goscon.kill("SIGHUP");
+  await goscon.event((e) => e.message === "configuration reloaded");
+  assert.equal((await goscon.manager("GET", "/healthz")).status, 200);
+  await goscon.rewrite(`${CONFIG}manager_allow: [192.0.2.1]\n`);
+  assert.equal((await goscon.manager("POST", "/reload")).status, 200);
+  await assert.rejects(goscon.manager("GET", "/healthz"));
+});
