@@ -73,7 +73,8 @@ export class HttpServer {
   }
 
   #take(conn: Deno.TcpConn): void {
-    const link: TcpLink = new TcpLink(conn, { keepAlive: false, onClose: () => this.#forget(link) });
+    const link = new TcpLink(conn, { keepAlive: false });
+    link.onClose = () => this.#forget(link);
     const { allows, most } = this.#options;
     if (!allows(link.remote.hostname)) return this.#refuse(link, "denied");
     if (this.#open.size >= most) {
