@@ -1,3 +1,4 @@
+import { FlowLink } from "../link/flow_link.ts";
 import { type Link, readRecord, reasonOf, writeAll } from "../link/link.ts";
 import { ResumableStream } from "../link/resumable.ts";
 import { type Dialect, parseResumeAnswer, request, resumeRecord, ScpError, type Session } from "../scp/mod.ts";
@@ -64,6 +65,7 @@ const ENDS = 3;
 export class Connection implements Link {
   readonly #options: ConnectionOptions;
   readonly #stream: ResumableStream;
+  readonly #link: FlowLink;
   /** Stops the pause or the attempt that is under way. */
   #interruption = new AbortController();
   #closed = false;
@@ -80,6 +82,7 @@ export class Connection implements Link {
   private constructor(session: Session, options: ConnectionOptions) {
     this.#options = options;
     this.#stream = new ResumableStream(session, (reason, endOfStream) => this.#lost(reason, endOfStream));
+    this.#link = new FlowLink(this.#stream);
   }
 
   /** Opens a session. Rejects with an `ScpError` when the proxy refuses, or with why it could not be reached. */
@@ -89,7 +92,7 @@ export class Connection implements Link {
     const { link, content, rest } = await exchange(hello.record, options, options.signal);
     try {
       const connection = new Connection(hello.finish(content), options);
-      void connection.#stream.attach(link, { first: [], rest });
+      connection.#stream.attach(link, { first: [], from: 0, rest });
       return connection;
     } catch (error) {
       link.close();
@@ -110,12 +113,12 @@ export class Connection implements Link {
 
   /** As a link's. Rejects with why the session was lost for good; `null` when it came to its end in order. */
   read(buffer: Uint8Array): Promise<number | null> {
-    return this.#stream.read(buffer);
+    return this.#link.read(buffer);
   }
 
   /** Writes all of `bytes`, and ciphers them in place: their content is lost. At most as many as the cache holds. */
   write(bytes: Uint8Array): Promise<number> {
-    return this.#stream.write(bytes);
+    return this.#link.write(bytes);
   }
 
   /**
@@ -123,7 +126,7 @@ export class Connection implements Link {
    * a lost client: so this ends the session, once the proxy has closed the link too.
    */
   closeWrite(): Promise<void> {
-    return this.#stream.closeWrite();
+    return this.#link.closeWrite();
   }
 
   /** Ends the session at this end, at once; with an `error`, whatever it is, reads and writes reject with it. */
@@ -136,19 +139,19 @@ export class Connection implements Link {
    * and its pauses begin with the shortest again. A link that is there is left alone.
    */
   retryNow(): void {
-    if (!this.#stream.attached) this.#interruption.abort();
+    if (!this.#stream.isAttached) this.#interruption.abort();
   }
 
   /** Drops the link below as a broken network would; for tests of what is built on it. */
-  cut(): Promise<void> {
-    return this.#stream.detach("cut");
+  cut(): void {
+    this.#stream.detach("cut");
   }
 
   #end(error?: unknown): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#interruption.abort();
-    this.#stream.end(error);
+    this.#link.close(error);
     this.#options.onClosed?.(error);
   }
 
@@ -156,7 +159,7 @@ export class Connection implements Link {
     this.#options.onLost?.(reason);
     const now = performance.now();
     const lived = this.bytes.received !== this.#before.received || now - this.#since >= LIVED;
-    if (endOfStream && (this.#stream.finished || this.#isTheEnd(lived))) return this.#end();
+    if (endOfStream && (this.#stream.isFinished || this.#isTheEnd(lived))) return this.#end();
     if (lived) this.#goesOn(now);
     // Resumes that die at once are no more than attempts that fail.
     if (this.#pauses > 0 && this.#isTooLong()) return this.#giveUp(reason);
@@ -223,20 +226,19 @@ export class Connection implements Link {
   /** Says how many bytes are sent again, before the link can be lost again, and does not wait until they are. */
   async #tryResume(signal: AbortSignal, onResumed: (resent: number) => void): Promise<void> {
     const { session } = this.#stream;
-    await this.#stream.detach("");
     const { link, content, rest } = await exchange(resumeRecord(session.nextResume()), this.#options, signal);
     try {
       const answer = parseResumeAnswer(content);
       if (answer.code !== 200) throw new ScpError(answer.code, "the proxy refused to resume the session");
-      const first = session.missing(answer.received);
+      const from = session.positionOf(answer.received);
       if (this.#closed) throw new Error("the session was closed");
-      const resent = first.reduce((sum, { length }) => sum + length, 0);
       const { received, sent } = this.bytes;
+      const resent = sent - from;
       this.#since = performance.now();
       // What it has got since is carried by a link that was one.
-      if (sent - resent !== this.#before.held) this.#goesOn(this.#since);
-      this.#before = { received, sent, held: sent - resent };
-      void this.#stream.attach(link, { first, rest });
+      if (from !== this.#before.held) this.#goesOn(this.#since);
+      this.#before = { received, sent, held: from };
+      this.#stream.attach(link, { first: [], from, rest });
       onResumed(resent);
     } catch (error) {
       link.close();

@@ -123,8 +123,8 @@ export class ResumableConnection extends EventTarget {
   }
 
   /** Drops the connection below, as a broken network would; it is resumed. */
-  cut(): Promise<void> {
-    return this.#connection.cut();
+  cut(): void {
+    this.#connection.cut();
   }
 
   /** Ends the session at this end, at once. The proxy keeps its end until its `reuse_time` is over. */

@@ -21,7 +21,7 @@ export interface Flow {
   sink: Sink;
   /**
    * Writes what there is room for, and gives how many bytes that is. When it is less than all, `writable` says when to go on.
-   * Throws when the link broke; what came before that is still told, and then the loss.
+   * Throws when the link broke, also of no bytes; what came before that is still told, unless it is paused, and then the loss.
    */
   write(bytes: Uint8Array<ArrayBuffer>): number;
   /** Nothing more will be written: to be called when all was taken. */

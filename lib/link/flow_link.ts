@@ -55,8 +55,8 @@ export class FlowLink implements FlowingLink, Sink {
   }
 
   readable(bytes: Uint8Array): void {
-    this.flow.pause();
     const { bytes: buffer, resolve } = this.#takeReading()!;
+    this.flow.pause();
     buffer.set(bytes);
     resolve(bytes.length);
   }

@@ -1,9 +1,9 @@
-import { setImmediate } from "node:timers";
 import { type Link, writeAll } from "./link.ts";
 import { ReadBuffer } from "./read_buffer.ts";
+import { turn } from "./turn.ts";
 
 /** The largest read, in bytes. */
-const LARGEST_READ = 64 * 1024;
+export const LARGEST_READ = 64 * 1024;
 
 /**
  * Reads from `source` to its end and gives each read to `sink`, which may overwrite it, and has it until it settles.
@@ -38,9 +38,4 @@ export async function joinLinks(one: Link, other: Link): Promise<void> {
   };
   await Promise.all([copy(one, other).catch(closeBoth), copy(other, one).catch(closeBoth)]);
   closeBoth();
-}
-
-/** Lets whatever else is ready have its turn: ready reads would go on within one turn of the event loop for long. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,13 +1,16 @@
 import type { Session } from "../scp/mod.ts";
-import { Condition } from "./condition.ts";
-import { type Link, reasonOf, writeAll } from "./link.ts";
+import type { Flow, Sink } from "./flow.ts";
+import { type Link, reasonOf } from "./link.ts";
+import { flowOf, NOBODY } from "./pumped_flow.ts";
 
-const NOTHING = new Uint8Array(0);
+const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /** What a link brings from its handshake. */
 export interface Attachment {
-  /** Written before anything else: the answer, and what is to be sent again. */
-  first: Uint8Array[];
+  /** Written before anything of the stream: the answer. */
+  first: Uint8Array<ArrayBuffer>[];
+  /** The position in the stream from which the peer lacks it. */
+  from: number;
   /** Bytes of the stream that came with the handshake. */
   rest: Uint8Array;
 }
@@ -16,27 +19,31 @@ export interface Attachment {
 export type OnLost = (reason: string, endOfStream: boolean) => void;
 
 /**
- * A stream of bytes over links that come and go: one end of a session, the proxy's or the client's. It is used as a
- * link that does not break: while no link is attached, reads and writes wait.
+ * A stream of bytes over links that come and go: one end of a session, the proxy's or the client's. It is used as a flow that
+ * does not break: while no link is attached, it tells nothing and takes nothing.
  *
- * The rules that keep every byte (protocol: What a correct proxy must get right, 1 to 4) are kept here. What a read
- * brings is opened, and so counted, whatever became of the link meanwhile; what is written is sealed, and so counted and
- * cached, only when a link is there to take it, and counts as written even if that link then breaks; and a link is
- * replaced only when nothing reads from or writes to the old one.
+ * The rules that keep every byte (protocol: What a correct proxy must get right, 1 to 4) are kept here. What a link brings is
+ * opened, and so counted, as long as it is attached, and forgotten as soon as it is not: the peer sends it again. What is written
+ * is sealed, and so counted and cached, only when a link is there to take it, and is sent from the cache: in order, one after
+ * another, and again over the next link. So a link can be taken away between any two events.
  */
-export class ResumableStream implements Link {
+export class ResumableStream implements Flow, Sink {
   readonly session: Session;
+  sink: Sink = NOBODY;
   readonly #onLost: OnLost;
-  readonly #changed = new Condition();
-  #link: Link | undefined;
+  #flow: Flow | undefined;
+  #first: Uint8Array<ArrayBuffer>[] = [];
   #rest = NOTHING as Uint8Array;
-  #reading = false;
-  /** A write, or the sending again, is under way. */
-  #writing = false;
-  /** Nothing more will be written. */
-  #finished = false;
-  #ended = false;
-  #error: unknown;
+  /** The position up to which the link has taken the stream. */
+  #written = 0;
+  #most = 0;
+  #isPaused = true;
+  /** Its sink is to be told when it takes something again. */
+  #isAwaited = true;
+  /** Nothing more will be written; and the link knows. */
+  #isFinished = false;
+  #isToldFinished = false;
+  #isEnded = false;
 
   /** `onLost` is called each time the attached link is lost, or taken away; not when the stream ends. */
   constructor(session: Session, onLost: OnLost) {
@@ -45,164 +52,179 @@ export class ResumableStream implements Link {
   }
 
   /** Whether a link is there. */
-  get attached(): boolean {
-    return this.#link !== undefined;
+  get isAttached(): boolean {
+    return this.#flow !== undefined;
+  }
+
+  /** Whether a link is there that has taken all that was written. */
+  get isReady(): boolean {
+    return this.#flow !== undefined && this.#first.length === 0 && this.#written === this.session.sent;
+  }
+
+  /** Whether the link has taken what it brought to be written first. */
+  get isAnswered(): boolean {
+    return this.#first.length === 0;
   }
 
   /** Whether `closeWrite` was called. */
-  get finished(): boolean {
-    return this.#finished;
+  get isFinished(): boolean {
+    return this.#isFinished;
   }
 
-  /** Whether `end` was called. */
-  get ended(): boolean {
-    return this.#ended;
+  /** Whether `close` was called. */
+  get isEnded(): boolean {
+    return this.#isEnded;
   }
 
-  /**
-   * Takes the link away, if there is one, and waits until nothing reads from or writes to it: only then are the
-   * session's counters final.
-   */
-  async detach(reason: string): Promise<void> {
-    if (this.#link) this.#lose(this.#link, reason);
-    while (this.#reading || this.#writing) await this.#changed.wait();
+  /** Takes the link away, if there is one: the session's counters are final then. */
+  detach(reason: string): void {
+    if (this.#flow) this.#lose(reason);
   }
 
-  /**
-   * Goes on over `link`, which the stream owns from now on. There must be no other, `detach` must have settled, and the
-   * stream must not have ended. Settles when `first` is written or the link is lost, and says which; reads go on meanwhile.
-   */
-  async attach(link: Link, { first, rest }: Attachment): Promise<boolean> {
-    this.#link = link;
+  /** Goes on over `link`, which the stream owns from now on. There must be no other, and the stream must not have ended. */
+  attach(link: Link, { first, from, rest }: Attachment): void {
+    const flow = flowOf(link);
+    flow.sink = this;
+    this.#flow = flow;
+    this.#first = first;
+    this.#written = from;
     // An empty part of it would keep the whole buffer of the handshake.
     this.#rest = rest.length > 0 ? rest : NOTHING;
-    return await this.#write(link, async () => {
-      for (const bytes of first) await writeAll(link, bytes);
-      if (this.#finished) await link.closeWrite();
-    });
+    this.#isToldFinished = false;
+    // What came already counts, also when the link is broken by now.
+    if (!this.#isPaused) this.resume(this.#most);
+    this.#flush();
+    if (this.#isAwaited && this.isReady) queueMicrotask(() => this.#tellReady());
   }
 
   /**
-   * As a link's; `null` when the stream has ended. Rejects with the error it ended with, if any.
-   *
-   * One function, as `write` is: each that awaited another would cost every message a turn, and every idle stream its memory.
+   * Seals the bytes, all of them or none, in place, and has them sent: their content is lost. At most as many as the resend cache
+   * holds. None are taken while a link is missing or has not taken those before.
    */
-  async read(buffer: Uint8Array): Promise<number | null> {
-    for (;;) {
-      if (this.#ended) return this.#end();
-      const link = this.#link;
-      if (!link) {
-        await this.#changed.wait();
-        continue;
-      }
-      const rest = this.#takeRest(buffer);
-      if (rest > 0) return this.#open(buffer, rest);
-      this.#reading = true;
-      try {
-        const n = await link.read(buffer);
-        if (n !== null) return this.#open(buffer, n);
-        this.#lose(link, "closed by the peer", true);
-      } catch (error) {
-        this.#lose(link, reasonOf(error));
-      } finally {
-        this.#reading = false;
-        this.#changed.notify();
-      }
+  write(bytes: Uint8Array<ArrayBuffer>): number {
+    if (this.#isEnded) throw new Error("Cannot write: the stream has ended");
+    if (!this.isReady) {
+      this.#isAwaited = true;
+      return 0;
     }
+    this.session.seal(bytes);
+    this.#flush();
+    this.#isAwaited = !this.isReady;
+    return bytes.length;
   }
 
-  /**
-   * Writes all of `bytes`, and ciphers them in place: their content is lost. At most as many as the resend cache holds.
-   * Settles when a link has taken them or was lost with them on it. Rejects when the stream has ended.
-   */
-  async write(bytes: Uint8Array): Promise<number> {
-    for (;;) {
-      if (this.#ended) throw this.#error === undefined ? new Error("Cannot write: the stream has ended") : this.#error;
-      const link = this.#link;
-      if (!link || this.#writing) {
-        await this.#changed.wait();
-        continue;
-      }
-      this.session.seal(bytes);
-      this.#writing = true;
-      try {
-        for (let taken = 0; taken < bytes.length;) {
-          taken += await link.write(taken === 0 ? bytes : bytes.subarray(taken));
-        }
-      } catch (error) {
-        this.#lose(link, reasonOf(error));
-      } finally {
-        this.#writing = false;
-        this.#changed.notify();
-      }
-      return bytes.length;
-    }
+  /** No more will be written: ends our direction of this link, and of each that is attached, after what it lacks is sent. */
+  closeWrite(): void {
+    this.#isFinished = true;
+    if (this.#flow) this.#flush();
   }
 
-  /** No more will be written: ends our direction of this link, and of each that is attached after what it lacks is sent. */
-  async closeWrite(): Promise<void> {
-    this.#finished = true;
-    while (this.#writing) await this.#changed.wait();
-    const link = this.#link;
-    if (link) await this.#write(link, () => link.closeWrite());
+  pause(): void {
+    this.#isPaused = true;
+    this.#flow?.pause();
   }
 
-  /** Ends the stream with the link it has; with an `error`, whatever it is, reads and writes reject with it. */
-  end(error?: unknown): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#error = error;
-    this.#link?.close();
-    this.#link = undefined;
-    this.#changed.notify();
+  resume(most: number): void {
+    this.#isPaused = false;
+    this.#most = most;
+    if (this.#rest.length > 0) queueMicrotask(() => this.#tellRest());
+    else this.#flow?.resume(most);
   }
 
-  /** The same as `end()`. */
-  close(): void {
-    this.end();
-  }
-
-  #end(): null {
-    if (this.#error !== undefined) throw this.#error;
-    return null;
-  }
-
-  #open(buffer: Uint8Array, n: number): number {
-    this.session.open(buffer.subarray(0, n));
-    return n;
-  }
-
-  #takeRest(buffer: Uint8Array): number {
-    const part = this.#rest.subarray(0, buffer.length);
-    if (part.length === 0) return 0;
-    buffer.set(part);
-    this.#rest = part.length < this.#rest.length ? this.#rest.subarray(part.length) : NOTHING;
-    return part.length;
-  }
-
-  /** Whether the link took it all. */
-  async #write(link: Link, work: () => Promise<void>): Promise<boolean> {
-    this.#writing = true;
-    this.#changed.notify();
+  /** Looks whether the link broke while nothing was read from it, of which nothing else would tell: to be called now and then. */
+  look(): void {
+    if (!this.#isPaused) return;
     try {
-      await work();
-      return true;
+      this.#flow?.write(NOTHING);
     } catch (error) {
-      this.#lose(link, reasonOf(error));
-      return false;
-    } finally {
-      this.#writing = false;
-      this.#changed.notify();
+      this.#lose(reasonOf(error));
     }
   }
 
-  /** A link that has been replaced or taken away already cannot be lost again. */
-  #lose(link: Link, reason: string, endOfStream = false): void {
-    if (link !== this.#link) return;
-    link.close();
-    this.#link = undefined;
+  unacknowledged(): number {
+    return this.#flow ? this.session.sent - this.#written + this.#flow.unacknowledged() : 0;
+  }
+
+  /** Ends the stream with the link it has. */
+  close(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#flow?.close();
+    this.#flow = undefined;
+    this.#first = [];
     this.#rest = NOTHING;
-    this.#changed.notify();
+  }
+
+  reset(): void {
+    this.#flow?.reset();
+    this.close();
+  }
+
+  readable(bytes: Uint8Array<ArrayBuffer>): void {
+    this.session.open(bytes);
+    this.sink.readable(bytes);
+  }
+
+  writable(): void {
+    this.#flush();
+    this.#tellReady();
+  }
+
+  ended(): void {
+    this.#lose("closed by the peer", true);
+  }
+
+  lost(error: unknown): void {
+    this.#lose(reasonOf(error));
+  }
+
+  #tellReady(): void {
+    if (!this.#isAwaited || !this.isReady) return;
+    this.#isAwaited = false;
+    this.sink.writable();
+  }
+
+  /** What came with the handshake goes first, in pieces that the sink wants. */
+  #tellRest(): void {
+    while (this.#rest.length > 0 && !this.#isPaused) {
+      const part = this.#rest.slice(0, this.#most);
+      this.#rest = part.length < this.#rest.length ? this.#rest.subarray(part.length) : NOTHING;
+      this.readable(part);
+    }
+    if (!this.#isPaused) this.#flow?.resume(this.#most);
+  }
+
+  /** Has the link take what it will. */
+  #flush(): void {
+    const flow = this.#flow!;
+    try {
+      while (this.#first.length > 0) {
+        const bytes = this.#first[0]!;
+        const n = flow.write(bytes);
+        if (n < bytes.length) return void (this.#first[0] = bytes.subarray(n));
+        this.#first.shift();
+      }
+      while (this.#written < this.session.sent) {
+        const bytes = this.session.sealedFrom(this.#written);
+        const n = flow.write(bytes);
+        this.#written += n;
+        if (n < bytes.length) return;
+      }
+    } catch (error) {
+      // Else its loss is told, after what came before.
+      if (this.#isPaused) this.#lose(reasonOf(error));
+      return;
+    }
+    if (!this.#isFinished || this.#isToldFinished) return;
+    this.#isToldFinished = true;
+    flow.closeWrite();
+  }
+
+  #lose(reason: string, endOfStream = false): void {
+    this.#flow!.close();
+    this.#flow = undefined;
+    this.#rest = NOTHING;
+    this.#isAwaited = true;
     this.#onLost(reason, endOfStream);
   }
 }

@@ -49,26 +49,29 @@ export class ResendCache {
     this.#length = Math.min(this.#length + kept.length, this.#ring.length);
   }
 
+  /** Whether all bytes from `position` to the end are held. */
+  holds(position: number): boolean {
+    return position >= this.start && position <= this.#end;
+  }
+
   /**
-   * The bytes from `position` to the end, in at most two views that hold until the next `append`; `undefined` when
-   * they are not all held any more, or were never sent.
+   * Bytes from `position` on, which must be held: as many as lie together, in a view that holds until the next `append`; none at the
+   * end.
    */
-  since(position: number): Uint8Array<ArrayBuffer>[] | undefined {
-    if (position < this.start || position > this.#end) return undefined;
-    const from = this.#tail - (this.#end - position);
-    const views = from >= 0
-      ? [this.#ring.subarray(from, this.#tail)]
-      : [this.#ring.subarray(from + this.#ring.length), this.#ring.subarray(0, this.#tail)];
-    return views.filter((view) => view.length > 0);
+  from(position: number): Uint8Array<ArrayBuffer> {
+    const at = this.#tail - (this.#end - position);
+    return at >= 0 ? this.#ring.subarray(at, this.#tail) : this.#ring.subarray(at + this.#ring.length);
   }
 
   #grow(wanted: number): void {
     const size = Math.min(this.capacity, Math.max(LEAST, 2 ** Math.ceil(Math.log2(wanted))));
     if (size === this.#ring.length) return;
-    const held = this.since(this.start)!;
+    const first = this.from(this.start);
+    const second = this.from(this.start + first.length);
     this.#ring = new Uint8Array(size);
     this.#tail = 0;
-    for (const view of held) this.#put(view);
+    this.#put(first);
+    this.#put(second);
   }
 
   /** Writes at the tail, around the end of the ring. `bytes` is no longer than the ring. */

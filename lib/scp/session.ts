@@ -106,18 +106,31 @@ export class Session {
   }
 
   /**
-   * What is to be sent again to a peer that has `received` bytes, mod 2^32: views of the cache, which hold until the
-   * next `seal`. Throws `ScpError` 406 when the cache does not reach back so far, or so much was never sent.
+   * The position in the stream from which a peer lacks it that has `received` bytes, mod 2^32. Throws `ScpError` 406 when the
+   * cache does not reach back so far, or so much was never sent.
    */
-  missing(received: number): Uint8Array<ArrayBuffer>[] {
+  positionOf(received: number): number {
     // Negative when less than that was ever sent: the position is then beyond the end, and refused too.
-    const count = (this.sent - received) % TWO_TO_32;
-    const chunks = this.#cache.since(this.sent - count);
-    if (chunks) return chunks;
+    const position = this.sent - (this.sent - received) % TWO_TO_32;
+    if (this.#cache.holds(position)) return position;
     throw new ScpError(
       406,
       `the peer has ${received} bytes of ${this.sent} (mod 2^32), and the cache begins at ${this.#cache.start}`,
     );
+  }
+
+  /** What is to be sent again to such a peer: views that hold until the next `seal`. Throws as `positionOf`. */
+  missing(received: number): Uint8Array<ArrayBuffer>[] {
+    const views: Uint8Array<ArrayBuffer>[] = [];
+    for (let at = this.positionOf(received); at < this.sent; at += views.at(-1)!.length) {
+      views.push(this.sealedFrom(at));
+    }
+    return views;
+  }
+
+  /** Sealed bytes from a position on that the cache holds: some of them, in one view, which holds until the next `seal`; none at the end. */
+  sealedFrom(position: number): Uint8Array<ArrayBuffer> {
+    return this.#cache.from(position);
   }
 }
 

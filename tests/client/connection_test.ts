@@ -274,7 +274,7 @@ async function byHand(options: Partial<ConnectionOptions> = {}) {
   };
 }
 
-Deno.test("a resume waits for the old reader, and tells what that still brought", async () => {
+Deno.test("a resume waits for what the old connection still brings, and tells it", async () => {
   await using hand = await byHand();
   const { connection, links, pass } = hand;
   const old = links[0]!;
@@ -288,6 +288,12 @@ Deno.test("a resume waits for the old reader, and tells what that still brought"
   old.bring(new TextEncoder().encode("late"));
   await turn();
   assert.equal(await read, 4);
+  const next = connection.read(buffer);
+  old.bring(null);
+  await turn();
+  await pass(backoff(0, () => 0));
+  connection.close();
+  await next;
   const told = parseRequest(decodeRecord(concat(links[1]!.written))!.content);
   assert(told.kind === "resume");
   assert.deepEqual([told.index, told.received], [1, 4]);

@@ -119,7 +119,7 @@ export async function runStalls(
 async function streamWithStalls(
   from: Link,
   to: Link,
-  { bytes, cut, random }: { bytes: number; cut: () => Promise<void>; random: Random },
+  { bytes, cut, random }: { bytes: number; cut: () => void; random: Random },
 ): Promise<number[]> {
   let written = 0;
   const write = async () => {

@@ -1,3 +1,4 @@
+import { FlowLink } from "../../lib/link/flow_link.ts";
 import { lingeringClose, type Link, readRecord, writeAll } from "../../lib/link/link.ts";
 import { pump } from "../../lib/link/relay.ts";
 import { ResumableStream } from "../../lib/link/resumable.ts";
@@ -29,7 +30,7 @@ export const STEPS = {
   /** Throws what it is refused with. */
   authorize: (session: Session, request: ResumeRequest, _secret: bigint): void => session.authorize(request),
   /** What is sent again. */
-  missing: (session: Session, received: number): Uint8Array[] => session.missing(received),
+  missing: (session: Session, received: number): Uint8Array<ArrayBuffer>[] => session.missing(received),
   /** The content of the record that answers a resume, or refuses; `undefined`: it closes without. */
   answer: (received: number, code: Code): string | undefined => `${received}\n${code}`,
   /** What comes back of what came. */
@@ -62,7 +63,7 @@ export class EchoServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { stream } of this.#entries.values()) stream.end();
+    for (const { stream } of this.#entries.values()) stream.close();
     await this.#backend[Symbol.asyncDispose]();
   }
 
@@ -74,7 +75,7 @@ export class EchoServer implements AsyncDisposable {
       if (!read) return link.close();
       request = this.#steps.parse(read.content);
       if (request.kind === "new") await this.#open(link, request, read.rest);
-      else await this.#resume(link, request, read.rest);
+      else this.#resume(link, request, read.rest);
     } catch (error) {
       const code = error instanceof ScpError ? error.code : 501;
       if (request?.kind === "resume" && this.#steps.endsAfter(code)) this.#end(request.id);
@@ -90,23 +91,24 @@ export class EchoServer implements AsyncDisposable {
     const { session, answer } = accept(request, options);
     const stream = new ResumableStream(session, () => {});
     this.#entries.set(session.id, { stream, secret: sharedSecret(PRIVATE_KEY, request.key) });
-    await stream.attach(link, { first: [answer], rest });
-    await pump(stream, (bytes) => stream.write(this.#steps.echo(bytes)), cacheSize);
+    const echoing = new FlowLink(stream);
+    stream.attach(link, { first: [answer], from: 0, rest });
+    await pump(echoing, (bytes) => echoing.write(this.#steps.echo(bytes)), cacheSize);
   }
 
-  async #resume(link: Link, request: ResumeRequest, rest: Uint8Array): Promise<void> {
+  #resume(link: Link, request: ResumeRequest, rest: Uint8Array): void {
     const entry = this.#entries.get(request.id);
     if (!entry) throw new ScpError(404, "no such session");
     const { stream, secret } = entry;
     this.#steps.authorize(stream.session, request, secret);
-    await stream.detach("resumed");
+    stream.detach("resumed");
     const missing = this.#steps.missing(stream.session, request.received);
     const answer = this.#steps.answer(stream.session.receivedOnWire, 200)!;
-    await stream.attach(link, { first: [record(answer), ...missing], rest });
+    stream.attach(link, { first: [record(answer), ...missing], from: stream.session.sent, rest });
   }
 
   #end(id: number): void {
-    this.#entries.get(id)?.stream.end();
+    this.#entries.get(id)?.stream.close();
     this.#entries.delete(id);
   }
 }

@@ -48,6 +48,7 @@ export class NativeFlow implements Flow, Pollable {
   write(bytes: Uint8Array<ArrayBuffer>): number {
     if (this.#error) throw this.#error;
     if (this.#fd < 0) throw new Error("the connection is closed");
+    if (bytes.length === 0) return 0;
     const { system } = this.#poller;
     for (;;) {
       const n = system.send(this.#fd, bytes);

@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers";
+import { turn } from "../turn.ts";
 import { Events, type System } from "./system.ts";
 
 /** Events taken at once. */
@@ -130,7 +131,7 @@ export class Poller {
         quiet = 0;
       } else if (!busy || ++rounds >= ROUNDS) {
         rounds = 0;
-        await turn();
+        await turn(); // timers, messages, and whatever else is Deno's
       } else {
         await undefined; // promises that a round settled
       }
@@ -182,9 +183,4 @@ export class Poller {
       reportError(error);
     }
   }
-}
-
-/** Deno's own loop: timers, messages, files, and whatever else is not the poller's. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -179,7 +179,7 @@ export class Reception {
       if (refusal) throw this.#refusal(refusal);
       if (owner !== cluster.index && owner < cluster.size) return await this.#handOver(resume, owner, content);
     }
-    await this.#resume(resume);
+    this.#resume(resume);
   }
 
   async #open(arrival: Arrival<NewRequest>): Promise<void> {
@@ -190,10 +190,10 @@ export class Reception {
     sessions.open(arrival, begun.end);
   }
 
-  async #resume(arrival: Arrival<ResumeRequest>): Promise<void> {
+  #resume(arrival: Arrival<ResumeRequest>): void {
     const { seams: { stats }, admission, sessions } = this.#options;
     try {
-      await sessions.resume(arrival);
+      sessions.resume(arrival);
       countCode(stats.resumes, 200);
     } catch (error) {
       const code = error instanceof ScpError ? error.code : 501;

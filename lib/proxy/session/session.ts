@@ -1,11 +1,15 @@
-import { type ClientLink, type Endpoint, formatEndpoint, LINGER, type Link, reasonOf } from "../../link/link.ts";
-import { pump } from "../../link/relay.ts";
+import type { Sink } from "../../link/flow.ts";
+import { type ClientLink, type Endpoint, formatEndpoint, LINGER, reasonOf } from "../../link/link.ts";
+import { LARGEST_READ } from "../../link/relay.ts";
 import { ResumableStream } from "../../link/resumable.ts";
 import { type Code, type ResumeRequest, ScpError, type Session } from "../../scp/mod.ts";
 import type { BackendRequest } from "../upstream/reach.ts";
+import { type BackendOwner, BackendSide } from "./backend_side.ts";
 import { END_REASONS, type SessionBooks, type SessionInfo, SessionRecord } from "./session_record.ts";
 import type { EndKind } from "../stats.ts";
 import type { Backend } from "../upstream/upstream.ts";
+
+const NOTHING = new Uint8Array(0);
 
 /** What a session needs of the proxy it is in. */
 export interface SessionContext extends SessionBooks {
@@ -17,12 +21,14 @@ export interface SessionContext extends SessionBooks {
   connect: (request: BackendRequest) => Promise<Backend>;
   /** Called once, as soon as the session has ended. */
   onEnded: (kind: EndKind) => void;
+  /** Called once, after that, when the backend is closed too. */
+  onClosed: () => void;
 }
 
 /** What a session is opened with. */
 export interface Opening {
   /** The record that answers the request. */
-  answer: Uint8Array;
+  answer: Uint8Array<ArrayBuffer>;
   /** Bytes of the stream that came with the request. */
   rest: Uint8Array;
   target: string;
@@ -30,28 +36,32 @@ export interface Opening {
 }
 
 /**
- * The proxy's end of a session: a client that may break, joined with a backend that does not. The client side is
- * attached, detached until `reuse_time` is over, or closed.
+ * The proxy's end of a session: a client that may break, joined with a backend that does not. It is a machine of events: of the
+ * client's stream, of the backend, and of time. No event waits for anything, so none can come in the middle of another. The client
+ * side is attached, detached until `reuse_time` is over, or closed.
  */
-export class ProxySession {
+export class ProxySession implements Sink, BackendOwner {
   readonly #session: Session;
   readonly #stream: ResumableStream;
   readonly #context: SessionContext;
   readonly #record: SessionRecord;
   /** Gives the dialling up; missing when there is nothing to give up. */
   #dialling: AbortController | undefined = new AbortController();
-  #backend: Backend | undefined;
-  /** A write to the backend is under way. */
-  #feeding = false;
-  /** The backend gets no more. */
-  #fed = false;
-  #stopping = false;
+  #backend: BackendSide | undefined;
+  /** Tells the host of the backend that the session is over. */
+  #release: (() => void) | undefined;
+  /** What the backend sent while the client was away. */
+  #held = NOTHING as Uint8Array<ArrayBuffer>;
+  /** The client has shown that it knows the session. */
+  #isKnown = false;
+  #isReplacing = false;
+  #isStopping = false;
+  #isBackendClosed = false;
+  #isClosed = false;
   /** What the backend ended with. */
   #upstreamEnd: [kind: EndKind, reason: string] = ["upstream_closed", END_REASONS.upstream_closed];
-  /** The one timer: until `reuse_time` is over, while there is no client or no backend. */
+  /** The one timer: until `reuse_time` is over, while there is no client or no backend; after the end, until the backend is closed. */
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** The resume that was authorised last: an earlier one that still waits has been overtaken. */
-  #turn = 0;
 
   /** `client`: who asked for the session. The session is idle until `run`. */
   constructor(session: Session, client: Endpoint, context: SessionContext) {
@@ -59,6 +69,7 @@ export class ProxySession {
     this.#context = context;
     this.#record = new SessionRecord(session, client, context);
     this.#stream = new ResumableStream(session, (reason) => this.#lost(reason));
+    this.#stream.sink = this;
   }
 
   /** 1 to 2^32-1. */
@@ -66,70 +77,49 @@ export class ProxySession {
     return this.#session.id;
   }
 
-  /**
-   * Goes over `link`, which it owns from now on, after writing `answer`; connects to a backend and relays until the session
-   * has ended, and the backend is closed. Never rejects.
-   */
-  run(link: ClientLink, opening: Opening): Promise<void> {
-    // Two steps, the first of which leaves nothing behind for as long as the second lasts.
-    return this.#begin(link, opening).then((backend) => backend && this.#relay(backend));
-  }
-
-  /** The backend; `undefined`: the session has ended before there was one. */
-  async #begin(link: ClientLink, { answer, rest, target, flag }: Opening): Promise<Backend | undefined> {
-    const answered = await this.#stream.attach(link, { first: [answer], rest });
-    // A client that did not get the answer does not know the session: nobody can resume it.
-    if (!answered) return void this.#end("unanswered");
-    try {
-      const client = { remote: link.remote, local: link.local, sessionId: this.id };
-      const { signal } = this.#dialling!;
-      this.#backend = await this.#context.connect({ target, flag, client, signal });
-      this.#dialling = undefined;
-    } catch (error) {
-      return void this.#end("no_upstream", reasonOf(error));
-    }
-    if (!this.#stream.ended) {
-      this.#record.began({ target, upstream: this.#backend.address, local: link.local });
-    }
-    return this.#backend;
-  }
-
-  async #relay({ link, release }: Backend): Promise<void> {
-    if (!this.#stream.ended) await Promise.all([this.#pumpUp(link), this.#pumpDown(link)]);
-    link.close();
-    release();
-    clearTimeout(this.#timer);
+  /** Goes over `link`, which it owns from now on, after writing `answer`; connects to a backend and relays until the session has ended. */
+  run(link: ClientLink, { answer, rest, target, flag }: Opening): void {
+    const { remote, local } = link;
+    this.#stream.attach(link, { first: [answer], from: 0, rest });
+    if (this.#stream.isEnded) return this.#close();
+    const { signal } = this.#dialling!;
+    this.#context.connect({ target, flag, client: { remote, local, sessionId: this.id }, signal }).then(
+      (backend) => this.#connected(backend, target, local),
+      (error) => {
+        this.#end("no_upstream", reasonOf(error));
+        this.#close();
+      },
+    );
   }
 
   /**
-   * Resumes over `link`, which it owns when this settles. Throws `ScpError`, and then the caller still has the link: 401 or
-   * 403, and nothing has changed; 404, the session has ended meanwhile, or its backend failed and there is nothing more to give;
+   * Resumes over `link`, which it owns when this returns. Throws `ScpError`, and then the caller still has the link: 401 or
+   * 403, and nothing has changed; 404, the session ends right now, or its backend failed and there is nothing more to give;
    * 406, and it has ended. Gives false, and the caller has the link too, when the session ended as the client has all there was.
    */
-  async resume(
+  resume(
     link: ClientLink,
     { request, rest, answer }: {
       request: ResumeRequest;
       rest: Uint8Array;
       /** Makes the answer of how much has been received, mod 2^32. */
-      answer: (received: number) => Uint8Array;
+      answer: (received: number) => Uint8Array<ArrayBuffer>;
     },
-  ): Promise<boolean> {
+  ): boolean {
     this.#session.authorize(request);
-    const turn = ++this.#turn;
-    // Before the client counts as away: then its cache could be the one that gives way to `limits.cache_bytes`. Nothing is
-    // sealed from here to the attachment, so these stay the right bytes.
-    const missing = this.#missing(request.received);
-    await this.#stream.detach(`replaced by ${formatEndpoint(link.remote)}`);
-    if (turn !== this.#turn) throw this.#refusal(403, "a later resume overtook this one");
-    if (this.#stream.ended) throw this.#refusal(404, "the session has ended");
-    if (this.#isOver(missing)) return this.#endOver();
-    const resent = missing.reduce((sum, { length }) => sum + length, 0);
+    this.#isKnown = true;
+    const from = this.#positionOf(request.received);
+    this.#isReplacing = true;
+    this.#stream.detach(`replaced by ${formatEndpoint(link.remote)}`);
+    this.#isReplacing = false;
+    if (this.#stream.isEnded) throw this.#refusal(404, "the session has ended");
+    const resent = this.#session.sent - from;
+    if (this.#stream.isFinished && resent === 0) return this.#endOver();
     clearTimeout(this.#timer);
     // The backend has ended: the client is given the time again, to take the rest.
-    if (this.#stream.finished) this.#endAfterReuseTime(...this.#upstreamEnd);
+    if (this.#stream.isFinished) this.#endAfterReuseTime(...this.#upstreamEnd);
     this.#record.resumed(link.remote, resent);
-    void this.#stream.attach(link, { first: [answer(this.#session.receivedOnWire), ...missing], rest });
+    this.#stream.attach(link, { first: [answer(this.#session.receivedOnWire)], from, rest });
     return true;
   }
 
@@ -138,15 +128,15 @@ export class ProxySession {
    * what the backend still sends, then an end of stream. A client that is away cannot: its session ends at once.
    */
   stop(): void {
-    this.#stopping = true;
-    if (!this.#backend || !this.#stream.attached) return this.#end("shutdown");
-    if (!this.#feeding) this.#endOfInput(this.#backend.link);
+    this.#isStopping = true;
+    if (!this.#backend || !this.#stream.isAttached) return this.#end("shutdown");
+    this.#backend.endOfInput();
   }
 
   /** Ends the session at once. */
   abort(kind: "shutdown" | "admin", reason?: string): void {
     this.#end(kind, reason);
-    this.#backend?.link.close();
+    if (this.#backend) this.#close();
   }
 
   /**
@@ -154,31 +144,84 @@ export class ProxySession {
    * without a byte from the client after which its connection counts as lost; 0: it never does.
    */
   look(readTimeout: number): void {
+    this.#stream.look();
     // While its bytes wait for the backend nothing more is read of it: that is not its silence.
-    const heard = !this.#backend || this.#feeding;
+    const heard = !this.#backend || this.#backend.isFull;
     const silence = this.#record.silence(heard);
-    if (readTimeout === 0 || silence < readTimeout || !this.#stream.attached) return;
-    void this.#stream.detach(`nothing was received for ${readTimeout} ms (read_timeout)`);
+    if (readTimeout > 0 && silence >= readTimeout) {
+      this.#stream.detach(`nothing was received for ${readTimeout} ms (read_timeout)`);
+    }
   }
 
   /** How it is now. */
   describe(): SessionInfo {
-    return this.#record.describe(!this.#backend ? "connecting" : this.#stream.attached ? "attached" : "detached");
+    return this.#record.describe(!this.#backend ? "connecting" : this.#stream.isAttached ? "attached" : "detached");
   }
 
-  #missing(received: number): Uint8Array[] {
+  /** Bytes of the client. When the backend has ended they are forgotten. */
+  readable(bytes: Uint8Array<ArrayBuffer>): void {
+    if (!this.#backend!.take(bytes)) this.#stream.pause();
+  }
+
+  /** The client takes more, after it did not. */
+  writable(): void {
+    if (this.#held.length > 0) this.#stream.write(this.#held);
+    this.#held = NOTHING;
+    if (this.#listens) this.#backend?.resume();
+  }
+
+  // The stream outlives the ends and the losses of its links, which `#lost` hears of.
+  ended(): void {}
+  lost(): void {}
+
+  /** What the backend sends after the session has ended is forgotten. */
+  fromBackend(bytes: Uint8Array<ArrayBuffer>): boolean {
+    if (this.#stream.isEnded) return true;
+    if (this.#stream.write(bytes) === 0) this.#held = bytes.slice();
+    this.#record.account();
+    return this.#listens;
+  }
+
+  backendTakesMore(): void {
+    if (!this.#stream.isEnded) this.#stream.resume(LARGEST_READ);
+  }
+
+  backendEnded(kind: EndKind, reason: string): void {
+    this.#backend!.close();
+    this.#isBackendClosed = true;
+    if (this.#stream.isEnded) return this.#close();
+    this.#upstreamEnd = [kind, reason];
+    this.#record.log("upstream closed", { reason });
+    // A client that is away has its time already, from its loss on.
+    if (this.#stream.isAttached) this.#endAfterReuseTime(kind, reason);
+    this.#stream.resume(LARGEST_READ);
+    this.#stream.closeWrite();
+  }
+
+  /** Whether the backend is read: also while the client is away, by one read, as it may be its end. */
+  get #listens(): boolean {
+    return this.#held.length === 0 && (this.#stream.isReady || !this.#stream.isAttached);
+  }
+
+  #connected({ link, address, release }: Backend, target: string, local: Endpoint): void {
+    this.#dialling = undefined;
+    this.#release = release;
+    // Of what goes to the client no more at once than a part of what can be sent again.
+    this.#backend = new BackendSide(this, link, Math.min(LARGEST_READ, this.#context.cacheSize));
+    if (this.#stream.isEnded) return this.#close();
+    this.#record.began({ target, upstream: address, local });
+    if (this.#listens) this.#backend.resume();
+    this.#stream.resume(LARGEST_READ);
+  }
+
+  #positionOf(received: number): number {
     try {
-      return this.#session.missing(received);
+      return this.#session.positionOf(received);
     } catch (error) {
       this.#context.stats.reuseFails++;
       this.#end("not_resumable", reasonOf(error));
       throw error;
     }
-  }
-
-  /** Whether the client has all that there was, and will be. */
-  #isOver(missing: Uint8Array[]): boolean {
-    return this.#stream.finished && missing.length === 0;
   }
 
   /** A backend that broke has not said that this was all: only a 404 tells the client so (protocol: The end). */
@@ -195,86 +238,44 @@ export class ProxySession {
     return new ScpError(code, detail);
   }
 
-  #pumpUp(backend: Link): Promise<void> {
-    // A backend that is an SCP proxy itself takes no more at once than it can send again, which is the same as for clients.
-    return pump(this.#stream, (bytes) => this.#toBackend(backend, bytes), this.#context.cacheSize).then(() =>
-      this.#endOfInput(backend)
-    );
-  }
-
-  #pumpDown(backend: Link): Promise<void> {
-    return pump(backend, (bytes) => this.#toClient(bytes), this.#context.cacheSize).then(
-      () => this.#upstreamEnded(backend, "upstream_closed", END_REASONS.upstream_closed),
-      (error) => this.#upstreamEnded(backend, "upstream_failed", `${END_REASONS.upstream_failed}: ${reasonOf(error)}`),
-    );
-  }
-
-  /** After the backend is gone, what the client sends is forgotten, until the client has seen the end. */
-  async #toBackend(backend: Link, bytes: Uint8Array): Promise<void> {
-    if (this.#fed) return;
-    this.#feeding = true;
-    let gone = false;
-    try {
-      for (let taken = 0; taken < bytes.length;) {
-        taken += await backend.write(taken === 0 ? bytes : bytes.subarray(taken));
-      }
-    } catch {
-      gone = true;
-    }
-    this.#feeding = false;
-    if (gone || this.#stopping) this.#endOfInput(backend);
-  }
-
-  async #upstreamEnded(backend: Link, kind: EndKind, reason: string): Promise<void> {
-    this.#fed = true;
-    this.#upstreamEnd = [kind, reason];
-    backend.close();
-    if (this.#stream.ended) return;
-    this.#record.log("upstream closed", { reason });
-    const told = this.#stream.closeWrite();
-    // A client that is away has its time already, from its loss on.
-    if (this.#stream.attached) this.#endAfterReuseTime(kind, reason);
-    await told;
-  }
-
-  /** What the backend sends after the session has ended is forgotten, as is what it sent while the session ended. */
-  async #toClient(bytes: Uint8Array): Promise<void> {
-    if (this.#stream.ended) return;
-    try {
-      await this.#stream.write(bytes);
-    } catch {
-      return;
-    }
-    this.#record.account();
-  }
-
-  #endOfInput(backend: Link): void {
-    if (this.#fed) return;
-    this.#fed = true;
-    backend.closeWrite().catch(() => {}); // it is gone: its reader says so
-  }
-
   #lost(reason: string): void {
-    this.#record.lost(reason);
-    if (this.#stopping) return this.#end("shutdown");
-    if (this.#stream.finished) this.#endAfterReuseTime(...this.#upstreamEnd);
+    if (this.#listens) this.#backend?.resume();
+    // One that is replaced is not away: its cache is not to be the one that gives way to `limits.cache_bytes`.
+    this.#record.lost(reason, { isAway: !this.#isReplacing });
+    // A client that did not get the answer does not know the session: nobody can resume it.
+    if (!this.#isKnown && !this.#stream.isAnswered) return this.#end("unanswered");
+    if (this.#isStopping) return this.#end("shutdown");
+    if (this.#stream.isFinished) this.#endAfterReuseTime(...this.#upstreamEnd);
     else this.#endAfterReuseTime("reuse_timeout");
   }
 
   #endAfterReuseTime(kind: EndKind, reason?: string): void {
-    if (this.#stream.ended) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#end(kind, reason), this.#context.reuseTime());
   }
 
+  /** The backend, if there is one, is fed what is held for it, and has `LINGER` to close too. */
   #end(kind: EndKind, reason = END_REASONS[kind]): void {
-    if (this.#stream.ended) return;
-    this.#stream.end();
+    if (this.#stream.isEnded) return;
+    this.#stream.close();
     clearTimeout(this.#timer);
     this.#dialling?.abort("the session has ended");
-    const { link } = this.#backend ?? {};
-    if (link) this.#timer = setTimeout(() => link.close(), LINGER);
     this.#record.ended(kind, reason);
     this.#context.onEnded(kind);
+    if (!this.#backend) return;
+    if (this.#isBackendClosed) return this.#close();
+    this.#timer = setTimeout(() => this.#close(), LINGER);
+    this.#backend.endOfInput();
+    this.#backend.resume();
+  }
+
+  /** All is closed then. */
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#backend?.close();
+    this.#release?.();
+    this.#context.onClosed();
   }
 }

@@ -79,12 +79,12 @@ export class SessionRecord implements CacheHolder {
     this.log("session new", { local: formatEndpoint(local), target });
   }
 
-  /** Its client went away. */
-  lost(reason: string): void {
+  /** The link of its client is gone; `isAway`: and the client with it. */
+  lost(reason: string, { isAway }: { isAway: boolean }): void {
     this.#lostAt = performance.now();
     this.log("session lost", { ...this.#bytes(), reason });
     this.account();
-    this.#books.budget.wentAway(this);
+    if (isAway) this.#books.budget.wentAway(this);
   }
 
   /** Its client came back from there, and is sent so many bytes again. */

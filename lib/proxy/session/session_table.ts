@@ -1,4 +1,5 @@
 import type { Config } from "../../config.ts";
+import { Condition } from "../../link/condition.ts";
 import { type ClientLink, lingeringClose, writeAll } from "../../link/link.ts";
 import {
   accept,
@@ -48,8 +49,9 @@ export class SessionTable {
   readonly #answered = new Map<number, number>();
   /** Connections that are told that their session has come to its end, with what settles when they are closed. */
   readonly #ending = new Map<ClientLink, Promise<void>>();
-  /** Sessions that are not closed whole, with what settles when they are: an ended one is, when its backend is. */
-  readonly #running = new Map<ProxySession, Promise<void>>();
+  /** Sessions that are not closed whole: an ended one is, when its backend is. */
+  readonly #running = new Set<ProxySession>();
+  readonly #closed = new Condition();
 
   constructor(options: SessionTableOptions) {
     this.#options = options;
@@ -84,19 +86,23 @@ export class SessionTable {
         this.#remember(session, kind === "upstream_closed");
         onEnded();
       },
+      onClosed: () => {
+        this.#running.delete(proxied);
+        this.#closed.notify();
+      },
     });
     // Before the answer is sent: the client may resume as soon as it knows the id.
     this.#sessions.set(id, proxied);
     stats.sessionsBegun++;
-    const run = proxied.run(link, { answer, rest, target: request.target, flag: request.flag });
-    this.#running.set(proxied, run.finally(() => this.#running.delete(proxied)));
+    this.#running.add(proxied);
+    proxied.run(link, { answer, rest, target: request.target, flag: request.flag });
   }
 
-  /** Resumes a session, which owns the link when this settles. Throws `ScpError`, and then the caller still has the link. */
-  async resume({ link, dialect, request, rest }: Arrival<ResumeRequest>): Promise<void> {
+  /** Resumes a session, which owns the link when this returns. Throws `ScpError`, and then the caller still has the link. */
+  resume({ link, dialect, request, rest }: Arrival<ResumeRequest>): void {
     const answer = (received: number) => answerRecord({ received, code: 200 }, dialect);
     const session = this.#sessions.get(request.id);
-    if (session && await session.resume(link, { request, rest, answer })) return;
+    if (session?.resume(link, { request, rest, answer })) return;
     const ended = this.#ended.get(request.id);
     if (!ended) throw new ScpError(404, `no session ${request.id}`);
     // Else the request has been looked at already.
@@ -131,14 +137,15 @@ export class SessionTable {
 
   /** Ends at once what has not come to its end. */
   abort(reason: string): void {
-    for (const session of this.#running.keys()) session.abort("shutdown", reason);
+    for (const session of this.#running) session.abort("shutdown", reason);
     for (const link of this.#ending.keys()) link.close();
   }
 
   /** Settles when all are closed whole. */
   async closed(): Promise<void> {
     while (this.#running.size + this.#ending.size > 0) {
-      await Promise.all([...this.#running.values(), ...this.#ending.values()]);
+      if (this.#running.size > 0) await this.#closed.wait();
+      await Promise.all(this.#ending.values());
     }
   }
 

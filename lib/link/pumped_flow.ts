@@ -1,0 +1,119 @@
+import type { Flow, Sink } from "./flow.ts";
+import type { Link } from "./link.ts";
+import { ReadBuffer } from "./read_buffer.ts";
+import { LARGEST_READ } from "./relay.ts";
+import { turn } from "./turn.ts";
+
+/** The most bytes that are held for a link. */
+const LARGEST_WRITE = 64 * 1024;
+
+/** Hears of a flow that nobody listens to yet. */
+export const NOBODY: Sink = { readable() {}, writable() {}, ended() {}, lost() {} };
+
+/** A link of promises as a flow, which owns it: it reads ahead of its sink by one read, and holds one write for the link. */
+export class PumpedFlow implements Flow {
+  sink: Sink = NOBODY;
+  readonly #link: Link;
+  #buffer = new ReadBuffer(LARGEST_READ);
+  #most = LARGEST_READ;
+  #isPaused = true;
+  #isPumping = false;
+  #isClosed = false;
+  /** Settles what waits for `resume`. */
+  #go: (() => void) | undefined;
+  #writing: Promise<void> | undefined;
+  /** A write was refused while another was under way. */
+  #isBlocked = false;
+  /** Why it broke: an end that comes after that is none. */
+  #error: unknown;
+
+  constructor(link: Link) {
+    this.#link = link;
+  }
+
+  /** Copies what it takes: up to `LARGEST_WRITE`, or nothing while the link has not taken what was before. */
+  write(bytes: Uint8Array<ArrayBuffer>): number {
+    if (this.#error !== undefined) throw this.#error;
+    if (bytes.length === 0) return 0;
+    const taken = this.#writing ? 0 : Math.min(bytes.length, LARGEST_WRITE);
+    if (taken > 0) this.#writing = this.#writeAll(bytes.slice(0, taken));
+    this.#isBlocked = taken < bytes.length;
+    return taken;
+  }
+
+  closeWrite(): void {
+    const before = this.#writing ?? Promise.resolve();
+    before.then(() => this.#link.closeWrite()).catch(() => {}); // it broke: its reader says so
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(most: number): void {
+    this.#isPaused = false;
+    this.#most = most;
+    this.#go?.();
+    if (!this.#isPumping) void this.#pump();
+  }
+
+  unacknowledged(): number {
+    return 0;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#go?.();
+    this.#link.close();
+  }
+
+  reset(): void {
+    this.close();
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let taken = 0; taken < bytes.length;) {
+        taken += await this.#link.write(taken === 0 ? bytes : bytes.subarray(taken));
+      }
+    } catch (error) {
+      this.#error ??= error;
+    }
+    this.#writing = undefined;
+    if (!this.#isBlocked || this.#isClosed) return;
+    this.#isBlocked = false;
+    this.sink.writable();
+  }
+
+  /** Reads to the end of the stream. Nothing is told before `resume` has returned. */
+  async #pump(): Promise<void> {
+    this.#isPumping = true;
+    try {
+      for (;;) {
+        const { bytes } = this.#buffer;
+        const n = await this.#link.read(bytes.length > this.#most ? bytes.subarray(0, this.#most) : bytes);
+        for (let told = 0; told < (n ?? 1);) {
+          while (this.#isPaused && !this.#isClosed) await new Promise<void>((resolve) => this.#go = resolve);
+          if (this.#isClosed) return;
+          if (n === null) return this.#error === undefined ? this.sink.ended() : this.#lose();
+          const part = bytes.subarray(told, Math.min(n, told + this.#most));
+          told += part.length;
+          this.sink.readable(part);
+        }
+        if (this.#buffer.took(n!)) await turn();
+      }
+    } catch (error) {
+      this.#error ??= error;
+      this.#lose();
+    }
+  }
+
+  #lose(): void {
+    if (!this.#isClosed) this.sink.lost(this.#error);
+  }
+}
+
+/** A link as a flow, which owns it: its own, where it is made of one. */
+export function flowOf(link: Link): Flow {
+  return "flow" in link ? link.flow as Flow : new PumpedFlow(link);
+}

@@ -1,0 +1,101 @@
+import type { Flow, Sink } from "../../link/flow.ts";
+import { type Link, reasonOf } from "../../link/link.ts";
+import { flowOf } from "../../link/pumped_flow.ts";
+import type { EndKind } from "../stats.ts";
+import { END_REASONS } from "./session_record.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/** What hears of a backend: its session. */
+export interface BackendOwner {
+  /** Bytes came, which are the owner's until it returns. Gives whether it takes more; if not, it calls `resume` when it does. */
+  fromBackend(bytes: Uint8Array<ArrayBuffer>): boolean;
+  /** The backend takes more, after it did not. */
+  backendTakesMore(): void;
+  /** The backend has closed, or broke. Nothing more is told. */
+  backendEnded(kind: EndKind, reason: string): void;
+}
+
+/** The backend of a session: what it is fed is held here until it has taken it. Paused at first. */
+export class BackendSide implements Sink {
+  readonly #owner: BackendOwner;
+  readonly #flow: Flow;
+  readonly #most: number;
+  /** What it has not taken yet. */
+  #held = NOTHING as Uint8Array<ArrayBuffer>;
+  /** It gets no more than what is held. */
+  #isEnding = false;
+  /** It gets no more. */
+  #isFed = false;
+
+  /** Owns the link of the backend. `most`: the most bytes to be told of at once. */
+  constructor(owner: BackendOwner, link: Link, most: number) {
+    this.#owner = owner;
+    this.#most = most;
+    this.#flow = flowOf(link);
+    this.#flow.sink = this;
+  }
+
+  /** Whether bytes wait for it. */
+  get isFull(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** Feeds it: what it does not take at once is held. Gives whether it takes more. After its end all is forgotten. */
+  take(bytes: Uint8Array<ArrayBuffer>): boolean {
+    if (this.#isFed || this.#isEnding) return true;
+    const n = this.#write(bytes);
+    if (n < bytes.length) this.#held = bytes.slice(n);
+    return !this.isFull;
+  }
+
+  /** It gets an end of stream, after what is held. */
+  endOfInput(): void {
+    if (this.#isFed) return;
+    this.#isEnding = true;
+    if (this.isFull) return;
+    this.#isFed = true;
+    this.#flow.closeWrite();
+  }
+
+  resume(): void {
+    this.#flow.resume(this.#most);
+  }
+
+  close(): void {
+    this.#isFed = true;
+    this.#held = NOTHING;
+    this.#flow.close();
+  }
+
+  readable(bytes: Uint8Array<ArrayBuffer>): void {
+    if (!this.#owner.fromBackend(bytes)) this.#flow.pause();
+  }
+
+  writable(): void {
+    if (!this.isFull) return;
+    const n = this.#write(this.#held);
+    this.#held = n < this.#held.length ? this.#held.subarray(n) : NOTHING;
+    if (this.isFull) return;
+    if (this.#isEnding) this.endOfInput();
+    this.#owner.backendTakesMore();
+  }
+
+  ended(): void {
+    this.#owner.backendEnded("upstream_closed", END_REASONS.upstream_closed);
+  }
+
+  lost(error: unknown): void {
+    this.#owner.backendEnded("upstream_failed", `${END_REASONS.upstream_failed}: ${reasonOf(error)}`);
+  }
+
+  /** One that is gone takes everything: when what it sent has been read, its loss is told. */
+  #write(bytes: Uint8Array<ArrayBuffer>): number {
+    try {
+      return this.#flow.write(bytes);
+    } catch {
+      this.#isFed = true;
+      return bytes.length;
+    }
+  }
+}
