@@ -3,6 +3,9 @@ const [AF_INET, AF_INET6, SOCK_STREAM, SOL_SOCKET, SO_REUSEADDR] = [2, 10, 1, 1,
 /** A `sockaddr` of AF_UNSPEC: to connect to it is to disconnect. */
 const NOWHERE = new Uint8Array(16);
 const ON = new Int32Array([1]);
+/** Where a call writes an address, a `sockaddr_in6` at the most, and its length: one for all, as there are many calls. */
+const SOCKADDR = new DataView(new ArrayBuffer(28));
+const LENGTH = new Uint32Array(1);
 
 const SYMBOLS = {
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
@@ -24,10 +27,10 @@ type Address = Pick<Deno.NetAddr, "hostname" | "port">;
  */
 export function resetConnection({ localAddr, remoteAddr }: Pick<Deno.TcpConn, "localAddr" | "remoteAddr">): boolean {
   return withLibc((libc) => {
-    const [local, remote] = [textOf(localAddr), textOf(remoteAddr)];
-    for (const fd of descriptors()) {
-      const [near, far] = [addressOf(libc.getsockname, fd), addressOf(libc.getpeername, fd)];
-      if (!near || !far || textOf(near) !== local || textOf(far) !== remote) continue;
+    for (let fd = 0, slots = descriptorSlots(); fd < slots; fd++) {
+      // The ports first: there can be thousands of descriptors, and few share both.
+      if (portOf(libc.getsockname, fd) !== localAddr.port || portOf(libc.getpeername, fd) !== remoteAddr.port) continue;
+      if (!isOf(libc.getsockname, fd, localAddr) || !isOf(libc.getpeername, fd, remoteAddr)) continue;
       return libc.connect(fd, NOWHERE, NOWHERE.length) === 0;
     }
     return false;
@@ -51,19 +54,22 @@ export function bindablePort({ hostname, port }: Address): number | undefined {
       // As who listens does: connections that are over do not count.
       libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, ON, ON.byteLength);
       if (libc.bind(fd, wanted.buffer, wanted.byteLength) !== 0) return undefined;
-      return addressOf(libc.getsockname, fd)?.port;
+      return portOf(libc.getsockname, fd);
     } finally {
       libc.close(fd);
     }
   });
 }
 
-/** Those of this process; none where that is not told, as only to those who may do all. */
-function descriptors(): number[] {
+/**
+ * All descriptors of this process are below it; 0 where that is not told, as only to those who may do all. To ask each of them
+ * for its address takes less than to list those that are open.
+ */
+function descriptorSlots(): number {
   try {
-    return Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => Number(name));
+    return Number(/^FDSize:\s*(\d+)/m.exec(Deno.readTextFileSync("/proc/self/status"))?.[1] ?? 0);
   } catch {
-    return [];
+    return 0;
   }
 }
 
@@ -83,18 +89,25 @@ function withLibc<T>(call: (libc: Libc) => T): T | undefined {
   }
 }
 
-/** The address that a call gives for a descriptor; of one that is no connection over IP it is `undefined`. */
-function addressOf(call: Libc["getsockname"], fd: number): Address | undefined {
-  const bytes = new DataView(new ArrayBuffer(28)); // a sockaddr_in6
-  if (call(fd, bytes.buffer, new Uint32Array([bytes.byteLength])) !== 0) return undefined;
-  const [family, port] = [bytes.getUint16(0, true), bytes.getUint16(2)];
-  if (family === AF_INET) return { hostname: Array.from(new Uint8Array(bytes.buffer, 4, 4)).join("."), port };
-  if (family !== AF_INET6) return undefined;
-  return { hostname: Array.from({ length: 8 }, (_, i) => bytes.getUint16(8 + 2 * i).toString(16)).join(":"), port };
+/** Whether that is the host which a call gives for a descriptor. */
+function isOf(call: Libc["getsockname"], fd: number, { hostname }: Address): boolean {
+  return portOf(call, fd) !== undefined && oneSpelling(lastHostname()) === oneSpelling(hostname);
 }
 
-/** One spelling for each address. */
-function textOf({ hostname, port }: Address): string {
+/** The port which a call gives for a descriptor; `undefined` of one that is no connection over IP. */
+function portOf(call: Libc["getsockname"], fd: number): number | undefined {
+  LENGTH[0] = SOCKADDR.byteLength;
+  if (call(fd, SOCKADDR.buffer, LENGTH) !== 0) return undefined;
+  return [AF_INET, AF_INET6].includes(SOCKADDR.getUint16(0, true)) ? SOCKADDR.getUint16(2) : undefined;
+}
+
+/** What the last such call gave. */
+function lastHostname(): string {
+  if (SOCKADDR.getUint16(0, true) === AF_INET) return Array.from(new Uint8Array(SOCKADDR.buffer, 4, 4)).join(".");
+  return Array.from({ length: 8 }, (_, i) => SOCKADDR.getUint16(8 + 2 * i).toString(16)).join(":");
+}
+
+function oneSpelling(hostname: string): string {
   const [ip] = hostname.split("%");
-  return `${ip!.includes(":") ? new URL(`http://[${ip}]`).hostname : ip} ${port}`;
+  return ip!.includes(":") ? new URL(`http://[${ip}]`).hostname : ip!;
 }
