@@ -196,7 +196,7 @@ async function runFlaky(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: FLAKY });
   if (answered(values)) return;
   const ended = untilSignal();
-  const flaky = await startFlaky({ ...orUsage(() => flakyOptions(values)), tell: say });
+  const flaky = startFlaky({ ...orUsage(() => flakyOptions(values)), tell: say });
   await ended;
   await flaky.stop();
 }

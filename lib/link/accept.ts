@@ -9,8 +9,8 @@ export const LONGEST_PAUSE = 1000;
 const GONE = [Deno.errors.NotConnected, Deno.errors.ConnectionAborted, Deno.errors.ConnectionReset];
 
 /** Who hears of each connection, which it owns, and of each failure, which is waited out for `retry_ms`. */
-export interface Accepting {
-  onConnection: (conn: Deno.TcpConn) => void;
+export interface Accepting<Conn> {
+  onConnection: (conn: Conn) => void;
   onFailure: (failure: { reason: string; retry_ms: number }) => void;
   /** Aborted before the listener is closed. */
   signal: AbortSignal;
@@ -21,7 +21,10 @@ export interface Accepting {
  * descriptors, is waited out, each in a row twice as long. A client that was gone before it was accepted is none: others
  * wait behind it.
  */
-export async function acceptAll(listener: Pick<Deno.TcpListener, "accept">, accepting: Accepting): Promise<void> {
+export async function acceptAll<Conn>(
+  listener: { accept(): Promise<Conn> },
+  accepting: Accepting<Conn>,
+): Promise<void> {
   const { onConnection, onFailure, signal } = accepting;
   for (let pause = FIRST_PAUSE; !signal.aborted;) {
     try {

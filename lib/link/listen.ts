@@ -1,7 +1,7 @@
 import { type Endpoint, formatEndpoint, reasonOf } from "./link.ts";
 
-/** What `listen` gives. Throws, when the address cannot be had, why, in one sentence. */
-export function orExplain<T>(endpoint: Endpoint, listen: () => T): T {
+/** What `listen` gives. Throws, when the address (the text is one as it is) cannot be had, why, in one sentence. */
+export function orExplain<T>(address: Endpoint | string, listen: () => T): T {
   try {
     return listen();
   } catch (error) {
@@ -10,6 +10,7 @@ export function orExplain<T>(endpoint: Endpoint, listen: () => T): T {
       : error instanceof Deno.errors.PermissionDenied
       ? "permission denied (ports below 1024 need root, or CAP_NET_BIND_SERVICE)"
       : reasonOf(error);
-    throw new Error(`Cannot listen on ${formatEndpoint(endpoint)}: ${reason}`);
+    const text = typeof address === "string" ? address : formatEndpoint(address);
+    throw new Error(`Cannot listen on ${text}: ${reason}`);
   }
 }

@@ -55,7 +55,7 @@ const CASES = [
 for (const [scheme, dialect, flags] of CASES) {
   const name = `the client loses nothing in Node over ${scheme} ${flags.join(" ")}, however often its network is cut`;
   Deno.test(name, { ignore: !HAS_BUNDLER || !HAS_NODE }, async () => {
-    await using stage = await clientStage(TOTAL, 100_000);
+    await using stage = clientStage(TOTAL, 100_000);
     const { sent, received, resumes } = await inNode([...flags], [stage[scheme], dialect, String(TOTAL)]);
     assert.deepEqual(await stage.backend.outcome, { sent: received, received: sent }, `GOSCON_SEED=${stage.seed}`);
     assert(resumes >= 5, `it resumed ${resumes} times only`);

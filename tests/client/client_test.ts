@@ -10,7 +10,7 @@ for (const [scheme, dialect] of [["tcp", "goscon"], ["ws", "plain"]] as const) {
     // A WebSocket that this end has closed is gone only after the other end, or the network, has had its say.
     sanitizeResources: scheme !== "ws",
   }, async () => {
-    await using stage = await clientStage(TOTAL, 100_000);
+    await using stage = clientStage(TOTAL, 100_000);
     const connection = await connect(stage[scheme], { dialect, cacheSize: 16 * 2 ** 20 });
     try {
       const { sent, received, resumes } = await exchangeNumbers(connection, (sent: number) => sent > TOTAL);

@@ -29,7 +29,7 @@ export interface Chaos {
  */
 export async function runChaos(chaos: Chaos): Promise<{ resumes: number; cuts: number[] }> {
   const { address, backend, sessions, bytes, cutWithin, random } = chaos;
-  await using hazards = await Hazards.start(address, cutWithin, random);
+  await using hazards = Hazards.start(address, cutWithin, random);
   let resumes = 0;
   const serve = async (far: Link): Promise<number> => {
     const number = new DataView((await readExactly(far, 4)).buffer).getUint32(0);

@@ -18,7 +18,7 @@ export interface ClientStage extends AsyncDisposable {
 const place = (address: string) => parseAddress(address) as SocketAddress;
 
 /** Sets it up for one session, in which the backend sends so many numbers. */
-export async function clientStage(total: number, cutAfterBytes: number): Promise<ClientStage> {
+export function clientStage(total: number, cutAfterBytes: number): ClientStage {
   const { seed } = new Random();
   const backend = new NumberBackend(total);
   const proxy = TestProxy.start({
@@ -29,7 +29,7 @@ export async function clientStage(total: number, cutAfterBytes: number): Promise
   });
   const flaky = (address: string) =>
     startFlaky({ listen: place("127.0.0.1:0"), connect: place(address), cutAfterBytes, rst: true, seed });
-  const [tcp, ws] = await Promise.all([flaky(proxy.address), flaky(proxy.plainAddress)]);
+  const [tcp, ws] = [flaky(proxy.address), flaky(proxy.plainAddress)];
   return {
     tcp: `tcp://${tcp.address}`,
     ws: `ws://${ws.address}/scp`,

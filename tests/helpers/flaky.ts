@@ -6,10 +6,10 @@ import type { SocketAddress } from "../../lib/link/dial.ts";
 export const place = (address: string) => parseAddress(address) as SocketAddress;
 
 /** A relay on a random port to that address. */
-export async function flakyTo(
+export function flakyTo(
   address: string,
   options: Omit<FlakyOptions, "listen" | "connect"> = {},
-): Promise<Flaky & AsyncDisposable> {
-  const flaky = await startFlaky({ ...options, listen: place("127.0.0.1:0"), connect: place(address) });
+): Flaky & AsyncDisposable {
+  const flaky = startFlaky({ ...options, listen: place("127.0.0.1:0"), connect: place(address) });
   return { ...flaky, [Symbol.asyncDispose]: flaky.stop };
 }

@@ -22,7 +22,7 @@ export class Hazards implements AsyncDisposable {
   }
 
   /** `cutWithin`: the most bytes, both ways together, that a connection carries. */
-  static async start(address: string, cutWithin: number, random: Random): Promise<Hazards> {
+  static start(address: string, cutWithin: number, random: Random): Hazards {
     const hazards = new Hazards(cutWithin);
     const hurts: Hurt[] = [
       { cutAfterBytes: cutWithin }, // the first, which a session begins over
@@ -36,7 +36,7 @@ export class Hazards implements AsyncDisposable {
     for (const [i, hurt] of hurts.entries()) {
       hazards.cuts.push(0);
       const tell = (line: string) => void (/: cut after/.test(line) && hazards.cuts[i]!++);
-      hazards.#relays.push(await flakyTo(address, { ...hurt, seed: random.int(0, 2 ** 32 - 1), tell }));
+      hazards.#relays.push(flakyTo(address, { ...hurt, seed: random.int(0, 2 ** 32 - 1), tell }));
     }
     return hazards;
   }

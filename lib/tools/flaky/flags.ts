@@ -27,7 +27,8 @@ export const FLAKY_USAGE = `Options of flaky, a TCP relay that hurts on purpose,
       --connect ADDR          where their connections are carried to (needed)
       --cut-every TIME        cut each after a random time, between the half and the whole of this
       --cut-after-bytes SIZE  cut each after random bytes, both ways together, between the half and the whole of these
-      --rst                   cut by a reset, not by closing; needs one of these cuts, as do --stall and --seed
+      --rst                   cut by a reset, or, on other systems than Linux, by closing at once; needs one of these
+                              cuts, as do --stall and --seed
       --stall TIME            before a cut, stay open and carry nothing for so long
       --latency TIME          delay all by so much, each way
       --rate SIZE             carry so many bytes a second, each way of each connection

@@ -1,22 +1,26 @@
-import { once } from "node:events";
-import { connect, createServer, type NetConnectOpts, type Server, type Socket } from "node:net";
 import { formatAddress } from "../../config.ts";
-import type { SocketAddress } from "../../link/dial.ts";
-import { StreamLink } from "../../link/stream.ts";
-import { type Fate, Pair, type ResettableLink } from "./pair.ts";
+import { acceptAll } from "../../link/accept.ts";
+import { dial, type SocketAddress } from "../../link/dial.ts";
+import { formatEndpoint, reasonOf } from "../../link/link.ts";
+import { orExplain } from "../../link/listen.ts";
+import { SocketLink, TcpLink } from "../../link/tcp.ts";
 import { Random } from "../../random.ts";
+import { type Fate, Pair } from "./pair.ts";
 import { type Clock, systemClock } from "./token_bucket.ts";
+
+/** Milliseconds that reaching each address may take. */
+const DIAL_TIMEOUT = 10_000;
 
 export interface FlakyOptions {
   /** Where to listen; port 0: any. */
   listen: SocketAddress;
   /** Where each connection is carried to. */
   connect: SocketAddress;
-  /** Each connection is cut after a random time between the half and the whole of these milliseconds. */
+  /** Each connection is cut, once it is carried, after a random time between the half and the whole of these milliseconds. */
   cutEvery?: number | undefined;
   /** Each is cut after a random number of bytes, both ways together, between the half and the whole of these. */
   cutAfterBytes?: number | undefined;
-  /** Cuts are resets. Default: they are ends of the stream, both ways. */
+  /** Cuts are resets, as `SocketLink.reset` has them. Default: they are ends of the stream, both ways. */
   rst?: boolean | undefined;
   /** Milliseconds for which a connection stays open before its cut, and carries nothing. Default 0. */
   stall?: number | undefined;
@@ -43,31 +47,48 @@ export interface Flaky {
  * where it hurts: see the options. All that is left to chance is drawn when a connection comes, two numbers for each
  * whatever the options: the same seed and the same order of connections give the same cuts. Memory is bounded: who sends
  * more than the other end takes is held up. A connection that cannot be carried on, or that one end resets, is reset.
- * Rejects when it cannot listen.
+ * Throws when it cannot listen.
  */
-export async function startFlaky(options: FlakyOptions): Promise<Flaky> {
+export function startFlaky(options: FlakyOptions): Flaky {
   const { tell = () => {} } = options;
   const random = new Random(options.seed);
-  const pairs = new Map<Pair, Promise<void>>();
+  const stopping = new AbortController();
+  const running = new Set<Promise<void>>();
   let count = 0;
-  // Node's, since Deno's own connections cannot be reset.
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const { listener, address } = listen(options.listen);
+  const onConnection = (conn: Deno.TcpConn | Deno.UnixConn) => {
     const number = ++count;
     const fate = fateOf(options, random, (bytes) => tell(`connection ${number}: cut after ${bytes} bytes`));
     tell(`connection ${number}: ${planOf(fate)}`);
-    const [near, far] = [new NodeLink(socket), new NodeLink(connect(placeOf(options.connect)))];
-    const pair = new Pair(near, far, fate);
-    pairs.set(pair, pair.run().then(() => near.closed).then(() => far.closed).then(() => void pairs.delete(pair)));
-  });
-  const address = await listen(server, options.listen);
-  const closed = once(server, "close");
+    const near = "setNoDelay" in conn ? new TcpLink(conn, { keepAlive: false }) : new SocketLink(conn);
+    const run = carry(near, options.connect, fate, stopping.signal).catch((error) => {
+      tell(`connection ${number}: not carried: ${reasonOf(error)}`);
+      near.reset();
+    }).finally(() => running.delete(run));
+    running.add(run);
+  };
+  const onFailure = ({ reason }: { reason: string }) => tell(`accept failed: ${reason}`);
+  const accepting = acceptAll(listener, { onConnection, onFailure, signal: stopping.signal });
   tell(`listening on ${address}, carrying to ${formatAddress(options.connect)}, seed ${random.seed}`);
   const stop = async () => {
-    server.close();
-    for (const pair of pairs.keys()) pair.stop();
-    await Promise.all([closed, ...pairs.values()]);
+    if (!stopping.signal.aborted) {
+      stopping.abort();
+      listener.close();
+    }
+    await Promise.all([accepting, ...running]);
   };
   return { address, stop };
+}
+
+/** Until the connection is over, or all is stopped. Rejects when nobody answers there. */
+async function carry(near: SocketLink, to: SocketAddress, fate: Fate, signal: AbortSignal): Promise<void> {
+  const far = await dial(to, { timeout: DIAL_TIMEOUT, signal });
+  const pair = new Pair(near, far, fate);
+  const stop = () => pair.stop();
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  await pair.run();
+  signal.removeEventListener("abort", stop);
 }
 
 /** Draws what will become of the next connection. */
@@ -94,36 +115,15 @@ function planOf({ cutAfter, cutAfterBytes }: Fate): string {
   return plans.length > 0 ? `to be cut ${plans.join(", or ")}` : "not to be cut";
 }
 
-function placeOf(address: SocketAddress): NetConnectOpts {
-  const place = address.kind === "unix" ? { path: address.path } : { host: address.hostname, port: address.port };
-  return { ...place, allowHalfOpen: true };
-}
-
-async function listen(server: Server, address: SocketAddress): Promise<string> {
-  const listening = once(server, "listening");
-  server.listen(address.kind === "unix" ? { path: address.path } : { host: address.hostname, port: address.port });
-  await listening;
-  const bound = server.address();
-  if (bound === null || typeof bound === "string") return formatAddress(address);
-  return formatAddress({ kind: "tcp", hostname: bound.address, port: bound.port });
-}
-
-/** A link over a socket of Node's. */
-class NodeLink extends StreamLink implements ResettableLink {
-  readonly #socket: Socket;
-  /** Settles when it is closed, by whoever. */
-  readonly closed: Promise<void>;
-
-  constructor(socket: Socket) {
-    super(socket);
-    socket.setNoDelay(true);
-    this.#socket = socket;
-    this.closed = new Promise((resolve) => socket.once("close", () => resolve()));
+function listen(address: SocketAddress): { listener: Deno.TcpListener | Deno.UnixListener; address: string } {
+  if (address.kind === "unix") {
+    const text = formatAddress(address);
+    return {
+      listener: orExplain(text, () => Deno.listen({ transport: "unix", path: address.path })),
+      address: text,
+    };
   }
-
-  reset(): void {
-    // One that still connects would first wait until it is connected.
-    if (this.#socket.connecting) this.close();
-    else if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
-  }
+  const { hostname, port } = address;
+  const listener = orExplain(address, () => Deno.listen({ hostname, port }));
+  return { listener, address: formatEndpoint(listener.addr) };
 }

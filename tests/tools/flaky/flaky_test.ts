@@ -1,25 +1,29 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { connect } from "node:net";
+import { join } from "node:path";
 import { Connection } from "../../../lib/client/connection.ts";
 import { type FlakyOptions, startFlaky } from "../../../lib/tools/flaky/flaky.ts";
 import { flakyOptions } from "../../../lib/tools/flaky/flags.ts";
+import { dial } from "../../../lib/link/dial.ts";
 import { type Link, writeAll } from "../../../lib/link/link.ts";
+import { SocketLink } from "../../../lib/link/tcp.ts";
 import { Backend, readExactly, readToEnd } from "../../helpers/backend.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
 import { flakyTo, place } from "../../helpers/flaky.ts";
 import { testBackPressure, testLinkContract } from "../../helpers/link_contract.ts";
+import { FullSocket } from "../../helpers/full_socket.ts";
 import { ManualClock } from "../../helpers/manual_clock.ts";
 import { TestProxy } from "../../helpers/proxy.ts";
 import { pattern } from "../../helpers/random.ts";
 import { tcp } from "../../helpers/raw_client.ts";
+import { stalled } from "../../helpers/turns.ts";
 
+type Place = ReturnType<typeof place>;
 type Options = Omit<FlakyOptions, "listen" | "connect">;
 
 /** A relay, and a backend behind it whose connections come in the order of the clients'. */
-async function setUp(options: Options = {}) {
+function setUp(options: Options = {}) {
   const backend = new Backend();
-  const flaky = await flakyTo(backend.address, options);
+  const flaky = flakyTo(backend.address, options);
   const links: Link[] = [];
   return {
     ...{ backend, flaky },
@@ -39,7 +43,7 @@ async function setUp(options: Options = {}) {
 }
 
 async function openPair() {
-  const relay = await setUp();
+  const relay = setUp();
   return { ...await relay.open(), [Symbol.asyncDispose]: () => relay[Symbol.asyncDispose]() };
 }
 
@@ -47,7 +51,7 @@ testLinkContract("a flaky relay that is told nothing", 200_000, openPair);
 testBackPressure("a flaky relay that is told nothing", openPair);
 
 Deno.test("each direction ends by itself", async () => {
-  await using relay = await setUp();
+  await using relay = setUp();
   for (const clientFirst of [true, false]) {
     const { near, far } = await relay.open();
     const [first, second] = clientFirst ? [near, far] : [far, near];
@@ -59,9 +63,53 @@ Deno.test("each direction ends by itself", async () => {
   }
 });
 
+for (const clientFirst of [true, false]) {
+  Deno.test(`${clientFirst ? "a client" : "a backend"} that has ended its direction gets all, however late it takes it`, async () => {
+    await using relay = setUp();
+    const { near, far } = await relay.open();
+    const [ended, other] = clientFirst ? [near, far] : [far, near];
+    await ended.closeWrite();
+    assert.equal(await other.read(new Uint8Array(1)), null);
+    const [chunk, total] = [65536, 32 * 2 ** 20];
+    let written = 0;
+    const writer = (async () => {
+      for (; written < total; written += chunk) await writeAll(other, pattern(written, chunk));
+      await other.closeWrite();
+    })();
+    // All buffers are full: the relay's own writes wait as well, after the end that came the other way.
+    for (let at = 0; at < total; at += chunk) {
+      if (at % 2 ** 22 === 0) await stalled(() => written);
+      assertSameBytes(await readExactly(ended, chunk), pattern(at, chunk));
+    }
+    assert.equal(await ended.read(new Uint8Array(1)), null);
+    await writer;
+  });
+}
+
+Deno.test("it listens on a Unix socket, and carries to one, each direction to its end", async () => {
+  const dir = await Deno.makeTempDir();
+  using backend = Deno.listen({ transport: "unix", path: join(dir, "backend") });
+  const [listen, connect] = ["flaky", "backend"].map((name) => place(`unix:${join(dir, name)}`)) as [Place, Place];
+  const flaky = startFlaky({ listen, connect });
+  assert.equal(flaky.address, `unix:${join(dir, "flaky")}`);
+  assert.throws(() => startFlaky({ listen, connect }), /^Error: Cannot listen on unix:.*flaky: the address is in use$/);
+  const near = await dial(listen, { timeout: 60_000 });
+  const far = new SocketLink(await backend.accept());
+  await writeAll(near, pattern(0, 5000));
+  await near.closeWrite();
+  assertSameBytes(await readToEnd(far), pattern(0, 5000));
+  await writeAll(far, pattern(1, 5000));
+  await far.closeWrite();
+  assertSameBytes(await readToEnd(near), pattern(1, 5000));
+  for (const link of [near, far]) link.close();
+  await flaky.stop();
+  await assert.rejects(Deno.stat(join(dir, "flaky")), Deno.errors.NotFound);
+  await Deno.remove(dir, { recursive: true });
+});
+
 /** How many bytes each of so many connections carries until it is cut. */
 async function carriedBy(connections: number, options: Options): Promise<number[]> {
-  await using relay = await setUp(options);
+  await using relay = setUp(options);
   const lengths: number[] = [];
   while (lengths.length < connections) {
     const { near, far } = await relay.open();
@@ -103,8 +151,10 @@ Deno.test("it tells its seed, which gives the same again, and the plan and the c
 Deno.test("cutEvery cuts each connection between the half and the whole of that time", async () => {
   for (let seed = 1; seed <= 10; seed++) {
     const clock = new ManualClock();
-    await using relay = await setUp({ cutEvery: 1000, seed, clock });
+    await using relay = setUp({ cutEvery: 1000, seed, clock });
     const { near, far } = await relay.open();
+    await writeAll(near, pattern(0, 1));
+    assertSameBytes(await readExactly(far, 1), pattern(0, 1)); // it is carried: its time goes on
     await clock.pass(499);
     await writeAll(near, pattern(0, 10));
     assertSameBytes(await readExactly(far, 10), pattern(0, 10));
@@ -114,26 +164,31 @@ Deno.test("cutEvery cuts each connection between the half and the whole of that 
 });
 
 Deno.test("a cut by a reset is ECONNRESET to both ends", async () => {
-  await using relay = await setUp({ cutAfterBytes: 10, rst: true });
+  await using relay = setUp({ cutAfterBytes: 10, rst: true });
   const { near, far } = await relay.open();
   await writeAll(near, pattern(0, 10));
   await assert.rejects(readToEnd(near), { code: "ECONNRESET" });
   await assert.rejects(readToEnd(far), { code: "ECONNRESET" });
 });
 
+Deno.test("where a reset cannot be had, a cut by one closes at once", { permissions: { net: true } }, async () => {
+  await using relay = setUp({ cutAfterBytes: 10, rst: true, seed: 1 });
+  const { near, far } = await relay.open();
+  const sent = writeAll(near, pattern(0, 1)).then(() => readToEnd(far));
+  await writeAll(far, pattern(0, 9));
+  await Promise.all([sent, readToEnd(near)]);
+});
+
 Deno.test("a client that resets, or whose backend cannot be reached, has the other end reset", async () => {
-  await using relay = await setUp();
-  const { port } = place(relay.flaky.address) as { port: number };
-  const client = connect(port, "127.0.0.1");
-  const far = await relay.backend.accept();
-  client.write("hello");
+  await using relay = setUp();
+  const { near: client, far } = await relay.open();
+  await writeAll(client, pattern(0, 5));
   await readExactly(far, 5);
-  client.resetAndDestroy();
+  client.reset();
   await assert.rejects(far.read(new Uint8Array(1)), { code: "ECONNRESET" });
-  if (!client.closed) await once(client, "close");
 
   const gone = new Backend();
-  await using flaky = await flakyTo(gone.address);
+  await using flaky = flakyTo(gone.address);
   await gone[Symbol.asyncDispose]();
   const near = await tcp(flaky.address);
   await assert.rejects(readToEnd(near), { code: "ECONNRESET" });
@@ -143,7 +198,7 @@ Deno.test("a client that resets, or whose backend cannot be reached, has the oth
 for (const rst of [false, true]) {
   Deno.test(`a session over connections that are cut${rst ? " by resets" : ""} loses nothing`, async () => {
     await using proxy = TestProxy.start({ hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" });
-    await using flaky = await flakyTo(proxy.address, { cutAfterBytes: 64 * 1024, rst, latency: 1 });
+    await using flaky = flakyTo(proxy.address, { cutAfterBytes: 64 * 1024, rst, latency: 1 });
     let resumed = 0;
     const dial = () => tcp(flaky.address);
     const connection = await Connection.open({ dial, random: () => 0, onResumed: () => resumed++ });
@@ -159,16 +214,28 @@ for (const rst of [false, true]) {
 }
 
 Deno.test("stop() closes what is open, and may be called again; a port that is taken is an error", async () => {
-  await using relay = await setUp({ latency: 1000 });
+  await using relay = setUp({ latency: 1000 });
   const { near, far } = await relay.open();
   await writeAll(near, pattern(0, 10));
-  const taken = startFlaky({ listen: place(relay.flaky.address), connect: place("127.0.0.1:1") });
-  await assert.rejects(taken, { code: "EADDRINUSE" });
+  const taken = () => startFlaky({ listen: place(relay.flaky.address), connect: place("127.0.0.1:1") });
+  assert.throws(taken, /^Error: Cannot listen on 127\.0\.0\.1:\d+: the address is in use$/);
   const ends = [near, far].map((link) => readToEnd(link).catch(() => {}));
   await relay.flaky.stop();
   await relay.flaky.stop();
   await Promise.all(ends);
   await assert.rejects(tcp(relay.flaky.address), /refused/);
+});
+
+Deno.test("stop() gives up to reach who does not answer", async () => {
+  await using full = await FullSocket.open();
+  const connected = Promise.withResolvers<void>();
+  const tell = (line: string) => line.startsWith("connection 1: not to be cut") && connected.resolve();
+  const flaky = flakyTo(`unix:${full.path}`, { tell });
+  const near = await tcp(flaky.address);
+  await connected.promise;
+  await flaky.stop();
+  await assert.rejects(readToEnd(near), { code: "ECONNRESET" });
+  near.close();
 });
 
 Deno.test("the flags of the command are read, and what is wrong with one is told", () => {
