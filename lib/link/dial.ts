@@ -25,10 +25,10 @@ export interface DialOptions extends ConnectOptions {
   timeout: number;
   /** Opens the connections. Missing: Deno. */
   engine?: Pick<Engine, "connect"> | undefined;
-  /** The IP addresses of a name. */
-  lookup?: (hostname: string) => Promise<string[]>;
+  /** The IP addresses of a name; missing: by the system. */
+  lookup?: ((hostname: string) => Promise<string[]>) | undefined;
   /** Says which address of a name is tried first, and learns how that went; missing: the order is that of the look-up. */
-  addresses?: Addresses;
+  addresses?: Addresses | undefined;
 }
 
 /**

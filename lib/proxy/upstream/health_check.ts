@@ -33,24 +33,15 @@ export class HealthCheck {
   async #look(state: HostState): Promise<void> {
     const { addr } = state.host;
     if (addr.kind === "builtin") return;
+    const { lookup, addresses, engine } = this.#seams;
+    const { signal } = this.#stopped;
     let failure: unknown;
     try {
-      (await dial(addr, this.#dialOptions)).close();
+      (await dial(addr, { timeout: this.#check.timeout, engine, addresses, lookup, signal })).close();
     } catch (error) {
       failure = error;
     }
-    if (!this.#stopped.signal.aborted) this.#found(state, failure);
-  }
-
-  get #dialOptions(): DialOptions {
-    const { lookup, addresses, engine } = this.#seams;
-    return {
-      timeout: this.#check.timeout,
-      engine,
-      signal: this.#stopped.signal,
-      ...(lookup && { lookup }),
-      ...(addresses && { addresses }),
-    };
+    if (!signal.aborted) this.#found(state, failure);
   }
 
   /** A failure for want of something of ours says nothing of the host. */

@@ -90,13 +90,13 @@ function open(address: SocketAddress, request: BackendRequest, config: Config, s
   });
 }
 
-function dialOptions(config: Config, { lookup, addresses, engine }: ReachSeams, signal?: AbortSignal): DialOptions {
+function dialOptions(config: Config, { lookup, addresses, engine }: ReachSeams, signal: AbortSignal): DialOptions {
   return {
     timeout: config.upstreamOption.connectTimeout,
     ...tcpOptionsOf(config.upstreamOption),
     engine,
     addresses,
     lookup,
-    ...(signal && { signal }),
+    signal,
   };
 }
