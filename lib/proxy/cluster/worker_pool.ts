@@ -35,13 +35,14 @@ export class WorkerPool implements DataPlane {
   readonly #workers: Worker[] = [];
   readonly #remotes: Remote<WorkerMethods>[] = [];
   readonly #visitors: Visitors;
-  #heartbeat = new Heartbeat<Remote<WorkerMethods>>([], () => 0);
+  /** From `start` on, as the sweep is. */
+  #heartbeat!: Heartbeat<Remote<WorkerMethods>>;
   /** What each thread said last of itself: what a hung one has counted does not go. */
   readonly #snapshots: Snapshot[] = [];
   /** How the threads have their sockets, and why not as it was asked for. */
   engine: { name: EngineName; why?: string } = { name: "deno" };
   #shutdownTimeout: number;
-  readonly #sweep: ReturnType<typeof setInterval>;
+  #sweep: ReturnType<typeof setInterval> | undefined;
   readonly #failed = Promise.withResolvers<never>();
   /** What is listened on: as the configuration has it, and with the port that was had. */
   #listens: { wanted: Listen; had: Listen }[] = [];
@@ -56,10 +57,6 @@ export class WorkerPool implements DataPlane {
     this.#log = log;
     this.#visitors = new Visitors(config.limits, () => performance.now());
     this.#shutdownTimeout = config.shutdownTimeout;
-    this.#sweep = setInterval(() => {
-      this.#visitors.sweep();
-      this.#heartbeat.beat();
-    }, SWEEP);
     this.#failed.promise.catch(() => {});
   }
 
@@ -92,6 +89,10 @@ export class WorkerPool implements DataPlane {
     const started = this.#spread(config, (remote, slots, index) => remote.start({ ...options, index, slots }));
     await Promise.race([this.failed, started]);
     this.#heartbeat = new Heartbeat(this.#remotes, () => performance.now());
+    this.#sweep = setInterval(() => {
+      this.#visitors.sweep();
+      this.#heartbeat.beat();
+    }, SWEEP);
   }
 
   async snapshot(): Promise<Snapshot> {
