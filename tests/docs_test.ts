@@ -23,10 +23,12 @@ Deno.test("config.yaml documents every key", () => {
   for (const key of keysOf(schema)) assert.match(text, new RegExp(`\\b${key}\\b:?`), key);
 });
 
-Deno.test("README's table has every key", () => {
-  const text = top("README.md");
-  for (const key of keysOf(schema)) assert.match(text, new RegExp(`\`[^\`]*\\b${key}\\b[^\`]*\``), key);
-});
+for (const file of ["README.md", "README.zh.md"]) {
+  Deno.test(`the table of ${file} has every key`, () => {
+    const text = top(file);
+    for (const key of keysOf(schema)) assert.match(text, new RegExp(`\`[^\`]*\\b${key}\\b[^\`]*\``), key);
+  });
+}
 
 Deno.test("the Grafana dashboard shows metrics that there are", async () => {
   await using proxy = TestProxy.start({ hosts: [{ addr: "builtin:echo" }] });
