@@ -21,8 +21,8 @@ export class NativeFlow implements Flow, Pollable {
   /** -1: it is closed, or was given away. */
   #fd: number;
   #most = 0;
-  /** There may be something to read. */
-  #isReadable = true;
+  /** There may be something to read. At first the first event tells. */
+  #isReadable = false;
   /** Reads are to go on until there is nothing more: no event will tell of it. */
   #isMore = false;
   /** A write took less than it was given. */

@@ -4,8 +4,10 @@ import { Events, type System } from "./system.ts";
 
 /** Events taken at once. */
 const BATCH = 256;
-/** Rounds of events between two turns of Deno's own loop. */
-const ROUNDS = 4;
+/** Milliseconds between two turns of Deno's own loop: each costs as much as some messages. */
+const TURN = 1;
+/** How far promises that a round settled are followed before the next round. */
+const HOPS = 16;
 /** Milliseconds to wait for events in this thread, which holds Deno's own loop up. */
 const SHORT_WAIT = 1;
 /** How often that is done, without any event, before the thread sleeps. */
@@ -120,7 +122,7 @@ export class Poller {
   async #run(): Promise<void> {
     const { system } = this;
     await undefined; // whoever is added first is not to be told of anything while he is
-    for (let quiet = 0, rounds = 0; this.#watched > 0;) {
+    for (let quiet = 0, turned = performance.now(); this.#watched > 0;) {
       const timeout = this.#again.length > 0 ? 0 : SHORT_WAIT;
       const n = system.wait(this.#epoll, this.#events, timeout);
       const busy = n > 0 || this.#again.length > 0;
@@ -129,11 +131,11 @@ export class Poller {
       if (quiet > SHORT_WAITS) {
         await this.#sleep();
         quiet = 0;
-      } else if (!busy || ++rounds >= ROUNDS) {
-        rounds = 0;
+      } else if (!busy || performance.now() - turned >= TURN) {
         await turn(); // timers, messages, and whatever else is Deno's
+        turned = performance.now();
       } else {
-        await undefined; // promises that a round settled
+        for (let i = 0; i < HOPS; i++) await undefined;
       }
     }
     this.#running = undefined;
