@@ -3,7 +3,7 @@ import { shadowed } from "./config/addresses.ts";
 import { type Fault, faultAt, formatPath, isReferredTo, type Node, plainOf, readSource } from "./config/document.ts";
 import { faultsOf, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
 import { schema } from "./config/schema.ts";
-import type { Config, KeepAliveOption, Listen, Tls } from "./config/types.ts";
+import type { Config, Listen, Tls } from "./config/types.ts";
 import type { Dialect } from "./scp/mod.ts";
 
 export { formatConfig, plainConfig } from "./config/format.ts";
@@ -118,7 +118,12 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
     ...(manager && { manager: { hostname: manager.hostname, port: manager.port } }),
     managerToken: output.manager_token,
     managerAllow: output.manager_allow,
-    scp: { handshakeTimeout: scp.handshake_timeout, reuseTime: scp.reuse_time, reuseBuffer: scp.reuse_buffer },
+    scp: {
+      handshakeTimeout: scp.handshake_timeout,
+      reuseTime: scp.reuse_time,
+      reuseBuffer: scp.reuse_buffer,
+      inFlight: scp.in_flight,
+    },
     tcpOption: {
       readTimeout: tcp_option.read_timeout,
       backlog: tcp_option.backlog,
@@ -162,10 +167,14 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
 }
 
 function keepAliveOf(
-  option: Pick<Output["tcp_option"], "keepalive" | "keepalive_interval" | "keepalive_probes">,
-): KeepAliveOption {
-  const { keepalive, keepalive_interval: keepaliveInterval, keepalive_probes: keepaliveProbes } = option;
-  return { keepalive, keepaliveInterval, keepaliveProbes };
+  option: Pick<Output["tcp_option"], `keepalive${string}` & keyof Output["tcp_option"] | "ack_timeout">,
+) {
+  return {
+    keepalive: option.keepalive,
+    keepaliveInterval: option.keepalive_interval,
+    keepaliveProbes: option.keepalive_probes,
+    ackTimeout: option.ack_timeout,
+  };
 }
 
 /** goscon's own `tcp` comes first; where a file has neither form, there is the default one. */

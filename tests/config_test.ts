@@ -18,7 +18,7 @@ function faultsOf(text: string): readonly string[] {
   assert.fail(`no fault was found in ${text}`);
 }
 
-const KEEP_ALIVE = { keepalive: true, keepaliveInterval: 60_000, keepaliveProbes: 3 };
+const KEEP_ALIVE = { keepalive: true, keepaliveInterval: 60_000, keepaliveProbes: 3, ackTimeout: 60_000 };
 
 const parsed = (text: string): Config => parseConfig(text, "f.yaml").config;
 
@@ -27,12 +27,13 @@ Deno.test("parseConfig() fills in every default", () => {
     listen: [{ hostname: "0.0.0.0", port: 1248, dialect: "goscon", acceptProxy: false, trusted: [] }],
     managerToken: "",
     managerAllow: [],
-    scp: { handshakeTimeout: 30_000, reuseTime: 30_000, reuseBuffer: 65536 },
+    scp: { handshakeTimeout: 30_000, reuseTime: 30_000, reuseBuffer: 262_144, inFlight: "bounded" },
     tcpOption: { readTimeout: 0, backlog: 4096, ...KEEP_ALIVE },
     upstreamOption: {
       net: "tcp",
       balance: "random",
       ...KEEP_ALIVE,
+      ackTimeout: 0,
       connectTimeout: 5000,
       announce: "none",
       sprotoType: 0,
@@ -467,6 +468,7 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
     keepalive: fc.boolean(),
     keepaliveInterval: time,
     keepaliveProbes: fc.integer({ min: 1, max: 127 }),
+    ackTimeout: time,
   };
   const config: fc.Arbitrary<Config> = fc.record({
     listen: fc.uniqueArray(port, { minLength: 1, maxLength: 3 }).map((ports) =>
@@ -486,7 +488,12 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
     manager: fc.record({ hostname: fc.constantFrom("127.0.0.1", "::1"), port: fc.constant(65535) }),
     managerToken: name,
     managerAllow: fc.constantFrom([], ["192.0.2.1", "2001:db8::/32"]),
-    scp: fc.record({ handshakeTimeout: time, reuseTime: time, reuseBuffer: fc.integer({ min: 1, max: 2 ** 30 }) }),
+    scp: fc.record({
+      handshakeTimeout: time,
+      reuseTime: time,
+      reuseBuffer: fc.integer({ min: 1, max: 2 ** 30 }),
+      inFlight: fc.constantFrom("bounded" as const, "unbounded" as const),
+    }),
     tcpOption: fc.record({ readTimeout: time, backlog: count, ...keepAlive }),
     upstreamOption: fc.record({
       net: fc.constantFrom("tcp" as const, "scp" as const),
@@ -505,6 +512,7 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
         "keepalive",
         "keepaliveInterval",
         "keepaliveProbes",
+        "ackTimeout",
         "connectTimeout",
         "announce",
         "sprotoType",

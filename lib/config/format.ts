@@ -30,6 +30,7 @@ export function plainConfig(config: Config): Record<string, unknown> {
       handshake_timeout: formatTime(scp.handshakeTimeout),
       reuse_time: formatTime(scp.reuseTime),
       reuse_buffer: formatSize(scp.reuseBuffer),
+      in_flight: scp.inFlight,
     },
     tcp_option: {
       read_timeout: formatTime(tcpOption.readTimeout),
@@ -80,6 +81,11 @@ export function plainConfig(config: Config): Record<string, unknown> {
   };
 }
 
-function plainKeepAlive({ keepalive, keepaliveInterval, keepaliveProbes }: KeepAliveOption): Record<string, unknown> {
-  return { keepalive, keepalive_interval: formatTime(keepaliveInterval), keepalive_probes: keepaliveProbes };
+function plainKeepAlive(option: KeepAliveOption): Record<string, unknown> {
+  return {
+    keepalive: option.keepalive,
+    keepalive_interval: formatTime(option.keepaliveInterval),
+    keepalive_probes: option.keepaliveProbes,
+    ack_timeout: formatTime(option.ackTimeout),
+  };
 }

@@ -145,11 +145,12 @@ function section<T extends v.ObjectEntries>(entries: T) {
 /** A limit: 0, the default, is none. */
 const count = v.optional(whole("a limit", 0, 2 ** 31 - 1), 0);
 
-const keepAlive = {
+const keepAlive = (ackTimeout: number) => ({
   keepalive: v.nullish(flag, true),
   keepalive_interval: v.nullish(time, 60),
   keepalive_probes: v.optional(whole("a number of probes", 1, 127), 3),
-};
+  ack_timeout: v.optional(time, ackTimeout),
+});
 
 /** A configuration file: its keys, their defaults, and what they become. What goscon has may be without a value, as it may there. */
 export const schema = v.strictObject({
@@ -181,12 +182,13 @@ export const schema = v.strictObject({
   scp: section({
     handshake_timeout: v.nullish(time, "30s"),
     reuse_time: v.nullish(time, "30s"),
-    reuse_buffer: v.nullish(size, "64KiB"),
+    reuse_buffer: v.nullish(size, "256KiB"),
+    in_flight: v.optional(choice(["bounded", "unbounded"]), "bounded"),
   }),
   tcp_option: section({
     read_timeout: v.nullish(time, 0),
     backlog: v.optional(whole("a number of connections", 1, 65535), 4096),
-    ...keepAlive,
+    ...keepAlive(60),
   }),
   upstream_option: section({
     net: v.nullish(choice(["tcp", "scp"]), "tcp"),
@@ -201,7 +203,7 @@ export const schema = v.strictObject({
     announce: v.optional(choice(["none", "sproto", "proxy_v1", "proxy_v2"]), "none"),
     sproto_type: v.optional(whole("a message type", 0, 2 ** 31 - 1), 0),
     ignore_flag: v.optional(flag, false),
-    ...keepAlive,
+    ...keepAlive(0),
     resolv: v.nullish(v.strictObject({
       prefix: v.nullish(text, ""),
       suffix: v.nullish(text, ""),

@@ -93,6 +93,8 @@ export interface KeepAliveOption {
   keepaliveInterval: number;
   /** That may stay unanswered. */
   keepaliveProbes: number;
+  /** How long bytes may be on their way while nothing at all is heard of the other end's system; 0: as long as it likes. */
+  ackTimeout: number;
 }
 
 /** A configuration in effect. Times are milliseconds, sizes bytes; `config.yaml` says what each key is for. */
@@ -110,6 +112,8 @@ export interface Config {
     /** 0: a session ends with its connection. */
     reuseTime: number;
     reuseBuffer: number;
+    /** Whether no more is on its way to a client than half of what can be sent again. */
+    inFlight: "bounded" | "unbounded";
   };
   /** For connections of clients. */
   tcpOption: KeepAliveOption & { readTimeout: number; backlog: number };

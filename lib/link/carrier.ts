@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import { type SecureContext, TLSSocket } from "node:tls";
+import type { Flow } from "./flow.ts";
 import type { ClientLink, Endpoint } from "./link.ts";
 import { LinkStream } from "./link_stream.ts";
 
@@ -9,6 +10,8 @@ export interface Carrier {
   stream: Duplex;
   remote: Endpoint;
   local: Endpoint;
+  /** See `Link.carriedBy`. */
+  flow: Flow | undefined;
   /** Closes it at once: also in the middle of a handshake, or when the other end takes nothing. */
   destroy(): void;
 }
@@ -22,6 +25,7 @@ export function carrierOf(link: ClientLink, secureContext?: SecureContext): Carr
     stream,
     remote: link.remote,
     local: link.local,
+    flow: "flow" in link ? link.flow as Flow : undefined,
     destroy: () => {
       stream.destroy();
       bare.destroy();

@@ -32,6 +32,8 @@ export interface Flow {
   resume(most: number): void;
   /** Bytes that were written and that the system of the other end has not acknowledged; 0 where nobody knows. */
   unacknowledged(): number;
+  /** Milliseconds since its system acknowledged anything; 0 where nobody knows. */
+  silence(): number;
   /** Closes it at once; nothing is told any more. May be called again. */
   close(): void;
   /** As `close`, so that the other end sees a reset; where that cannot be had it sees an end. */

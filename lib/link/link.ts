@@ -1,3 +1,4 @@
+import type { Flow } from "./flow.ts";
 import { decodeRecord, MAX_RECORD } from "../scp/mod.ts";
 
 /**
@@ -13,6 +14,8 @@ export interface Link {
   closeWrite(): Promise<void>;
   /** Closes both ways at once, and interrupts what is pending. May be called again. */
   close(): void;
+  /** What carries it and knows what the other end's system has acknowledged, where there is such a thing. */
+  readonly carriedBy?: Pick<Flow, "unacknowledged" | "silence"> | undefined;
 }
 
 /** An IP address, without brackets, and a port. */

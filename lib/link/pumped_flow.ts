@@ -58,7 +58,11 @@ export class PumpedFlow implements Flow {
   }
 
   unacknowledged(): number {
-    return 0;
+    return this.#link.carriedBy?.unacknowledged() ?? 0;
+  }
+
+  silence(): number {
+    return this.#link.carriedBy?.silence() ?? 0;
   }
 
   close(): void {

@@ -145,6 +145,10 @@ export class ResumableStream implements Flow, Sink {
     return this.#flow ? this.session.sent - this.#written + this.#flow.unacknowledged() : 0;
   }
 
+  silence(): number {
+    return this.#flow?.silence() ?? 0;
+  }
+
   /** Ends the stream with the link it has. */
   close(): void {
     if (this.#isEnded) return;

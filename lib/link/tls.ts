@@ -19,6 +19,10 @@ export class TlsLink extends StreamLink implements ClientLink {
     this.#onClose = onClose;
   }
 
+  get carriedBy(): Carrier["flow"] {
+    return this.#carrier.flow;
+  }
+
   override close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -88,6 +88,10 @@ export class WebSocketLink implements ClientLink {
     return this.#socket!;
   }
 
+  get carriedBy(): Carrier["flow"] {
+    return this.#carrier.flow;
+  }
+
   async read(buffer: Uint8Array): Promise<number | null> {
     for (;;) {
       if (this.#unread > 0) return this.#give(buffer);

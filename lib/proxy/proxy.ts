@@ -16,6 +16,7 @@ import { Reception } from "./front/reception.ts";
 import type { Preface, Seams } from "./seams.ts";
 import { tcpOptionsOf } from "./tcp_options.ts";
 import type { SessionInfo } from "./session/session_record.ts";
+import { InFlight } from "./session/in_flight.ts";
 import { SessionTable } from "./session/session_table.ts";
 import { Upstreams } from "./upstream/upstream.ts";
 import { Visitors } from "./front/visitors.ts";
@@ -33,6 +34,7 @@ export class Proxy implements DataPlane {
   readonly #visitors: Visitors;
   readonly #admission: Admission;
   readonly #budget: CacheBudget;
+  readonly #inFlight: InFlight;
   readonly #upstreams: Upstreams;
   readonly #sessions: SessionTable;
   readonly #reception: Reception;
@@ -48,9 +50,10 @@ export class Proxy implements DataPlane {
     const { shared: sharedState, gate = this.#visitors, cluster } = seams;
     this.#admission = new Admission(config, { shared: sharedState, gate });
     this.#budget = new CacheBudget(config.limits.cacheBytes, sharedState);
+    this.#inFlight = new InFlight(config.scp.inFlight === "bounded");
     this.#upstreams = new Upstreams(seams, { checks: cluster.index === 0 });
     const shared = { seams, budget: this.#budget, config: () => this.#config };
-    this.#sessions = new SessionTable({ ...shared, upstreams: this.#upstreams });
+    this.#sessions = new SessionTable({ ...shared, inFlight: this.#inFlight, upstreams: this.#upstreams });
     this.#reception = new Reception({ ...shared, admission: this.#admission, sessions: this.#sessions });
     this.#listeners = this.#listenAll(config);
     for (const listener of this.#listeners) listener.accept();
@@ -102,6 +105,7 @@ export class Proxy implements DataPlane {
     this.#listeners = plan.map(({ listener }) => listener ?? opened.shift()!);
     this.#config = config;
     this.#budget.limit = config.limits.cacheBytes;
+    this.#inFlight.isBounded = config.scp.inFlight === "bounded";
     this.#visitors.limits = config.limits;
     this.#admission.reconfigure(config);
     this.#upstreams.reconfigure(config);
@@ -133,29 +137,21 @@ export class Proxy implements DataPlane {
     await Promise.all(closed);
     await this.#reception.closed();
     await this.#sessions.closed();
+    this.#inFlight.stop();
     clearTimeout(deadline);
   }
 
   #look(): void {
-    this.#sessions.look();
+    void this.#sessions.look();
     this.#budget.reclaim();
     this.#visitors.sweep();
   }
 
   #gauges(): Gauges {
-    const sessions = { connecting: 0, attached: 0, detached: 0 };
-    let [bytesReceived, bytesSent] = [0, 0];
-    for (const { state, received, sent } of this.#sessions.describe()) {
-      sessions[state]++;
-      bytesReceived += received;
-      bytesSent += sent;
-    }
     return {
-      sessions,
+      ...this.#sessions.count(),
       handshakes: this.#reception.handshakes,
       draining: this.#reception.draining,
-      bytesReceived,
-      bytesSent,
       cacheBytes: this.#budget.inUse,
       cacheHighWater: this.#budget.highWater,
       cachesReleased: this.#budget.released,

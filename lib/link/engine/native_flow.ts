@@ -78,6 +78,10 @@ export class NativeFlow implements Flow, Pollable {
     return this.#fd < 0 ? 0 : this.#poller.system.unacknowledged(this.#fd);
   }
 
+  silence(): number {
+    return this.#fd < 0 ? 0 : this.#poller.system.lastAck(this.#fd);
+  }
+
   close(): void {
     if (this.#fd < 0) return;
     this.#poller.close(this.#fd, this.#slot);

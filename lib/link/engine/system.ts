@@ -26,7 +26,9 @@ export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
-export const TCP_INFO = 11;
+const TCP_INFO = 11;
+/** The word of a `struct tcp_info` that has `tcpi_last_ack_recv`. */
+const LAST_ACK = 14;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 /** Bytes that the other end has not acknowledged. */
@@ -156,6 +158,7 @@ export class System {
   readonly #number = new Int32Array(1);
   readonly #length = new Uint32Array(1);
   readonly #change = new Events(1);
+  readonly #info = new Uint32Array(LAST_ACK + 1);
 
   static #opened: System | undefined;
 
@@ -254,10 +257,11 @@ export class System {
     return this.#number[0]!;
   }
 
-  /** Fills `bytes` as far as the kernel knows that much of a connection: how many bytes it does. */
-  tcpInfo(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
-    this.#length[0] = bytes.byteLength;
-    return this.#calls.getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes, this.#length) < 0 ? 0 : this.#length[0]!;
+  /** Milliseconds since anything was acknowledged; 0: of something else than a TCP connection. */
+  lastAck(fd: number): number {
+    this.#length[0] = this.#info.byteLength;
+    const failed = this.#calls.getsockopt(fd, IPPROTO_TCP, TCP_INFO, this.#info, this.#length) < 0;
+    return failed ? 0 : this.#info[LAST_ACK]!;
   }
 
   /** Bytes sent that the other end's system has not acknowledged; an end that was sent counts one. */

@@ -2,6 +2,7 @@ import type { Flow, Sink } from "../../link/flow.ts";
 import { type Link, reasonOf } from "../../link/link.ts";
 import { flowOf } from "../../link/pumped_flow.ts";
 import type { EndKind } from "../stats.ts";
+import { AckWatch } from "./ack_watch.ts";
 import { END_REASONS } from "./session_record.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -21,6 +22,7 @@ export class BackendSide implements Sink {
   readonly #owner: BackendOwner;
   readonly #flow: Flow;
   readonly #most: number;
+  readonly #acks = new AckWatch();
   /** What it has not taken yet. */
   #held = NOTHING as Uint8Array<ArrayBuffer>;
   /** It gets no more than what is held. */
@@ -60,6 +62,12 @@ export class BackendSide implements Sink {
 
   resume(): void {
     this.#flow.resume(this.#most);
+  }
+
+  /** Ends it when it is gone: see `AckWatch.isGone`. `fed`: how many bytes it was fed, ever. */
+  look(fed: number, ackTimeout: number, now: number): void {
+    if (!this.#acks.isGone(this.#flow, fed, ackTimeout, now)) return;
+    this.lost(new Error(`nothing was acknowledged for ${ackTimeout} ms (ack_timeout)`));
   }
 
   close(): void {

@@ -4,8 +4,17 @@ import { LARGEST_READ } from "../../link/relay.ts";
 import { ResumableStream } from "../../link/resumable.ts";
 import { type Code, type ResumeRequest, ScpError, type Session } from "../../scp/mod.ts";
 import type { BackendRequest } from "../upstream/reach.ts";
+import type { Config } from "../../config.ts";
+import { AckWatch } from "./ack_watch.ts";
 import { type BackendOwner, BackendSide } from "./backend_side.ts";
-import { END_REASONS, type SessionBooks, type SessionInfo, SessionRecord } from "./session_record.ts";
+import type { HeldUp, InFlight } from "./in_flight.ts";
+import {
+  END_REASONS,
+  type SessionBooks,
+  type SessionInfo,
+  SessionRecord,
+  type SessionState,
+} from "./session_record.ts";
 import type { EndKind } from "../stats.ts";
 import type { Backend } from "../upstream/upstream.ts";
 
@@ -17,6 +26,7 @@ export interface SessionContext extends SessionBooks {
   reuseTime: () => number;
   /** The most bytes of the resend cache. */
   cacheSize: number;
+  inFlight: InFlight;
   /** Connects to a backend: see `Upstreams.connect`. */
   connect: (request: BackendRequest) => Promise<Backend>;
   /** Called once, as soon as the session has ended. */
@@ -40,7 +50,7 @@ export interface Opening {
  * client's stream, of the backend, and of time. No event waits for anything, so none can come in the middle of another. The client
  * side is attached, detached until `reuse_time` is over, or closed.
  */
-export class ProxySession implements Sink, BackendOwner {
+export class ProxySession implements Sink, BackendOwner, HeldUp {
   readonly #session: Session;
   readonly #stream: ResumableStream;
   readonly #context: SessionContext;
@@ -52,6 +62,9 @@ export class ProxySession implements Sink, BackendOwner {
   #release: (() => void) | undefined;
   /** What the backend sent while the client was away. */
   #held = NOTHING as Uint8Array<ArrayBuffer>;
+  readonly #clientAcks = new AckWatch();
+  /** What had been sent when it was looked at last what of that is on its way. */
+  #lookedAt = 0;
   /** The client has shown that it knows the session. */
   #isKnown = false;
   #isReplacing = false;
@@ -119,6 +132,7 @@ export class ProxySession implements Sink, BackendOwner {
     // The backend has ended: the client is given the time again, to take the rest.
     if (this.#stream.isFinished) this.#endAfterReuseTime(...this.#upstreamEnd);
     this.#record.resumed(link.remote, resent);
+    this.#clientAcks.restart();
     this.#stream.attach(link, { first: [answer(this.#session.receivedOnWire)], from, rest });
     return true;
   }
@@ -140,11 +154,15 @@ export class ProxySession implements Sink, BackendOwner {
   }
 
   /**
-   * Looks whether the client was heard of since the last look: to be called about once a second. `readTimeout`: milliseconds
-   * without a byte from the client after which its connection counts as lost; 0: it never does.
+   * Looks whether the client was heard of since the last look, and whether either end is gone: to be called about once a second.
    */
-  look(readTimeout: number): void {
+  look({ readTimeout, ackTimeout }: Config["tcpOption"], upstream: Pick<Config["upstreamOption"], "ackTimeout">): void {
+    const now = performance.now();
     this.#stream.look();
+    this.#backend?.look(this.#session.received, upstream.ackTimeout, now);
+    if (this.#stream.isAttached && this.#clientAcks.isGone(this.#stream, this.#session.sent, ackTimeout, now)) {
+      return this.#stream.detach(`nothing was acknowledged for ${ackTimeout} ms (ack_timeout)`);
+    }
     // While its bytes wait for the backend nothing more is read of it: that is not its silence.
     const heard = !this.#backend || this.#backend.isFull;
     const silence = this.#record.silence(heard);
@@ -153,9 +171,18 @@ export class ProxySession implements Sink, BackendOwner {
     }
   }
 
+  get state(): SessionState {
+    return !this.#backend ? "connecting" : this.#stream.isAttached ? "attached" : "detached";
+  }
+
+  /** What it has carried. */
+  get bytes(): { received: number; sent: number } {
+    return this.#session;
+  }
+
   /** How it is now. */
   describe(): SessionInfo {
-    return this.#record.describe(!this.#backend ? "connecting" : this.#stream.isAttached ? "attached" : "detached");
+    return this.#record.describe(this.state);
   }
 
   /** Bytes of the client. When the backend has ended they are forgotten. */
@@ -167,7 +194,18 @@ export class ProxySession implements Sink, BackendOwner {
   writable(): void {
     if (this.#held.length > 0) this.#stream.write(this.#held);
     this.#held = NOTHING;
-    if (this.#listens) this.#backend?.resume();
+    if (!this.#listens || !this.#backend) return;
+    if (this.#isCrowded) this.#context.inFlight.hold(this);
+    else this.#backend.resume();
+  }
+
+  /** See `HeldUp`. */
+  goOn(): boolean {
+    // Else it is held up by more than that, and goes on after that.
+    if (this.#isClosed || !this.#stream.isReady) return true;
+    if (this.#isCrowded) return false;
+    this.#backend!.resume();
+    return true;
   }
 
   // The stream outlives the ends and the losses of its links, which `#lost` hears of.
@@ -179,7 +217,12 @@ export class ProxySession implements Sink, BackendOwner {
     if (this.#stream.isEnded) return true;
     if (this.#stream.write(bytes) === 0) this.#held = bytes.slice();
     this.#record.account();
-    return this.#listens;
+    // One look for that many bytes: it takes a call of the system.
+    if (this.#session.sent - this.#lookedAt < this.#mostFromBackend) return this.#listens;
+    this.#lookedAt = this.#session.sent;
+    if (!this.#isCrowded) return this.#listens;
+    this.#context.inFlight.hold(this);
+    return false;
   }
 
   backendTakesMore(): void {
@@ -198,6 +241,18 @@ export class ProxySession implements Sink, BackendOwner {
     this.#stream.closeWrite();
   }
 
+  /** No more at once than a part of what can be sent again. */
+  get #mostFromBackend(): number {
+    const { cacheSize, inFlight } = this.#context;
+    return Math.min(LARGEST_READ, inFlight.isBounded ? Math.ceil(cacheSize / 4) : cacheSize);
+  }
+
+  /** Whether the client may not have got so much that not all could be sent again with what comes next. */
+  get #isCrowded(): boolean {
+    const { cacheSize, inFlight } = this.#context;
+    return inFlight.isBounded && this.#stream.unacknowledged() > cacheSize / 2;
+  }
+
   /** Whether the backend is read: also while the client is away, by one read, as it may be its end. */
   get #listens(): boolean {
     return this.#held.length === 0 && (this.#stream.isReady || !this.#stream.isAttached);
@@ -206,8 +261,7 @@ export class ProxySession implements Sink, BackendOwner {
   #connected({ link, address, release }: Backend, target: string, local: Endpoint): void {
     this.#dialling = undefined;
     this.#release = release;
-    // Of what goes to the client no more at once than a part of what can be sent again.
-    this.#backend = new BackendSide(this, link, Math.min(LARGEST_READ, this.#context.cacheSize));
+    this.#backend = new BackendSide(this, link, this.#mostFromBackend);
     if (this.#stream.isEnded) return this.#close();
     this.#record.began({ target, upstream: address, local });
     if (this.#listens) this.#backend.resume();

@@ -1,6 +1,7 @@
 import type { Config } from "../../config.ts";
 import { Condition } from "../../link/condition.ts";
 import { type ClientLink, lingeringClose, writeAll } from "../../link/link.ts";
+import { turn } from "../../link/turn.ts";
 import {
   accept,
   answerRecord,
@@ -10,15 +11,19 @@ import {
   ScpError,
   type Session,
 } from "../../scp/mod.ts";
+import type { InFlight } from "./in_flight.ts";
 import type { CacheBudget } from "./cache_budget.ts";
 import type { Seams } from "../seams.ts";
 import { ProxySession } from "./session.ts";
 import { ownerBits, SessionIds } from "./session_ids.ts";
-import type { SessionInfo } from "./session_record.ts";
+import type { SessionInfo, SessionState } from "./session_record.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
 
 /** How many of the sessions that have ended are remembered. */
 const MOST_REMEMBERED = 10_000;
+
+/** Sessions that are looked at in one turn. */
+const LOOKS = 200;
 
 /** A request, with the connection it came on. */
 export interface Arrival<Request> {
@@ -34,6 +39,7 @@ export interface SessionTableOptions {
   seams: Seams;
   upstreams: Upstreams;
   budget: CacheBudget;
+  inFlight: InFlight;
   /** The configuration in effect. */
   config: () => Config;
 }
@@ -52,6 +58,7 @@ export class SessionTable {
   /** Sessions that are not closed whole: an ended one is, when its backend is. */
   readonly #running = new Set<ProxySession>();
   readonly #closed = new Condition();
+  #isLooking = false;
 
   constructor(options: SessionTableOptions) {
     this.#options = options;
@@ -63,6 +70,18 @@ export class SessionTable {
     return this.#sessions.get(id);
   }
 
+  /** How many there are, and what they have carried. */
+  count(): { sessions: Record<SessionState, number>; bytesReceived: number; bytesSent: number } {
+    const sessions = { connecting: 0, attached: 0, detached: 0 };
+    let [bytesReceived, bytesSent] = [0, 0];
+    for (const { state, bytes: { received, sent } } of this.#sessions.values()) {
+      sessions[state]++;
+      bytesReceived += received;
+      bytesSent += sent;
+    }
+    return { sessions, bytesReceived, bytesSent };
+  }
+
   /** How each of them is. */
   *describe(): Generator<SessionInfo> {
     for (const session of this.#sessions.values()) yield session.describe();
@@ -70,7 +89,7 @@ export class SessionTable {
 
   /** Begins a session, which owns the link. `onEnded` is called once, as soon as it has ended. */
   open({ link, dialect, request, rest }: Arrival<NewRequest>, onEnded: () => void): void {
-    const { seams: { log, stats, randomU64 }, upstreams, budget, config } = this.#options;
+    const { seams: { log, stats, randomU64 }, upstreams, budget, inFlight, config } = this.#options;
     const { reuseBuffer: cacheSize } = config().scp;
     const id = this.#freshId();
     const { session, answer } = accept(request, { id, privateKey: randomU64() || 1n, dialect, cacheSize });
@@ -78,6 +97,7 @@ export class SessionTable {
       log,
       stats,
       budget,
+      inFlight,
       reuseTime: () => config().scp.reuseTime,
       cacheSize,
       connect: (backendRequest) => upstreams.connect(backendRequest),
@@ -119,10 +139,21 @@ export class SessionTable {
     return this.#ended.has(id);
   }
 
-  /** Looks at every session: to be called about once a second. */
-  look(): void {
-    const { readTimeout } = this.#options.config().tcpOption;
-    for (const session of this.#sessions.values()) session.look(readTimeout);
+  /** Looks at every session: to be called about once a second. Settles when it has; what else there is has its turns meanwhile. */
+  async look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    let looks = 0;
+    for (const session of this.#sessions.values()) {
+      const { tcpOption, upstreamOption } = this.#options.config();
+      session.look(tcpOption, upstreamOption);
+      if (++looks % LOOKS === 0) await turn();
+    }
+    this.#isLooking = false;
+    this.#forgetEnded();
+  }
+
+  #forgetEnded(): void {
     const now = this.#options.seams.now();
     for (const [id, until] of this.#answered) {
       if (until > now) break;
