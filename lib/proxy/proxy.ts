@@ -50,7 +50,7 @@ export class Proxy implements DataPlane {
     const { shared: sharedState, gate = this.#visitors, cluster } = seams;
     this.#admission = new Admission(config, { shared: sharedState, gate });
     this.#budget = new CacheBudget(config.limits.cacheBytes, sharedState);
-    this.#inFlight = new InFlight(config.scp.inFlight === "bounded");
+    this.#inFlight = new InFlight(config.scp.inFlight === "bounded", seams.engine);
     this.#upstreams = new Upstreams(seams, { checks: cluster.index === 0 });
     const shared = { seams, budget: this.#budget, config: () => this.#config };
     this.#sessions = new SessionTable({ ...shared, inFlight: this.#inFlight, upstreams: this.#upstreams });

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { SocketAddress } from "../dial.ts";
 import { acceptAll } from "../accept.ts";
 import type { Endpoint } from "../link.ts";
@@ -20,6 +21,10 @@ export class DenoEngine implements Engine {
     return new TcpLink(await Deno.connect({ hostname, port, ...(signal && { signal }) }), {
       keepAlive: Boolean(keepAlive),
     });
+  }
+
+  soon(callback: () => void): void {
+    setImmediate(callback);
   }
 
   close(): Promise<void> {

@@ -70,6 +70,8 @@ export interface Engine {
   listen(endpoint: Endpoint, options: ListenOptions): Listening;
   /** Opens a connection to an IP address or a Unix socket. The caller owns the link. Rejects with why it failed, and when it is given up. */
   connect(address: SocketAddress, options: ConnectOptions): Promise<SocketLink>;
+  /** Calls back in the next round of events. */
+  soon(callback: () => void): void;
   /** Settles when it holds nothing any more. What is open is its owner's, and is to be closed before. */
   close(): Promise<void>;
 }

@@ -56,6 +56,10 @@ export class NativeEngine implements Engine {
     }
   }
 
+  soon(callback: () => void): void {
+    this.#poller.again({ serve: callback, onEvents() {} });
+  }
+
   close(): Promise<void> {
     return this.#poller.stop();
   }
