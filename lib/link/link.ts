@@ -75,18 +75,27 @@ export async function readDecoded<T extends { size: number }>(
   decode: (bytes: Uint8Array) => T | undefined,
   { before = new Uint8Array(0), most = 2 * MAX_RECORD }: { before?: Uint8Array | undefined; most?: number } = {},
 ): Promise<{ value: T; rest: Uint8Array } | undefined> {
-  const buffer = new Uint8Array(before.length + most);
+  // As most handshakes are short, so is the buffer at first.
+  let buffer = new Uint8Array(Math.min(before.length + FIRST_READ, before.length + most));
   buffer.set(before);
   for (let filled = before.length;;) {
     const value = decode(buffer.subarray(0, filled));
     if (value) return { value, rest: buffer.subarray(value.size, filled) };
     // Reading into no room at all would go on for ever.
-    if (filled === buffer.length) throw new Error(`Cannot decode what came: ${filled} bytes are not enough`);
+    if (filled === before.length + most) throw new Error(`Cannot decode what came: ${filled} bytes are not enough`);
+    if (filled === buffer.length) {
+      const larger = new Uint8Array(before.length + most);
+      larger.set(buffer);
+      buffer = larger;
+    }
     const n = await link.read(buffer.subarray(filled));
     if (n === null) return undefined;
     filled += n;
   }
 }
+
+/** Bytes that are asked for at first. */
+const FIRST_READ = 256;
 
 /** How long a lingering close lasts at the most, in milliseconds; nginx's `lingering_timeout`. */
 export const LINGER = 5000;

@@ -20,7 +20,25 @@ export interface RaceOptions<C, T> {
  * of the candidates; and when it is given up. There must be one.
  */
 export function race<C, T>(candidates: readonly C[], options: RaceOptions<C, T>): Promise<T> {
+  if (candidates.length === 1 && options.signal) return alone(candidates[0]!, options, options.signal);
   return new Race(candidates, options).run();
+}
+
+/** The same with one candidate, for which nothing has to be timed, and nothing be stopped but by who asked. */
+async function alone<C, T>(candidate: C, options: RaceOptions<C, T>, signal: AbortSignal): Promise<T> {
+  const givenUp = () => new Error("given up");
+  if (signal.aborted) throw givenUp();
+  try {
+    const value = await options.attempt(candidate, signal);
+    if (!signal.aborted) return value;
+    options.discard(value);
+  } catch (error) {
+    if (!signal.aborted) {
+      options.onFailure(candidate, error);
+      throw new AggregateError([error], reasonOf(error));
+    }
+  }
+  throw givenUp();
 }
 
 class Race<C, T> {

@@ -11,20 +11,21 @@ const WORTH_WORDS = 256;
  * thousand sessions do not find their states in the processor's cache then.
  */
 export class Rc4 {
-  readonly #state = new Uint8Array(256);
+  readonly #state: Uint8Array;
   #i = 0;
   #j = 0;
 
-  /** `key`: 1 to 256 bytes, read and not kept. */
-  constructor(key: Uint8Array) {
-    const s = this.#state;
-    for (let i = 0; i < 256; i++) s[i] = i;
-    for (let i = 0, j = 0; i < 256; i++) {
-      const a = s[i]!;
-      j = (j + a + key[i % key.length]!) & 255;
-      s[i] = s[j]!;
-      s[j] = a;
-    }
+  private constructor(state: Uint8Array) {
+    this.#state = state;
+  }
+
+  /** Two of the same key, in one piece of memory. `key`: 1 to 256 bytes, read and not kept. */
+  static pair(key: Uint8Array): [Rc4, Rc4] {
+    const states = new Uint8Array(512);
+    const [one, other] = [states.subarray(0, 256), states.subarray(256)];
+    scheduleKey(key, one);
+    other.set(one);
+    return [new Rc4(one), new Rc4(other)];
   }
 
   /** Ciphers, or deciphers, `bytes` in place. */
@@ -92,6 +93,17 @@ export class Rc4 {
     }
     this.#i = i;
     this.#j = j;
+  }
+}
+
+/** Writes the state that a keystream starts from to 256 bytes. */
+function scheduleKey(key: Uint8Array, state: Uint8Array): void {
+  for (let i = 0; i < 256; i++) state[i] = i;
+  for (let i = 0, j = 0; i < 256; i++) {
+    const a = state[i]!;
+    j = (j + a + key[i % key.length]!) & 255;
+    state[i] = state[j]!;
+    state[j] = a;
   }
 }
 

@@ -27,8 +27,8 @@ export class Session {
   readonly dialect: Dialect;
   readonly #secret: bigint;
   readonly #cache: ResendCache;
-  readonly #outgoing: Rc4 | undefined;
-  readonly #incoming: Rc4 | undefined;
+  #outgoing: Rc4 | undefined;
+  #incoming: Rc4 | undefined;
   #received = 0;
   #index = 0;
 
@@ -38,9 +38,7 @@ export class Session {
     this.#secret = secret;
     this.#cache = new ResendCache(cacheSize);
     if (dialect === "goscon") {
-      const key = rc4Key(secret);
-      this.#outgoing = new Rc4(key);
-      this.#incoming = new Rc4(key);
+      [this.#outgoing, this.#incoming] = Rc4.pair(rc4Key(secret));
     }
   }
 
@@ -67,6 +65,12 @@ export class Session {
   /** Gives the memory of the resend cache back: nothing that was sealed so far can be sent again. */
   releaseCache(): void {
     this.#cache.release();
+  }
+
+  /** The session has ended: gives its memory back. It can only say how much has gone each way, and who may ask. */
+  retire(): void {
+    this.#cache.release();
+    this.#outgoing = this.#incoming = undefined;
   }
 
   /**

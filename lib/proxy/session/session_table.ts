@@ -182,7 +182,7 @@ export class SessionTable {
 
   /** For the answers to its resumes, as often as one comes within `reuse_time`; of what it lacks nothing is held any more. */
   #remember(session: Session, inOrder: boolean): void {
-    session.releaseCache();
+    session.retire();
     this.#ended.set(session.id, inOrder ? session : undefined);
     if (inOrder) this.#answered.set(session.id, this.#options.seams.now() + this.#options.config().scp.reuseTime);
     const [oldest] = this.#ended.keys();
