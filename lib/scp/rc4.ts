@@ -3,6 +3,13 @@ import { hmac64Md5 } from "./hmac64.ts";
 /** Fewer bytes than these are not worth a view of words. */
 const WORTH_WORDS = 256;
 
+/** Where a keystream is. */
+export interface Rc4State {
+  state: Uint8Array;
+  i: number;
+  j: number;
+}
+
 /**
  * One RC4 keystream, running on from call to call (protocol: Computations, cipher).
  *
@@ -17,6 +24,19 @@ export class Rc4 {
 
   private constructor(state: Uint8Array) {
     this.#state = state;
+  }
+
+  /** One that goes on where another was, which wrote its `state` down. Owns the state. */
+  static restore({ state, i, j }: Rc4State): Rc4 {
+    const cipher = new Rc4(state);
+    cipher.#i = i;
+    cipher.#j = j;
+    return cipher;
+  }
+
+  /** What it goes on from: a copy. */
+  get state(): Rc4State {
+    return { state: this.#state.slice(), i: this.#i, j: this.#j };
   }
 
   /** Two of the same key, in one piece of memory. `key`: 1 to 256 bytes, read and not kept. */

@@ -18,6 +18,25 @@ export class ResendCache {
     this.capacity = capacity;
   }
 
+  /** One of that capacity whose last bytes are these, the last one before the position `end`. Copies them. */
+  static restore(capacity: number, bytes: Uint8Array, end: number): ResendCache {
+    const cache = new ResendCache(capacity);
+    cache.#end = end - bytes.length;
+    cache.append(bytes);
+    return cache;
+  }
+
+  /** All bytes that are held: a copy. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.#length);
+    for (let at = this.start; at < this.#end;) {
+      const part = this.from(at);
+      bytes.set(part, at - this.start);
+      at += part.length;
+    }
+    return bytes;
+  }
+
   /** The position after the last byte: how many bytes were ever appended. */
   get end(): number {
     return this.#end;

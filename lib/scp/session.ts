@@ -1,7 +1,7 @@
 import { ScpError } from "./error.ts";
 import { hashkey, type Hmac, hmac64, hmac64Md5, isEqual64 } from "./hmac64.ts";
 import { type Dialect, type ResumeRequest, resumeText } from "./message.ts";
-import { Rc4, rc4Key } from "./rc4.ts";
+import { Rc4, rc4Key, type Rc4State } from "./rc4.ts";
 import { ResendCache } from "./resend_cache.ts";
 
 const TWO_TO_32 = 2 ** 32;
@@ -16,6 +16,17 @@ export interface SessionOptions {
   cacheSize: number;
 }
 
+/** All that one end of a session is, as plain data: what goes on from it is the same session. It has its secret. */
+export interface SessionSnapshot extends SessionOptions {
+  received: number;
+  sent: number;
+  index: number;
+  /** The last bytes that were sent. */
+  cache: Uint8Array;
+  /** Of what goes out, and of what comes in; `undefined` where nothing is ciphered. */
+  ciphers: [Rc4State, Rc4State] | undefined;
+}
+
 /**
  * One end of a session, the proxy's or the client's: how the stream is laid on the wire, what has gone each way, and
  * what a resume needs. It knows no connection: it outlives all of them.
@@ -26,7 +37,7 @@ export class Session {
   readonly id: number;
   readonly dialect: Dialect;
   readonly #secret: bigint;
-  readonly #cache: ResendCache;
+  #cache: ResendCache;
   #outgoing: Rc4 | undefined;
   #incoming: Rc4 | undefined;
   #received = 0;
@@ -40,6 +51,34 @@ export class Session {
     if (dialect === "goscon") {
       [this.#outgoing, this.#incoming] = Rc4.pair(rc4Key(secret));
     }
+  }
+
+  /** The session that was written down. Copies what it takes. */
+  static restore(snapshot: SessionSnapshot): Session {
+    const session = new Session(snapshot);
+    session.#received = snapshot.received;
+    session.#index = snapshot.index;
+    session.#cache = ResendCache.restore(snapshot.cacheSize, snapshot.cache, snapshot.sent);
+    if (!snapshot.ciphers) return session;
+    const [outgoing, incoming] = snapshot.ciphers.map(({ state, i, j }) => Rc4.restore({ state: state.slice(), i, j }));
+    session.#outgoing = outgoing;
+    session.#incoming = incoming;
+    return session;
+  }
+
+  /** Writes the session down, which goes on. */
+  get snapshot(): SessionSnapshot {
+    return {
+      id: this.id,
+      secret: this.#secret,
+      dialect: this.dialect,
+      cacheSize: this.#cache.capacity,
+      received: this.#received,
+      sent: this.sent,
+      index: this.#index,
+      cache: this.#cache.bytes,
+      ciphers: this.#outgoing && this.#incoming && [this.#outgoing.state, this.#incoming.state],
+    };
   }
 
   /** Bytes of the stream sealed so far: sent, or to be sent again. */
