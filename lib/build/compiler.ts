@@ -11,6 +11,12 @@ export const DIST = join(ROOT, "dist");
  */
 export const PERMISSIONS = ["--allow-all"];
 
+/**
+ * The most memory, in MiB, that the young objects of a thread take before those that are garbage are found: by default it grows to
+ * twice that and more while sessions come, and stays so. `deno task start` has the same.
+ */
+const V8_FLAGS = "--v8-flags=--max-semi-space-size=8";
+
 /** Bytes of stack for the threads of the compiler: with its default of 2 MiB Deno 2.6 overflows it. */
 const STACK = String(16 * 2 ** 20);
 
@@ -20,7 +26,7 @@ export class CompileError extends Error {}
 /** The arguments of `deno` that make `output` of main.ts, with `flags` of deno compile. `version`: of Deno. */
 export function compileArguments(output: string, flags: readonly string[], version: string): string[] {
   // A daemon is started once: a code cache would only be a file left lying about.
-  const fixed = ["compile", "--quiet", "--no-code-cache", ...PERMISSIONS];
+  const fixed = ["compile", "--quiet", "--no-code-cache", V8_FLAGS, ...PERMISSIONS];
   // Deno 2.6 does not read `unstable` of deno.json here, and has imports of text switched off.
   const old = version.startsWith("2.6.") ? ["--unstable-net", "--unstable-raw-imports"] : [];
   // A worker is named by an address, which no import shows.
