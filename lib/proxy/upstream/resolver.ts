@@ -1,5 +1,6 @@
 import { reasonOf } from "../../link/link.ts";
 import type { Log } from "../../log.ts";
+import { Semaphore } from "../../semaphore.ts";
 import { within } from "../../within.ts";
 
 /** Milliseconds for which what a name stands for is known, and for which a failure is. */
@@ -7,9 +8,14 @@ const FRESH = 5000;
 const FAILED = 1000;
 /** Milliseconds that a look-up may take while there are last known addresses to go on with. */
 const PATIENCE = 250;
-/** Clients say the names: what is remembered of them must have an end, and so must what is asked at once. */
+/** Clients say the names: what is remembered of them must have an end. */
 const MOST_KNOWN = 1024;
+/**
+ * Names of clients, and of the configuration, that are looked up at once. Each look-up holds one of the 32 threads that Deno
+ * has for what blocks, until the DNS answers or the system gives up: both kinds together leave some to files and the log.
+ */
 const MOST_STRANGERS = 16;
+const MOST_OWN = 12;
 
 export interface ResolverOptions {
   /** The IP addresses of a name. */
@@ -41,21 +47,23 @@ export class Resolver {
   /** The one that was looked up longest ago is the first. */
   readonly #known = new Map<string, Known>();
   readonly #running = new Map<string, Promise<string[]>>();
+  readonly #own = new Semaphore(MOST_OWN);
   #strangers = 0;
 
   constructor(options: ResolverOptions) {
     this.#options = options;
   }
 
-  /** The addresses of a name of the configuration. */
-  lookUp = (hostname: string): Promise<string[]> => this.#lookUp(hostname, (name) => this.#ask(name));
+  /** The addresses of a name of the configuration: few are looked up at once, and more wait. */
+  lookUp = (hostname: string): Promise<string[]> =>
+    this.#lookUp(hostname, (name) => this.#ask(name, () => this.#own.run(() => this.#settle(name))));
 
   /** Those of a name that a client said: few are looked up at once, so that they hold up nothing. Rejects when there are more. */
   lookUpForClient = (hostname: string): Promise<string[]> =>
     this.#lookUp(hostname, async (name) => {
       if (this.#strangers === MOST_STRANGERS) throw new Error("too many names are looked up at once");
       this.#strangers++;
-      return await this.#ask(name).finally(() => this.#strangers--);
+      return await this.#ask(name, () => this.#settle(name)).finally(() => this.#strangers--);
     });
 
   async #lookUp(hostname: string, ask: (hostname: string) => Promise<string[]>): Promise<string[]> {
@@ -66,8 +74,8 @@ export class Resolver {
     return await within(PATIENCE, running) ?? known.ips;
   }
 
-  #ask(hostname: string): Promise<string[]> {
-    const asking = this.#settle(hostname).finally(() => this.#running.delete(hostname));
+  #ask(hostname: string, settle: () => Promise<string[]>): Promise<string[]> {
+    const asking = settle().finally(() => this.#running.delete(hostname));
     asking.catch(() => {}); // whoever waited may have gone on with what was known
     this.#running.set(hostname, asking);
     return asking;

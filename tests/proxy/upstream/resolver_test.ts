@@ -94,3 +94,20 @@ Deno.test("Resolver looks at most 16 names of clients up at once, and those of t
   asked.at(-1)!.answer.resolve(["2.2.2.2"]);
   assert.deepEqual(await next, ["2.2.2.2"]);
 });
+
+Deno.test("Resolver looks at most 12 names of the configuration up at once, and the others when there is room, in their order", async () => {
+  const { resolver, asked } = byHand();
+  const own = Array.from({ length: 14 }, (_, i) => resolver.lookUp(`h${i}`));
+  const again = resolver.lookUp("h13");
+  assert.deepEqual(asked.map(({ name }) => name), Array.from({ length: 12 }, (_, i) => `h${i}`));
+  const clients = Array.from({ length: 16 }, (_, i) => resolver.lookUpForClient(`c${i}`));
+  assert.equal(asked.length, 28);
+  asked[5]!.answer.reject(error("EAI_AGAIN"));
+  await assert.rejects(own[5]!, { code: "EAI_AGAIN" });
+  assert.equal(asked.at(-1)!.name, "h12");
+  for (const { answer } of asked) answer.resolve(["1.1.1.1"]);
+  await Promise.all([...own.toSpliced(5, 1).slice(0, 12), ...clients]);
+  assert.deepEqual([asked.length, asked.at(-1)!.name], [30, "h13"]);
+  asked.at(-1)!.answer.resolve(["2.2.2.2"]);
+  assert.deepEqual(await Promise.all([own[13], again]), [["2.2.2.2"], ["2.2.2.2"]]);
+});

@@ -12,6 +12,7 @@ import { TestLog, TestProxy } from "../../helpers/proxy.ts";
 import { pattern, Random } from "../../helpers/random.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
 import { RawClient, tcp } from "../../helpers/raw_client.ts";
+import { turn } from "../../helpers/turns.ts";
 
 /** A port that nothing listens on. */
 function deadAddress(): string {
@@ -227,6 +228,34 @@ Deno.test("upstream_option.resolv without a pattern: a name that does not exist 
   assert.equal(await whoAnswers(proxy, "nobody"), "o");
   using client = await RawClient.open(proxy.address, { target: "down" });
   assert.equal((await client.receiveToEnd()).length, 0);
+});
+
+Deno.test("targets that the DNS never answers, and hosts whose names it never answers, hold up no session of another host", async () => {
+  await using good = named("g");
+  const asked: string[] = [];
+  const silent = Array.from({ length: 40 }, (_, i) => ({ name: `silent${i}`, addr: `silent${i}.test:1` }));
+  await using proxy = TestProxy.start({
+    hosts: [{ name: "ip", addr: good.address }, { name: "named", addr: `named.test:${good.port}` }, ...silent],
+    upstream_option: { connect_timeout: "1h", resolv: { suffix: ".svc.test", port: good.port } },
+    shutdown_timeout: "10ms",
+  }, {
+    lookup: (name) => {
+      asked.push(name);
+      return name === "named.test" ? Promise.resolve(["127.0.0.1"]) : new Promise(() => {});
+    },
+  });
+  const clients: RawClient[] = [];
+  const begin = async (target: string) => clients.push(await RawClient.open(proxy.address, { target }));
+  for (let i = 0; i < 40; i++) await begin(`target${i}`);
+  await proxy.log.nth("upstream name not looked up", 24);
+  assert.equal(asked.length, 16);
+  assert.equal(await whoAnswers(proxy, "named"), "g");
+  for (let i = 0; i < 40; i++) await begin(`silent${i}`);
+  while ((await proxy.proxy.snapshot()).upstreams.filter(({ sessions }) => sessions > 0).length < 40) await turn();
+  assert.equal(asked.length, 16 + 1 + 12);
+  assert.equal(await whoAnswers(proxy, "ip"), "g");
+  assert.equal(await whoAnswers(proxy, "named"), "g");
+  for (const client of clients) client[Symbol.dispose]();
 });
 
 Deno.test("a backend may be a Unix socket", { ignore: Deno.build.os === "windows" }, async () => {
