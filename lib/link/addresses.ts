@@ -19,9 +19,14 @@ export class Addresses {
   }
 
   order(endpoints: readonly Endpoint[]): Endpoint[] {
-    const good: Endpoint[] = [];
-    const bad: Endpoint[] = [];
-    for (const endpoint of this.#shuffled(endpoints)) (this.#isBad(endpoint) ? bad : good).push(endpoint);
+    return this.badLast(this.#shuffled(endpoints), (endpoint) => endpoint);
+  }
+
+  /** Leaves those as they are that stand at good addresses, and puts the others after them. */
+  badLast<T>(all: readonly T[], endpointOf: (one: T) => Endpoint): T[] {
+    const good: T[] = [];
+    const bad: T[] = [];
+    for (const one of all) (this.#isBad(endpointOf(one)) ? bad : good).push(one);
     return [...good, ...bad];
   }
 

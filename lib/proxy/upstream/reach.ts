@@ -1,10 +1,12 @@
-import { type Address, type Config, formatAddress, matches } from "../../config.ts";
+import { type Address, type Config, matches } from "../../config.ts";
 import { Connection } from "../../client/connection.ts";
-import { dial, type DialOptions, lookUp, type SocketAddress } from "../../link/dial.ts";
+import { dial, type DialOptions, lookUp } from "../../link/dial.ts";
 import { type Link, reasonOf, writeAll } from "../../link/link.ts";
 import { FLAG_FORBID_ANNOUNCE } from "../../scp/mod.ts";
 import { announcement, type ClientInfo } from "./announce.ts";
+import type { Dialler } from "./dialler.ts";
 import { EchoLink } from "./echo.ts";
+import type { HostState } from "./host_state.ts";
 import type { ReachSeams } from "../seams.ts";
 import { tcpOptionsOf } from "../tcp_options.ts";
 import { isUnknownName, type Resolver } from "./resolver.ts";
@@ -50,16 +52,26 @@ export async function resolve(
   }
 }
 
+/** Opens a connection to a host. */
+export function dialHost(
+  { host: { addr } }: HostState,
+  config: Config,
+  seams: ReachSeams,
+  signal: AbortSignal,
+): Promise<Link> {
+  return addr.kind === "builtin" ? Promise.resolve(new EchoLink()) : dial(addr, dialOptions(config, seams, signal));
+}
+
 /** Connects to a backend, and announces the client to it. The caller owns the link. */
 export async function reach(
-  addr: Address,
+  dialler: Dialler,
   request: BackendRequest,
   config: Config,
   seams: ReachSeams,
 ): Promise<Link> {
-  if (addr.kind === "builtin") return new EchoLink();
+  if (dialler.isBuiltin) return await dialler.dial(request.signal);
   const { announce, sprotoType, ignoreFlag } = config.upstreamOption;
-  const link = await open(addr, request, config, seams);
+  const link = await open(dialler, request, config, seams);
   try {
     const forbidden = !ignoreFlag && (request.flag & FLAG_FORBID_ANNOUNCE) !== 0;
     const first = announcement(announce, forbidden ? undefined : request.client, sprotoType);
@@ -72,12 +84,12 @@ export async function reach(
 }
 
 /** Over TCP, or, with `net: scp`, as a client of another SCP proxy, which then is not to tell our address for the client's. */
-function open(address: SocketAddress, request: BackendRequest, config: Config, seams: ReachSeams): Promise<Link> {
+function open(dialler: Dialler, request: BackendRequest, config: Config, seams: ReachSeams): Promise<Link> {
   const { target, flag, client, signal } = request;
-  if (config.upstreamOption.net === "tcp") return dial(address, dialOptions(config, seams, signal));
-  const fields = { id: client.sessionId, upstream: formatAddress(address) };
+  if (config.upstreamOption.net === "tcp") return dialler.dial(signal);
+  const fields = () => ({ id: client.sessionId, upstream: dialler.chosen?.address });
   return Connection.open({
-    dial: (signal) => dial(address, dialOptions(config, seams, signal)),
+    dial: dialler.dial,
     target,
     flag: flag | FLAG_FORBID_ANNOUNCE,
     cacheSize: config.scp.reuseBuffer,
@@ -85,8 +97,8 @@ function open(address: SocketAddress, request: BackendRequest, config: Config, s
     // The Go program does, and it may be one.
     serverForgets: true,
     signal,
-    onLost: (reason) => seams.log.info("upstream lost", { ...fields, reason }),
-    onResumed: ({ attempts, resent }) => seams.log.info("upstream resumed", { ...fields, attempts, resent }),
+    onLost: (reason) => seams.log.info("upstream lost", { ...fields(), reason }),
+    onResumed: ({ attempts, resent }) => seams.log.info("upstream resumed", { ...fields(), attempts, resent }),
   });
 }
 

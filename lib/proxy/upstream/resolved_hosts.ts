@@ -15,14 +15,14 @@ export class ResolvedHosts {
     this.#most = most;
   }
 
-  /** The hosts of a name, which are at these addresses now. */
+  /** The hosts of a name, which are at these addresses now; one an address, though a system may give one twice. */
   at(name: string, addresses: readonly Address[]): HostState[] {
-    const group = addresses.map((addr) => this.#state(name, addr));
+    const group = new Set(addresses.map((addr) => this.#state(name, addr)));
     for (const key of this.#states.keys()) {
       if (this.#states.size <= this.#most) break;
       this.#states.delete(key);
     }
-    return group;
+    return [...group];
   }
 
   #state(name: string, addr: Address): HostState {

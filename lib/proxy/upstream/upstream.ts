@@ -4,12 +4,14 @@ import { systemLookup } from "../../link/dial.ts";
 import { type Link, reasonOf } from "../../link/link.ts";
 import { shortageOf } from "../../link/shortage.ts";
 import { type Order, orderOf } from "./balance.ts";
+import { backendsOf, type Group } from "./candidates.ts";
+import { Dialler } from "./dialler.ts";
 import { HealthCheck } from "./health_check.ts";
 import { HostState, type HostStatus, keyOf } from "./host_state.ts";
 import type { Slots } from "../host_slots.ts";
 import type { ReachSeams, UpstreamSeams } from "../seams.ts";
 import { ownHostCells } from "../shared_state.ts";
-import { type BackendRequest, reach, resolve } from "./reach.ts";
+import { type BackendRequest, dialHost, reach, resolve } from "./reach.ts";
 import { Resolver } from "./resolver.ts";
 import { ResolvedHosts } from "./resolved_hosts.ts";
 
@@ -94,6 +96,7 @@ export class Upstreams {
    * group, as it is by then. The caller owns the link. Rejects when none is left, or the dialling is given up.
    */
   async connect(request: BackendRequest): Promise<Backend> {
+    const client = request.client.remote.hostname;
     const tried = new Set<HostState>();
     let hosts;
     do {
@@ -102,10 +105,8 @@ export class Upstreams {
         if (!request.signal.aborted) this.#seams.stats.upstreamFails++;
         throw error;
       });
-      const left = group.filter((state) => !tried.has(state));
-      for (const state of this.#candidates(left, request.client.remote.hostname)) {
-        tried.add(state);
-        const backend = await this.#try(state, group, request);
+      for (const one of backendsOf(group, tried, client, { ...this.#seams, order: this.#order })) {
+        const backend = await this.#try(this.#dialler(one, group, tried, request), request);
         if (backend) return backend;
       }
     } while (hosts !== this.#hosts);
@@ -113,22 +114,34 @@ export class Upstreams {
     throw new Error("no upstream could be reached");
   }
 
-  /** Connects to a host; `undefined`: that has failed, or the host may not get another session. Rejects when it is given up. */
-  async #try(state: HostState, group: readonly HostState[], request: BackendRequest): Promise<Backend | undefined> {
-    // From now on, so that several at once see each other. Others may have come while one before was tried.
-    if (!state.begin()) return undefined;
+  /** Connects to what is dialled; `undefined`: that has failed, or may not get another session. Rejects when it is given up. */
+  async #try(dialler: Dialler, request: BackendRequest): Promise<Backend | undefined> {
     try {
       const started = this.#seams.now();
-      const link = await reach(state.host.addr, request, this.#config, this.#seams);
+      const link = await reach(dialler, request, this.#config, this.#seams);
+      const state = dialler.chosen!;
       this.#seams.stats.dial.observe((this.#seams.now() - started) / 1000);
       state.succeeded();
-      return { link, address: state.address, release: () => state.end() };
+      return { link, address: state.address, release: () => dialler.release() };
     } catch (error) {
-      if (!request.signal.aborted) this.#failed(state, group, request, error);
-      state.end();
+      if (!request.signal.aborted) dialler.blame(error);
+      dialler.release();
       if (request.signal.aborted) throw error;
       return undefined;
     }
+  }
+
+  /** Of one backend of a group. Those that fail have been tried. */
+  #dialler(hosts: readonly HostState[], group: Group, tried: Set<HostState>, request: BackendRequest): Dialler {
+    const config = this.#config;
+    return new Dialler(hosts, {
+      dial: (state, signal) => dialHost(state, config, this.#seams, signal),
+      addresses: this.#seams.addresses,
+      onFailure: (state, error) => {
+        tried.add(state);
+        this.#failed(state, group.hosts, request, error);
+      },
+    });
   }
 
   /** Those that are known stay. */
@@ -153,16 +166,6 @@ export class Upstreams {
     this.#check = check && this.#checks ? new HealthCheck(check, () => this.#hosts, this.#seams) : undefined;
   }
 
-  /** Those that are up, then the backups that are up, then, as the last resort, those that are not. */
-  *#candidates(group: readonly HostState[], client: string): Generator<HostState> {
-    const now = this.#seams.now();
-    const open = group.filter((state) => state.hasRoom);
-    const isUp = (state: HostState) => state.status(now) === "up";
-    yield* this.#order(open.filter((state) => isUp(state) && !state.host.backup), client);
-    yield* this.#order(open.filter((state) => isUp(state) && state.host.backup), client);
-    yield* this.#order(open.filter((state) => !isUp(state)), client);
-  }
-
   /** Unless it is for want of something of ours, the failure counts against the host. */
   #failed(state: HostState, group: readonly HostState[], { client }: BackendRequest, error: unknown): void {
     const reason = reasonOf(error);
@@ -178,11 +181,12 @@ export class Upstreams {
   }
 
   /** The hosts of that name; or those that the name resolves to by rule; or, where there is no rule for it, all (as goscon has it). */
-  async #groupOf({ target: name, signal }: BackendRequest): Promise<readonly HostState[]> {
-    if (name === "") return this.#hosts;
+  async #groupOf({ target: name, signal }: BackendRequest): Promise<Group> {
     const named = this.#hosts.filter(({ host }) => host.name === name);
-    if (named.length > 0) return named;
-    const addresses = await resolve(name, this.#config, this.#seams, this.#resolver, signal);
-    return addresses ? this.#resolved.at(name, addresses) : this.#hosts;
+    if (name !== "" && named.length > 0) return { hosts: named, ofDns: false };
+    const addresses = name === "" ? undefined : await resolve(name, this.#config, this.#seams, this.#resolver, signal);
+    return addresses
+      ? { hosts: this.#resolved.at(name, addresses), ofDns: true }
+      : { hosts: this.#hosts, ofDns: false };
   }
 }

@@ -451,6 +451,23 @@ Deno.test("a client whose host fails after a reload goes on with the hosts there
   assert.equal(proxy.log.of("upstream failed").length, 1);
 });
 
+Deno.test("a client whose target's addresses fail after a reload goes on with the hosts there are by then", async () => {
+  await using young = new Backend().serve(echo);
+  const [hostname, port] = deadAddress().split(":");
+  const resolv = { upstream_option: { resolv: { port: Number(port) } }, shutdown_timeout: "10ms" };
+  const asked = Promise.withResolvers<void>();
+  const found = Promise.withResolvers<string[]>();
+  await using proxy = TestProxy.start({ hosts: [{ addr: "builtin:echo" }], ...resolv }, {
+    lookup: () => (asked.resolve(), found.promise),
+  });
+  using _client = await RawClient.open(proxy.address, { target: "game" });
+  await asked.promise;
+  await reconfigure(proxy, { hosts: [{ name: "game", addr: young.address }], ...resolv });
+  found.resolve([hostname!]);
+  assert.equal((await proxy.log.nth("session new")).upstream, young.address);
+  assert.equal(proxy.log.of("upstream failed").length, 1);
+});
+
 Deno.test("max_sessions holds also for a host that is turned to after another has failed", async () => {
   await using backend = new Backend();
   const asked = Promise.withResolvers<void>();

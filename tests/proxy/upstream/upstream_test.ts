@@ -12,6 +12,7 @@ import { TestLog, TestProxy } from "../../helpers/proxy.ts";
 import { pattern, Random } from "../../helpers/random.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
 import { RawClient, tcp } from "../../helpers/raw_client.ts";
+import { silentAt } from "../../helpers/silent.ts";
 import { turn } from "../../helpers/turns.ts";
 
 /** A port that nothing listens on. */
@@ -80,18 +81,6 @@ Deno.test("an upstream that does not answer is left after connect_timeout", asyn
   await client.receiveToEnd();
   assert.match(String((await proxy.log.nth("upstream failed")).reason), /no answer within 50 ms/);
 });
-
-/** A listener at 127.0.0.2, which other systems than Linux may lack, that accepts nobody, and does not answer any more. */
-async function silentAt(port: number): Promise<AsyncDisposable> {
-  const listener = Deno.listen({ hostname: "127.0.0.2", port, tcpBacklog: 1 });
-  const waiting = [await tcp(`127.0.0.2:${port}`), await tcp(`127.0.0.2:${port}`)];
-  return {
-    [Symbol.asyncDispose]: () => {
-      for (const link of [...waiting, listener]) link.close();
-      return Promise.resolve();
-    },
-  };
-}
 
 const CHECK = { interval: 3_600_000, timeout: 3_600_000, rise: 1, fall: 1 };
 const LINUX = { ignore: Deno.build.os !== "linux" };
