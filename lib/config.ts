@@ -1,12 +1,14 @@
 import * as v from "valibot";
-import { shadowed } from "./config/addresses.ts";
-import { type Fault, faultAt, formatPath, isReferredTo, type Node, plainOf, readSource } from "./config/document.ts";
+import { boundBy, DEFAULT_LISTENER, shadowed } from "./config/addresses.ts";
+import { type Fault, formatPath, isReferredTo, type Node, plainOf, readSource } from "./config/document.ts";
 import { faultsOf, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
+import { type LoadPair, loadPairs } from "./config/pairs.ts";
 import { schema } from "./config/schema.ts";
 import type { Config, Listen, Tls } from "./config/types.ts";
 import type { Dialect } from "./scp/mod.ts";
 
 export { formatConfig, plainConfig } from "./config/format.ts";
+export type { LoadPair } from "./config/pairs.ts";
 export { matches } from "./config/pattern.ts";
 export type {
   Balance,
@@ -27,7 +29,6 @@ export const DIALECTS: readonly Dialect[] = ["goscon", "plain"];
 const DEFAULT_WEIGHT = 100;
 const DEFAULT_PATH = "/scp";
 const DEFAULT_PING_INTERVAL = 30_000;
-const DEFAULT_ADDRESS = { hostname: "0.0.0.0", port: 1248 };
 
 /** A file that is not a configuration: each of its faults as `FILE:LINE:COLUMN: path: what is wrong`. */
 export class ConfigError extends Error {
@@ -40,25 +41,30 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads a certificate and its key. Throws an `Error` that says in one sentence why they cannot be used. */
-export type LoadPair = (certFile: string, keyFile: string) => Pick<Tls, "cert" | "key">;
+/** What a file says, and what is to be said of it. */
+interface Parsed {
+  config: Config;
+  warnings: string[];
+}
 
 /**
  * Reads a configuration file. `file` only names it, in faults and warnings. A warning names what goscon has and we
  * cannot honour. Throws `ConfigError` with all faults of the file.
  */
-export function parseConfig(
-  text: string,
-  file: string,
-  loadPair: LoadPair = () => ({ cert: "", key: "" }),
-): { config: Config; warnings: string[] } {
+export function parseConfig(text: string, file: string, loadPair?: LoadPair): Parsed {
+  const { config, root, bound, warnings, tell } = parse(text, file, loadPair);
+  return { config, warnings: tell([...warnings, ...shadowed(bound, root)]) };
+}
+
+/** A file, as far as it says itself. */
+function parse(text: string, file: string, loadPair: LoadPair = () => ({ cert: "", key: "" })) {
   const { root: read, faults: noYaml, warnings, placeOf } = readSource(text);
   const root = settingsOf(read);
-  const inOrder = (found: Fault[]) =>
+  const tell = (found: Fault[]) =>
     found.toSorted((a, b) => a.at - b.at).map(({ path, at, text }) =>
       `${file}:${placeOf(at)}: ${path.length > 0 ? formatPath(path) + ": " : ""}${text}`
     );
-  if (noYaml.length > 0) throw new ConfigError(inOrder(noYaml));
+  if (noYaml.length > 0) throw new ConfigError(tell(noYaml));
   const input = plainOf(root) ?? {};
   const result = v.safeParse(schema, input);
   const faults = [
@@ -66,12 +72,16 @@ export function parseConfig(
     ...unknownKeys(root),
     ...meaningless(input, root),
   ];
-  if (faults.length > 0 || !result.success) throw new ConfigError(inOrder(faults));
+  if (faults.length > 0 || !result.success) throw new ConfigError(tell(faults));
   const pairs = loadPairs(result.output.listen ?? [], loadPair, root);
-  if (pairs.faults.length > 0) throw new ConfigError(inOrder(pairs.faults));
+  if (pairs.faults.length > 0) throw new ConfigError(tell(pairs.faults));
   return {
     config: configOf(result.output, pairs.loaded),
-    warnings: inOrder([...warnings, ...notHonoured(input, root), ...shadowed(input, root)]),
+    root,
+    bound: boundBy(input),
+    warnings: [...warnings, ...notHonoured(input, root)],
+    /** `FILE:LINE:COLUMN: path: what is to be said`, in the order of the file. */
+    tell,
   };
 }
 
@@ -91,25 +101,6 @@ function settingsOf(root: Node): Node {
 }
 
 type Output = v.InferOutput<typeof schema>;
-
-/** The certificate and key of each entry of `listen` that has them, and what is wrong with those that cannot be used. */
-function loadPairs(
-  listen: NonNullable<Output["listen"]>,
-  loadPair: LoadPair,
-  root: Node,
-): { loaded: (Tls | undefined)[]; faults: Fault[] } {
-  const faults: Fault[] = [];
-  const loaded = listen.map(({ tls }, i) => {
-    if (!tls) return undefined;
-    try {
-      return { certFile: tls.cert, keyFile: tls.key, ...loadPair(tls.cert, tls.key) };
-    } catch (error) {
-      faults.push(faultAt(root, ["listen", i, "tls"], (error as Error).message));
-      return undefined;
-    }
-  });
-  return { loaded, faults };
-}
 
 function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
   const { scp, tcp_option, upstream_option: { resolv, check, ...upstream }, limits, manager } = output;
@@ -180,8 +171,8 @@ function keepAliveOf(
 /** goscon's own `tcp` comes first; where a file has neither form, there is the default one. */
 function listenOf(output: Output, pairs: (Tls | undefined)[]): Listen[] {
   const { tcp = null, listen } = output;
-  const first = tcp === "none" ? undefined : tcp ?? (listen ? undefined : DEFAULT_ADDRESS);
-  const plainTcp = (address: typeof DEFAULT_ADDRESS): Listen => (
+  const first = tcp === "none" ? undefined : tcp ?? (listen ? undefined : DEFAULT_LISTENER);
+  const plainTcp = (address: typeof DEFAULT_LISTENER): Listen => (
     { ...place(address), dialect: "goscon", acceptProxy: false, trusted: [] }
   );
   const others = (listen ?? []).map(({ tcp, ws, dialect, accept_proxy, trusted, ...entry }, i): Listen => ({
@@ -195,7 +186,7 @@ function listenOf(output: Output, pairs: (Tls | undefined)[]): Listen[] {
   return [...(first ? [plainTcp(first)] : []), ...others];
 }
 
-function place({ hostname, port }: typeof DEFAULT_ADDRESS) {
+function place({ hostname, port }: typeof DEFAULT_LISTENER) {
   return { hostname, port };
 }
 

@@ -184,6 +184,8 @@ Deno.test("parseConfig() refuses one address in two spellings, and warns of a wi
     ["LOCALHOST:1248", "127.1:1248"],
     ["[::1]:1248", "[0:0:0:0:0:0:0:1]:1248"],
     ["A.example:1248", "a.example:1248"],
+    ["[::ffff:127.0.0.1]:1248", "127.0.0.1:1248"],
+    ["127.0.0.1:1248", "[0:0:0:0:0:FFFF:7f00:1]:1248"],
   ];
   for (const [one, other] of pairs) {
     for (const kind of ["tcp", "ws"]) {
@@ -199,8 +201,42 @@ Deno.test("parseConfig() refuses one address in two spellings, and warns of a wi
       "f.yaml:3:5: hosts[1]: has the name and addr of hosts[0]",
     ]);
   }
-  const { warnings } = parseConfig(`${HOSTS}tcp: ":1248"\nlisten: [{tcp: "127.0.0.1:1248"}]`, "f.yaml");
-  assert.deepEqual(warnings, ["f.yaml:3:16: listen[0].tcp: who connects to 127.0.0.1:1248 reaches this, not tcp"]);
+  assert.match(
+    faultsOf(`${HOSTS}tcp: ":1248"\nlisten: [{tcp: "[::ffff:0.0.0.0]:1248"}]`).join(),
+    /\[::ffff:0\.0\.0\.0\]:1248 is listened on already, by tcp$/,
+  );
+  const warnings = (one: string, other: string) =>
+    parseConfig(`${HOSTS}tcp: "${one}:1248"\nlisten: [{tcp: "${other}:1248"}]`, "f.yaml").warnings;
+  assert.deepEqual(warnings("", "127.0.0.1"), [
+    "f.yaml:3:16: listen[0].tcp: who connects to 127.0.0.1:1248 reaches this, not tcp",
+  ]);
+  assert.deepEqual(warnings("[::1]", "[::]"), [
+    "f.yaml:2:6: tcp: who connects to [::1]:1248 reaches this, not listen[0].tcp",
+  ]);
+  assert.deepEqual(warnings("[::]", "[::ffff:127.0.0.1]"), [
+    "f.yaml:3:16: listen[0].tcp: who connects to [::ffff:127.0.0.1]:1248 reaches this, not tcp",
+  ]);
+  assert.deepEqual(warnings("[::]", "0.0.0.0"), [
+    "f.yaml:3:16: listen[0].tcp: who comes over IPv4 reaches this, not tcp",
+  ]);
+  assert.deepEqual(warnings("", "[::1]"), []);
+});
+
+Deno.test("parseConfig() refuses a manager at an address of a wildcard, and at a wildcard of an address: it shares none", () => {
+  const pairs = [["0.0.0.0", "127.0.0.1"], ["[::]", "127.0.0.1"], ["127.0.0.1", "0.0.0.0"], ["[::1]", "[::]"], [
+    "0.0.0.0",
+    "[::]",
+  ]];
+  for (const [listener, manager] of pairs) {
+    const text = `${HOSTS}tcp: "${listener}:1248"\nmanager: "${manager}:1248"\nmanager_token: t`;
+    assert.deepEqual(faultsOf(text), [
+      `f.yaml:3:10: manager: ${manager}:1248 cannot be had beside ${listener}:1248 of tcp: take another port`,
+    ]);
+  }
+  assert.deepEqual(faultsOf(`${HOSTS}manager: 127.0.0.1:1248`), [
+    "f.yaml:2:10: manager: 127.0.0.1:1248 cannot be had beside 0.0.0.0:1248 of tcp: take another port",
+  ]);
+  assert.equal(parsed(`${HOSTS}tcp: "[::1]:1248"\nmanager: 127.0.0.1:1248`).manager?.port, 1248);
 });
 
 Deno.test("parseConfig() tells what is no YAML, no map, or says a thing twice", () => {

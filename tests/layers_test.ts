@@ -4,7 +4,20 @@ import { dirname, join, relative } from "node:path";
 const LIB = join(import.meta.dirname!, "..", "lib");
 
 /** From left to right: nothing imports from its right. */
-const LAYERS = ["random", "within", "semaphore", "scp", "log", "config", "link", "client", "proxy", "tools", "admin"];
+const LAYERS = [
+  "random",
+  "within",
+  "semaphore",
+  "ip",
+  "scp",
+  "log",
+  "config",
+  "link",
+  "client",
+  "proxy",
+  "tools",
+  "admin",
+];
 /** The same in lib/proxy: what all of it needs, its rooms, what they make together, and what makes several of that. */
 const PROXY = [
   ...["stats", "tcp_options", "shared_state", "host_slots", "seams", "upstream", "session", "front"],

@@ -1,14 +1,21 @@
+import { isIP } from "node:net";
+import { unmapped } from "../ip.ts";
 import { type Fault, faultAt, formatPath, type Node, type Path } from "./document.ts";
 import { type Address, formatAddress, parseAddress } from "./units.ts";
 
 // deno-lint-ignore no-explicit-any -- a file may hold anything
 type Anything = any;
 
-/** Where a file says to listen, in one spelling of each address. */
+/** Where there is a listener although a file has none. */
+export const DEFAULT_LISTENER = { hostname: "0.0.0.0", port: 1248 };
+
+/** Where a file says to listen. */
 export interface Bound {
   path: Path;
   written: string;
-  address: { kind: "tcp"; hostname: string; port: number };
+  /** The addresses, each in one spelling; a name that is not known is its own. */
+  hostnames: readonly string[];
+  port: number;
 }
 
 /** Where the listeners of a file are, as far as their addresses are any. */
@@ -22,51 +29,87 @@ export function listenersOf({ tcp, listen }: Anything): Bound[] {
 
 /** Where a file listens at all: with the manager. */
 export function boundBy(input: Anything): Bound[] {
-  return [...listenersOf(input), ...addressesOf([[["manager"], input.manager]])];
+  const byDefault = (input.tcp ?? input.listen ?? undefined) === undefined;
+  const listeners = byDefault
+    ? addressesOf([[["tcp"], formatAddress({ kind: "tcp", ...DEFAULT_LISTENER })]])
+    : listenersOf(input);
+  return [...listeners, ...addressesOf([[["manager"], input.manager]])];
 }
 
 /** Those that are addresses; of others the schema tells. */
 function addressesOf(values: [Path, unknown][]): Bound[] {
-  return values.flatMap(([path, written]) => {
+  return values.flatMap(([path, written]): Bound[] => {
     if (typeof written !== "string" || written === "") return [];
-    const address = canonical(written, "0.0.0.0");
-    return address?.kind === "tcp" ? [{ path, written, address }] : [];
+    const address = addressIn(written, "0.0.0.0");
+    if (address?.kind !== "tcp") return [];
+    const { hostname, port } = address;
+    return [{ path, written, hostnames: [canonicalHost(hostname)], port }];
   });
 }
 
-/** An address whose spelling is that of every other which surely is the same; `undefined`: it is none. */
-function canonical(text: string, anyHost?: string): Address | undefined {
+/** `undefined`: it is none. */
+function addressIn(text: string, anyHost?: string): Address | undefined {
   try {
-    const address = parseAddress(text, anyHost);
-    return address.kind === "tcp" ? { ...address, hostname: canonicalHost(address.hostname) } : address;
+    return parseAddress(text, anyHost);
   } catch {
     return undefined;
   }
 }
 
-function canonicalHost(hostname: string): string {
-  if (hostname.toLowerCase() === "localhost") return "127.0.0.1";
+/** A host in the spelling of every other which surely is the same. */
+export function canonicalHost(hostname: string): string {
+  return hostname.toLowerCase() === "localhost" ? "127.0.0.1" : numeric(hostname);
+}
+
+/** An IP address in one spelling, and as one of IPv4 when it stands for that; a name in lower case. */
+function numeric(hostname: string): string {
   const url = `http://${hostname.includes(":") ? `[${hostname}]` : hostname}`;
-  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, "") : hostname;
+  return URL.canParse(url) ? unmapped(new URL(url).hostname.replace(/^\[|\]$/g, "")) : hostname;
 }
 
 /** The addr of a host in one spelling; what is no address as it is. */
 export function oneSpelling(addr: unknown): unknown {
-  const address = typeof addr === "string" ? canonical(addr) : undefined;
-  return address ? formatAddress(address) : addr;
+  const address = typeof addr === "string" ? addressIn(addr) : undefined;
+  if (!address) return addr;
+  return formatAddress(address.kind === "tcp" ? { ...address, hostname: canonicalHost(address.hostname) } : address);
+}
+
+/**
+ * Those that cannot be had beside one before: at the same address, which two listeners would share, each with a part of the
+ * clients; or the manager, which shares its address with nobody, beside a wildcard.
+ */
+export function taken(bound: readonly Bound[], root: Node): Fault[] {
+  return bound.flatMap((one, i) => {
+    const others = bound.slice(0, i).filter(({ port }) => port === one.port && port !== 0);
+    const same = others.find(({ hostnames }) => hostnames.some((hostname) => one.hostnames.includes(hostname)));
+    if (same) {
+      return faultAt(root, one.path, `${one.written} is listened on already, by ${formatPath(same.path)}`);
+    }
+    const isManager = one.path[0] === "manager";
+    const wide = isManager && others.find((other) => isWithin(one, other) || isWithin(other, one));
+    if (!wide) return [];
+    const text = `${one.written} cannot be had beside ${wide.written} of ${formatPath(wide.path)}: take another port`;
+    return faultAt(root, one.path, text);
+  });
 }
 
 /** A wildcard beside one of its own addresses: legal, as the nearer one gets the client, but seldom meant. */
-export function shadowed(input: Anything, root: Node): Fault[] {
-  const bound = boundBy(input);
+export function shadowed(bound: readonly Bound[], root: Node): Fault[] {
   return bound.flatMap((one) =>
-    bound.filter((other) => isWithin(one, other)).map((other) =>
-      faultAt(root, one.path, `who connects to ${one.written} reaches this, not ${formatPath(other.path)}`)
-    )
+    bound.filter((other) => isWithin(one, other)).map((other) => {
+      const who = one.hostnames.includes("0.0.0.0") ? "comes over IPv4" : `connects to ${one.written}`;
+      return faultAt(root, one.path, `who ${who} reaches this, not ${formatPath(other.path)}`);
+    })
   );
 }
 
-function isWithin({ address: one }: Bound, { address: wide }: Bound): boolean {
-  if (one.port !== wide.port || one.port === 0 || one.hostname === wide.hostname) return false;
-  return wide.hostname === "::" || wide.hostname === "0.0.0.0" && !one.hostname.includes(":");
+function isWithin(one: Bound, wide: Bound): boolean {
+  if (one.port !== wide.port || one.port === 0) return false;
+  return wide.hostnames.some((wildcard) => one.hostnames.some((hostname) => covers(wildcard, hostname)));
+}
+
+/** `::` takes who comes over IPv4 as well, unless the system is set otherwise. Of a name that is not known nobody can tell. */
+function covers(wildcard: string, hostname: string): boolean {
+  const family = isIP(hostname);
+  return wildcard !== hostname && (wildcard === "::" && family !== 0 || wildcard === "0.0.0.0" && family === 4);
 }

@@ -1,8 +1,8 @@
 import type * as v from "valibot";
-import { boundBy, listenersOf, oneSpelling } from "./addresses.ts";
-import { type Fault, faultAt, formatPath, type Node, type Path } from "./document.ts";
+import { boundBy, listenersOf, oneSpelling, taken } from "./addresses.ts";
+import { type Fault, faultAt, type Node, type Path } from "./document.ts";
 import { schema } from "./schema.ts";
-import { formatAddress, parseFlag } from "./units.ts";
+import { parseFlag } from "./units.ts";
 
 /** What the schema found wrong; nothing for an unknown key, of which the schema names but the first: see `unknownKeys`. */
 export function* faultsOf(issues: readonly v.BaseIssue<unknown>[], root: Node): Generator<Fault> {
@@ -85,12 +85,7 @@ export function meaningless(input: Anything, root: Node): Fault[] {
   if (used.length === 0 && (input.tcp === "" || Array.isArray(input.listen))) {
     faults.push(faultAt(root, [Array.isArray(input.listen) ? "listen" : "tcp"], "expected at least one listener"));
   }
-  const bound = boundBy(input);
-  bound.forEach(({ path, written, address }, i) => {
-    const before = bound.slice(0, i).find((other) => formatAddress(other.address) === formatAddress(address));
-    if (!before || address.port === 0) return;
-    faults.push(faultAt(root, path, `${written} is listened on already, by ${formatPath(before.path)}`));
-  });
+  faults.push(...taken(boundBy(input), root));
   const named = (Array.isArray(hosts) ? hosts : []).map((host: Anything) =>
     `${host?.name ?? ""} ${oneSpelling(host?.addr)}`
   );

@@ -1,4 +1,5 @@
-import { type ClientLink, type Endpoint, type Link, unmapped } from "./link.ts";
+import { unmapped } from "../ip.ts";
+import type { ClientLink, Endpoint, Link } from "./link.ts";
 import { resetConnection } from "./libc.ts";
 
 /** A link over a TCP or Unix socket, which it owns. */

@@ -1,5 +1,6 @@
 import type { SocketAddress } from "../dial.ts";
-import { type Endpoint, unmapped } from "../link.ts";
+import { unmapped } from "../../ip.ts";
+import type { Endpoint } from "../link.ts";
 import { AF_INET, AF_INET6, AF_UNIX, type System } from "./system.ts";
 
 /** The longest address of a kind that there is here. */

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
-import { type Endpoint, unmapped } from "../../link/link.ts";
+import { unmapped } from "../../ip.ts";
+import type { Endpoint } from "../../link/link.ts";
 import type { Networks } from "./networks.ts";
 
 /** What a request for a WebSocket says of who asked, by HTTP's headers. */

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
-import { type Endpoint, unmapped } from "../../link/link.ts";
+import { unmapped } from "../../ip.ts";
+import type { Endpoint } from "../../link/link.ts";
 import { SIGNATURE, TCP4, TCP6 } from "../upstream/proxy_protocol.ts";
 
 /** The longest line of version 1, its line end included. */
