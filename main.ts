@@ -9,7 +9,16 @@ import { startFlaky } from "./lib/tools/flaky/flaky.ts";
 import { FLAKY_FLAGS, FLAKY_USAGE, flakyOptions } from "./lib/tools/flaky/flags.ts";
 import { terminal } from "./lib/tools/connect/terminal.ts";
 import { startDemo } from "./lib/tools/demo/demo.ts";
-import { ConfigError, DIALECTS, formatAddress, formatConfig, parseAddress, parseConfig } from "./lib/config.ts";
+import {
+  ConfigError,
+  DIALECTS,
+  formatAddress,
+  formatConfig,
+  parseAddress,
+  parseConfig,
+  readConfig,
+} from "./lib/config.ts";
+import { systemLookup } from "./lib/link/dial.ts";
 import { LONGEST_TIME, parseTime, TIME_FORM } from "./lib/config/units.ts";
 import { flushLog, LOG_FORMATS, LOG_LEVELS, openLog, writeLine } from "./lib/log.ts";
 import deno from "./deno.json" with { type: "json" };
@@ -105,12 +114,12 @@ async function runServe(args: string[]): Promise<void> {
   const level = choice("log-level", values["log-level"], LOG_LEVELS);
   const format = choice("log-format", values["log-format"], LOG_FORMATS);
   const { file, read: readText } = findConfig(values.config);
-  const read = () => {
-    const { config, warnings } = parseConfig(readText(), file, readPair);
+  const read = async () => {
+    const { config, warnings } = await readConfig(readText(), file, { loadPair: readPair, lookup: systemLookup });
     const log = { level: level ?? config.log.level, format: format ?? config.log.format };
     return { config: { ...config, log }, warnings };
   };
-  const { config, warnings } = read();
+  const { config, warnings } = await read();
   if (values.dump) console.log(formatConfig(config));
   if (values.test || values.dump) {
     for (const warning of warnings) say(`warning: ${warning}`);
@@ -120,7 +129,7 @@ async function runServe(args: string[]): Promise<void> {
   const log = openLog(config.log);
   log.info("goscon starting", { version: deno.version, config: file });
   for (const warning of warnings) log.warning(warning);
-  await serve(config, { log, command: COMMAND, read: () => read().config });
+  await serve(config, { log, command: COMMAND, read: async () => (await read()).config });
 }
 
 /** The one address that a command is for. */

@@ -1,7 +1,8 @@
 import * as v from "valibot";
-import { boundBy, DEFAULT_LISTENER, shadowed } from "./config/addresses.ts";
+import { boundBy, DEFAULT_LISTENER, shadowed, taken } from "./config/addresses.ts";
 import { type Fault, formatPath, isReferredTo, type Node, plainOf, readSource } from "./config/document.ts";
 import { faultsOf, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
+import { type Lookup, lookUpNames } from "./config/names.ts";
 import { type LoadPair, loadPairs } from "./config/pairs.ts";
 import { schema } from "./config/schema.ts";
 import type { Config, Listen, Tls } from "./config/types.ts";
@@ -54,6 +55,22 @@ interface Parsed {
 export function parseConfig(text: string, file: string, loadPair?: LoadPair): Parsed {
   const { config, root, bound, warnings, tell } = parse(text, file, loadPair);
   return { config, warnings: tell([...warnings, ...shadowed(bound, root)]) };
+}
+
+/**
+ * As `parseConfig`, and looks up the names that are to be listened on, as two may be one address. A name that cannot be looked
+ * up within two seconds is a warning.
+ */
+export async function readConfig(
+  text: string,
+  file: string,
+  { loadPair, lookup }: { loadPair: LoadPair; lookup: Lookup },
+): Promise<Parsed> {
+  const { config, root, warnings, tell, ...parsed } = parse(text, file, loadPair);
+  const { bound, warnings: unknown } = await lookUpNames(parsed.bound, lookup, root);
+  const faults = taken(bound, root);
+  if (faults.length > 0) throw new ConfigError(tell(faults));
+  return { config, warnings: tell([...warnings, ...unknown, ...shadowed(bound, root)]) };
 }
 
 /** A file, as far as it says itself. */

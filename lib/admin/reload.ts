@@ -20,8 +20,8 @@ const FIXED = ["manager", "io", "workers"];
 export interface ReloaderOptions {
   log: Log;
   dataPlane: DataPlane;
-  /** Reads anew the configuration that the process started with. Throws `ConfigError`, or an error that says why it cannot be read. */
-  read: () => Config;
+  /** Reads anew the configuration that the process started with. Rejects with `ConfigError`, or with why it cannot be read. */
+  read: () => Promise<Config>;
   /** Goes by what of a configuration is not the data plane's. */
   apply: (config: Config) => void;
 }
@@ -52,7 +52,7 @@ export class Reloader {
   async #reload(): Promise<ReloadResult> {
     const { log, dataPlane, read, apply } = this.#options;
     try {
-      const config = read();
+      const config = await read();
       const changed = differencesOf(this.#config, config);
       await dataPlane.reconfigure(config);
       apply(config);

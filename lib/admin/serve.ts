@@ -16,7 +16,7 @@ export interface ServeOptions {
   /** How to call this program, for the hint of what to try next. */
   command: string;
   /** Reads the configuration anew, for a reload: see `ReloaderOptions`. */
-  read: () => Config;
+  read: () => Promise<Config>;
 }
 
 /**

@@ -13,6 +13,8 @@ export const DEFAULT_LISTENER = { hostname: "0.0.0.0", port: 1248 };
 export interface Bound {
   path: Path;
   written: string;
+  /** What is written is a name: it may stand for other addresses than those that are known. */
+  name?: string;
   /** The addresses, each in one spelling; a name that is not known is its own. */
   hostnames: readonly string[];
   port: number;
@@ -43,7 +45,8 @@ function addressesOf(values: [Path, unknown][]): Bound[] {
     const address = addressIn(written, "0.0.0.0");
     if (address?.kind !== "tcp") return [];
     const { hostname, port } = address;
-    return [{ path, written, hostnames: [canonicalHost(hostname)], port }];
+    const name = isIP(numeric(hostname)) === 0 ? { name: hostname } : {};
+    return [{ path, written, ...name, hostnames: [canonicalHost(hostname)], port }];
   });
 }
 

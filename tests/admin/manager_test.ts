@@ -21,7 +21,7 @@ class TestManager implements AsyncDisposable {
     this.proxy = TestProxy.start({ ...ECHO, ...keys });
     const read = () => parseConfig(this.file, "test.yaml").config;
     const shared = { log: this.proxy.log, dataPlane: this.proxy.proxy };
-    const reloader = new Reloader(read(), { ...shared, read, apply: () => {} });
+    const reloader = new Reloader(read(), { ...shared, read: async () => await read(), apply: () => {} });
     this.#server = startManager({ hostname: "127.0.0.1", port: 0 }, {
       ...shared,
       reloader,

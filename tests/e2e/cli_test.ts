@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { systemLookup } from "../../lib/link/dial.ts";
 import { readRecord, writeAll } from "../../lib/link/link.ts";
 import { Backend } from "../helpers/backend.ts";
 import { Goscon, runProgram } from "../helpers/goscon.ts";
@@ -160,6 +161,38 @@ Deno.test("--test and the start refuse one address in two spellings, whatever li
       "config.yaml:3:9: listen[0].ws: 0.0.0.0:01248 is listened on already, by tcp\n",
     ]);
   }
+});
+
+/** How this machine is called, when it knows its own address by that. */
+const HOST = Deno.hostname();
+const [HOST_IP] = (await systemLookup(HOST).catch(() => [])).filter((ip) => !ip.includes(":"));
+
+Deno.test("--test, the start and a reload refuse two names of one address", { ignore: !HOST_IP }, async () => {
+  const text = `${GOOD}tcp: "${HOST_IP}:1248"\n`.replace("127.0.0.1:0", `${HOST}:1248`);
+  const cwd = await directory({ "config.yaml": text });
+  const fault = /^config\.yaml:1:16: listen\[0\]\.tcp: \S+:1248 \(.*\) is listened on already, by tcp\n$/;
+  for (const args of [["--test"], []]) {
+    const { code, err } = await runProgram(args, { cwd });
+    assert.equal(code, 2);
+    assert.match(err, fault);
+  }
+  await using goscon = await Goscon.start(GOOD);
+  await goscon.rewrite(text);
+  goscon.kill("SIGHUP");
+  const { reason } = await goscon.event((e) => e.message === "configuration not reloaded");
+  assert.match(String(reason), /is listened on already, by tcp$/);
+});
+
+Deno.test("--test warns of a name to listen on that cannot be looked up", async () => {
+  const cwd = await directory({ "config.yaml": GOOD.replace("127.0.0.1:0", "no-such-host.invalid:0") });
+  const { code, err } = await runProgram(["--test"], { cwd });
+  const [warning, valid] = err.split("\n");
+  assert.equal(code, 0);
+  assert.match(
+    warning!,
+    /^goscon: warning: config\.yaml:1:16: listen\[0\]\.tcp: no-such-host\.invalid cannot be looked up: ./,
+  );
+  assert.equal(valid, "goscon: the configuration config.yaml is valid");
 });
 
 Deno.test("--dump prints the configuration in effect, which is a configuration", async () => {
