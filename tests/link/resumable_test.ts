@@ -1,221 +1,332 @@
 import assert from "node:assert/strict";
-import { ResumableStream } from "../../lib/link/resumable.ts";
+import { type Attachment, ResumableStream } from "../../lib/link/resumable.ts";
 import { Session } from "../../lib/scp/mod.ts";
-import { concat } from "../helpers/bytes.ts";
-import { ManualLink } from "../helpers/manual_link.ts";
-import { settled } from "../helpers/turns.ts";
+import { ManualFlow, ManualFlowLink } from "../helpers/manual_flow.ts";
 
-const NOTHING = new Uint8Array(0);
+const MOST = 10;
+const bytes = (text: string) => new TextEncoder().encode(text);
 
-function open({ cacheSize = 1024 } = {}): { stream: ResumableStream; session: Session; losses: string[] } {
-  const session = new Session({ id: 1, secret: 1n, dialect: "plain", cacheSize });
-  const losses: string[] = [];
-  return { stream: new ResumableStream(session, (reason) => losses.push(reason)), session, losses };
+/** Hears a stream: what it tells, in order. */
+class Listener {
+  readonly told: string[] = [];
+  constructor(readonly onTold: () => void = () => {}) {}
+
+  readable = (bytes: Uint8Array) => this.#tell(new TextDecoder().decode(bytes));
+  writable = () => this.#tell("(writable)");
+  ended = () => this.#tell("(ended)");
+  lost = () => this.#tell("(lost)");
+
+  #tell(what: string): void {
+    this.told.push(what);
+    this.onTold();
+  }
 }
 
-const bytes = (text: string) => new TextEncoder().encode(text);
-const textOf = (chunks: Uint8Array[]) => new TextDecoder().decode(concat(chunks));
+function open({ cacheSize = 1024 } = {}) {
+  const session = new Session({ id: 1, secret: 1n, dialect: "plain", cacheSize });
+  const losses: [reason: string, endOfStream: boolean][] = [];
+  const stream = new ResumableStream(session, (...loss) => losses.push(loss));
+  const listener = new Listener();
+  stream.sink = listener;
+  const attach = (attachment: Partial<Attachment> = {}, options: { room?: number; error?: Error } = {}): ManualFlow => {
+    const link = new ManualFlowLink(options);
+    if (options.error) link.flow.break(options.error);
+    stream.attach(link, { first: [], from: session.sent, rest: bytes(""), ...attachment });
+    return link.flow;
+  };
+  return { stream, session, losses, told: listener.told, attach };
+}
 
-Deno.test("detach() waits for a pending read, and what it still brings is counted", async () => {
-  const { stream, session } = open();
-  const old = new ManualLink();
-  await stream.attach(old, { first: [], rest: NOTHING });
-  const buffer = new Uint8Array(10);
-  const read = stream.read(buffer);
-  const detached = stream.detach("replaced");
-  assert.equal(old.closed, true);
-  assert.equal(await settled(detached), false, "the counters were taken while a read was pending");
-  old.bring(bytes("late"));
-  await detached;
-  assert.equal(session.received, 4);
-  assert.equal(await read, 4);
-  assert.equal(textOf([buffer.subarray(0, 4)]), "late");
+/** What is told after a call, and not in the middle of it, has been told. */
+const soon = () => Promise.resolve();
+
+Deno.test("what an old link brings after it was taken away is not counted", () => {
+  const { stream, session, attach, losses, told } = open();
+  stream.resume(MOST);
+  const old = attach();
+  old.bring(bytes("one"));
+  stream.detach("replaced");
+  assert.equal(old.isClosed, true);
+  assert.throws(() => old.bring(bytes("late")), /nobody/, "the old link could still be heard");
+  assert.equal(session.received, 3, "the counters are final at once");
+  attach().bring(bytes("two"));
+  assert.deepEqual(told, ["one", "two"]);
+  assert.deepEqual(losses, [["replaced", false]]);
 });
 
-Deno.test("detach() waits for a pending write", async () => {
-  const { stream, session } = open();
-  const old = new ManualLink({ autoWrite: false });
-  await stream.attach(old, { first: [], rest: NOTHING });
-  const written = stream.write(bytes("hello"));
-  await settled(written);
-  const detached = stream.detach("replaced");
-  assert.equal(await settled(detached), false, "a second writer could have started");
-  old.take(new Error("broken"));
-  await detached;
-  assert.equal(await written, 5, "a write that fails half-way counts as written");
-  assert.equal(textOf(session.missing(0)), "hello");
-});
-
-Deno.test("detach() waits for what is being sent again", async () => {
-  const { stream } = open();
-  const link = new ManualLink({ autoWrite: false });
-  const attached = stream.attach(link, { first: [bytes("answer")], rest: NOTHING });
-  const detached = stream.detach("replaced");
-  assert.equal(await settled(detached), false);
-  link.take(new Error("broken"));
-  await detached;
-  assert.equal(await attached, false);
-});
-
-Deno.test("write() seals nothing while no link is there", async () => {
-  const { stream, session } = open();
-  const written = stream.write(bytes("hello"));
-  assert.equal(await settled(written), false);
-  assert.equal(session.sent, 0);
-  const link = new ManualLink();
-  await stream.attach(link, { first: [], rest: NOTHING });
-  assert.equal(await written, 5);
+Deno.test("a write that a link took half of counts as written, and the next link is sent the rest", () => {
+  const { stream, session, attach } = open();
+  const old = attach({}, { room: 2 });
+  assert.equal(stream.write(bytes("hello")), 5);
   assert.equal(session.sent, 5);
-  assert.equal(textOf(link.written), "hello");
+  stream.detach("replaced");
+  assert.equal(old.text, "he");
+  assert.equal(attach({ from: 2 }).text, "llo");
+  assert.equal(session.sent, 5);
+});
+
+Deno.test("a link can be taken away in the middle of its answer, and nothing of that one goes over the next", () => {
+  const { stream, attach } = open();
+  const old = attach({ first: [bytes("old answer")] }, { room: 3 });
+  assert.equal(stream.isAnswered, false);
+  stream.detach("replaced");
+  assert.equal(attach({ first: [bytes("new answer")] }).text, "new answer");
+  assert.equal(old.text, "old");
+  assert.equal(stream.isAnswered, true);
+});
+
+Deno.test("write() takes and seals nothing while no link is there, and says when it does", async () => {
+  const { stream, session, attach, told } = open();
+  const hello = bytes("hello");
+  assert.equal(stream.write(hello), 0);
+  assert.deepEqual([session.sent, new TextDecoder().decode(hello)], [0, "hello"]);
+  const flow = attach();
+  assert.deepEqual(told, [], "it was told in the middle of attach()");
+  await soon();
+  assert.deepEqual(told, ["(writable)"]);
+  assert.equal(stream.write(hello), 5);
+  assert.equal(flow.text, "hello");
+});
+
+Deno.test("write() takes nothing while the link has not taken what was before, and says once when it does", async () => {
+  const { stream, session, attach, told } = open();
+  const flow = attach({}, { room: 3 });
+  await soon();
+  told.length = 0;
+  assert.equal(stream.write(bytes("hello")), 5);
+  assert.equal(stream.isReady, false);
+  assert.equal(stream.write(bytes("x")), 0);
+  assert.equal(session.sent, 5);
+  flow.take(1);
+  assert.deepEqual(told, []);
+  flow.take();
+  assert.deepEqual(told, ["(writable)"]);
+  assert.equal(flow.text, "hello");
+  assert.equal(stream.write(bytes("!")), 1);
+  flow.take();
+  await soon();
+  assert.deepEqual(told, ["(writable)"]);
 });
 
 Deno.test("attach() writes the answer, what was missed, and only then what is new", async () => {
-  const { stream } = open();
-  const link = new ManualLink({ autoWrite: false });
-  const attached = stream.attach(link, { first: [bytes("answer,"), bytes("missed,")], rest: NOTHING });
-  const written = stream.write(bytes("new"));
-  await settled(written);
-  assert.equal(textOf(link.written), "answer,");
-  link.take();
-  await settled(written);
-  assert.equal(textOf(link.written), "answer,missed,");
-  link.take();
-  assert.equal(await attached, true);
-  await settled(written);
-  assert.equal(textOf(link.written), "answer,missed,new");
-  link.take();
-  assert.equal(await written, 3);
-});
-
-Deno.test("attach() goes on with the rest of a partial write", async () => {
-  const { stream } = open();
-  const link = new ManualLink({ autoWrite: false });
-  const attached = stream.attach(link, { first: [bytes("answer")], rest: NOTHING });
-  link.take(2);
-  await settled(attached);
-  link.take();
-  assert.equal(await attached, true);
-  assert.deepEqual(link.written.map((chunk) => textOf([chunk])), ["answer", "swer"]);
-});
-
-Deno.test("read() goes on while the sending again is under way: two ends that both resend do not wait for each other", async () => {
-  const { stream } = open();
-  const link = new ManualLink({ autoWrite: false });
-  void stream.attach(link, { first: [bytes("missed")], rest: NOTHING });
-  const read = stream.read(new Uint8Array(10));
-  await settled(read);
-  assert.equal(link.reading, true);
-  link.bring(bytes("x"));
-  assert.equal(await read, 1);
-});
-
-Deno.test("read() gives the bytes that came with the handshake first, in pieces", async () => {
-  const { stream, session } = open();
-  const link = new ManualLink();
-  await stream.attach(link, { first: [], rest: bytes("abcde") });
-  const buffer = new Uint8Array(3);
-  assert.equal(await stream.read(buffer), 3);
-  assert.equal(textOf([buffer]), "abc");
-  assert.equal(await stream.read(buffer), 2);
-  assert.equal(session.received, 5);
-  const third = stream.read(buffer);
-  await settled(third);
-  link.bring(bytes("f"));
-  assert.equal(await third, 1);
-});
-
-Deno.test("bytes that came with a handshake and were not read are not counted once their link is gone", async () => {
-  const { stream, session } = open();
-  await stream.attach(new ManualLink(), { first: [], rest: bytes("abcde") });
-  await stream.detach("replaced");
-  assert.equal(session.received, 0);
-  const link = new ManualLink();
-  await stream.attach(link, { first: [], rest: bytes("ab") });
-  assert.equal(await stream.read(new Uint8Array(10)), 2);
-});
-
-Deno.test("a link that ends or breaks is lost once, and read() waits for the next", async () => {
-  const { stream, losses } = open();
-  for (const [outcome, reason] of [[null, "closed by the peer"], [new Error("reset"), "reset"]] as const) {
-    const link = new ManualLink();
-    await stream.attach(link, { first: [], rest: NOTHING });
-    const read = stream.read(new Uint8Array(10));
-    await settled(read);
-    link.bring(outcome);
-    assert.equal(await settled(read), false);
-    assert.equal(stream.attached, false);
-    assert.equal(link.closed, true);
-    assert.equal(losses.pop(), reason);
-    const next = new ManualLink();
-    await stream.attach(next, { first: [], rest: bytes("x") });
-    assert.equal(await read, 1);
-    await stream.detach("over");
-    assert.equal(losses.pop(), "over");
+  const { stream, session, attach, told } = open();
+  session.seal(bytes("got,missed,"));
+  const flow = attach({ first: [bytes("answer,"), bytes("and,")], from: 4 }, { room: 0 });
+  for (let room = 0; room < 17; room++) {
+    assert.equal(stream.write(bytes("new")), 0, flow.text);
+    flow.take(1);
   }
+  assert.equal(flow.text, "answer,and,missed");
+  flow.take(1);
+  assert.deepEqual(told, ["(writable)"]);
+  stream.write(bytes("new"));
+  flow.take();
+  await soon();
+  assert.equal(flow.text, "answer,and,missed,new");
+});
+
+Deno.test("what is sent from the cache while that wraps round is sent in order", () => {
+  const { stream, attach } = open({ cacheSize: 8 });
+  const old = attach();
+  stream.write(bytes("12345"));
+  stream.write(bytes("6789a"));
+  assert.equal(old.text, "123456789a");
+  stream.detach("cut");
+  const flow = attach({ from: 2 }, { room: 1 });
+  for (let i = 0; i < 7; i++) flow.take(1);
+  assert.equal(flow.text, "3456789a");
+});
+
+Deno.test("bytes are heard while the sending again is under way: two ends that both resend do not wait for each other", () => {
+  const { stream, attach, told } = open();
+  stream.resume(MOST);
+  const flow = attach({ first: [bytes("missed")] }, { room: 0 });
+  flow.bring(bytes("x"));
+  assert.deepEqual(told, ["x"]);
+});
+
+Deno.test("the bytes that came with the handshake are told first, in pieces, and after the call", async () => {
+  const { stream, session, attach, told } = open();
+  const flow = attach({ rest: bytes("abcde") });
+  await soon();
+  told.length = 0;
+  stream.resume(3);
+  assert.deepEqual([told.length, flow.isPaused], [0, true]);
+  await soon();
+  assert.deepEqual(told, ["abc", "de"]);
+  assert.equal(session.received, 5);
+  flow.bring(bytes("f"));
+  assert.equal(told.at(-1), "f");
+});
+
+Deno.test("the bytes that came with the handshake wait when the sink pauses between two pieces", async () => {
+  const { session, attach, stream } = open();
+  const pausing = new Listener(() => stream.pause());
+  stream.sink = pausing;
+  stream.resume(3);
+  const flow = attach({ rest: bytes("abcde") });
+  stream.write(bytes("")); // `writable` need not be told
+  await soon();
+  assert.deepEqual([pausing.told[0], session.received, flow.isPaused], ["abc", 3, true]);
+  stream.resume(3);
+  await soon();
+  assert.deepEqual(pausing.told, ["abc", "de"]);
+  assert.equal(flow.isPaused, true);
+});
+
+Deno.test("bytes that came with a handshake and were not told are not counted once their link is gone", async () => {
+  const { stream, session, attach, told } = open();
+  attach({ rest: bytes("abcde") });
+  stream.resume(MOST);
+  stream.detach("replaced");
+  await soon();
+  assert.deepEqual([session.received, told], [0, []]);
+  attach({ rest: bytes("ab") });
+  await soon();
+  assert.equal(session.received, 2);
+  assert(told.includes("ab"));
+});
+
+Deno.test("a link that ends or breaks is lost once and closed, and the stream goes on over the next", () => {
+  const { stream, losses, attach, told } = open();
+  stream.resume(MOST);
+  for (
+    const [happen, loss] of [
+      [(flow: ManualFlow) => flow.end(), ["closed by the peer", true]],
+      [(flow: ManualFlow) => flow.lose(new Error("reset")), ["reset", false]],
+      [() => stream.detach("over"), ["over", false]],
+    ] as const
+  ) {
+    const flow = attach();
+    flow.bring(bytes("x"));
+    happen(flow);
+    stream.detach("again");
+    assert.deepEqual([stream.isAttached, flow.isClosed, losses], [false, true, [loss]]);
+    losses.length = 0;
+  }
+  assert.deepEqual(told, ["x", "x", "x"], "the sink heard of a loss");
+});
+
+Deno.test("a link that breaks in a write while bytes are heard is lost after what came before that", () => {
+  const { stream, session, losses, attach } = open();
+  stream.resume(MOST);
+  const flow = attach();
+  flow.break(new Error("broken pipe"));
+  assert.equal(stream.write(bytes("hello")), 5);
+  assert.deepEqual([stream.isAttached, losses, session.sent], [true, [], 5]);
+  assert.equal(stream.write(bytes("more")), 0);
+  flow.bring(bytes("before"));
+  flow.lose();
+  assert.deepEqual([session.received, losses], [6, [["broken pipe", false]]]);
+  assert.equal(attach({ from: 0 }).text, "hello");
+});
+
+Deno.test("a link that breaks in a write while it is paused is lost at once, of which nothing else would tell", () => {
+  const { stream, session, losses, attach } = open();
+  const flow = attach();
+  flow.break(new Error("broken pipe"));
+  assert.equal(stream.write(bytes("hello")), 5);
+  assert.deepEqual([stream.isAttached, flow.isClosed, losses, session.sent], [
+    false,
+    true,
+    [["broken pipe", false]],
+    5,
+  ]);
+  assert.equal(stream.write(bytes("more")), 0);
+  attach({ first: [bytes("answer")] }, { error: new Error("broke again") });
+  assert.deepEqual([stream.isAttached, stream.isAnswered, losses.length], [false, false, 2]);
+});
+
+Deno.test("look() finds a link that broke while it was paused, and leaves one that is heard to say so itself", () => {
+  const { stream, losses, attach } = open();
+  stream.look();
+  const flow = attach();
+  stream.look();
+  flow.break(new Error("gone"));
+  stream.resume(MOST);
+  stream.look();
   assert.deepEqual(losses, []);
+  stream.pause();
+  stream.look();
+  stream.look();
+  assert.deepEqual(losses, [["gone", false]]);
 });
 
-Deno.test("what happens on a link that was taken away does not touch the one that replaced it", async () => {
-  const { stream, losses } = open();
-  const old = new ManualLink();
-  await stream.attach(old, { first: [], rest: NOTHING });
-  const read = stream.read(new Uint8Array(10));
-  await settled(read);
-  const detached = stream.detach("replaced");
-  old.bring(new Error("interrupted"));
-  await detached;
-  const next = new ManualLink();
-  await stream.attach(next, { first: [], rest: bytes("x") });
-  assert.equal(await read, 1);
-  assert.equal(next.closed, false);
-  assert.deepEqual(losses, ["replaced"]);
+Deno.test("whether it is paused, and how much is told at once, goes on over the next link", () => {
+  const { stream, attach } = open();
+  assert.equal(attach().isPaused, true);
+  stream.resume(7);
+  stream.detach("cut");
+  const second = attach();
+  assert.deepEqual([second.isPaused, second.most], [false, 7]);
+  stream.pause();
+  assert.equal(second.isPaused, true);
+  stream.detach("cut");
+  assert.equal(attach().isPaused, true);
 });
 
-Deno.test("closeWrite() ends the direction of the link after the write under way, and of every later link", async () => {
-  const { stream } = open();
-  const link = new ManualLink({ autoWrite: false });
-  const attached = stream.attach(link, { first: [bytes("missed")], rest: NOTHING });
-  const finished = stream.closeWrite();
-  await settled(finished);
-  assert.equal(link.writeClosed, false);
-  link.take();
-  await attached;
-  await finished;
-  assert.equal(link.writeClosed, true);
-  await stream.detach("lost");
-  const next = new ManualLink();
-  await stream.attach(next, { first: [bytes("missed")], rest: NOTHING });
-  assert.equal(next.writeClosed, true);
+Deno.test("what happens on a link that was taken away does not touch the one that replaced it", () => {
+  const { stream, losses, attach } = open();
+  stream.resume(MOST);
+  const old = attach({}, { room: 0 });
+  stream.write(bytes("hello"));
+  stream.detach("replaced");
+  const next = attach({ from: 0 }, { room: 2 });
+  assert.throws(() => old.take(), /closed/);
+  assert.throws(() => old.lose(), /nobody/);
+  assert.deepEqual([next.text, next.isClosed], ["he", false]);
+  assert.deepEqual(losses, [["replaced", false]]);
 });
 
-Deno.test("closeWrite() settles while no link is there", async () => {
-  const { stream } = open();
-  await stream.closeWrite();
-  assert.equal(stream.finished, true);
+Deno.test("closeWrite() ends the direction of the link after all that was written, and of every later link", () => {
+  const { stream, attach } = open();
+  const flow = attach({ first: [bytes("answer")] }, { room: 2 });
+  stream.closeWrite();
+  assert.equal(flow.isWriteClosed, false);
+  flow.take();
+  assert.deepEqual([flow.text, flow.isWriteClosed], ["answer", true]);
+  stream.detach("lost");
+  const next = attach({ first: [bytes("answer")] });
+  assert.deepEqual([next.text, next.isWriteClosed], ["answer", true]);
 });
 
-Deno.test("end() ends a waiting read with null and rejects a waiting write", async () => {
-  const { stream, losses } = open();
-  const read = stream.read(new Uint8Array(10));
-  const written = stream.write(bytes("x"));
-  stream.end();
-  assert.equal(await read, null);
-  await assert.rejects(written, /the stream has ended/);
-  assert.equal(await stream.read(new Uint8Array(10)), null);
-  assert.deepEqual(losses, []);
+Deno.test("closeWrite() while no link is there ends the direction of the next, after what that lacks", () => {
+  const { stream, session, attach } = open();
+  session.seal(bytes("missed"));
+  stream.closeWrite();
+  assert.equal(stream.isFinished, true);
+  const flow = attach({ from: 0 }, { room: 3 });
+  assert.equal(flow.isWriteClosed, false);
+  flow.take();
+  assert.deepEqual([flow.text, flow.isWriteClosed], ["missed", true]);
 });
 
-Deno.test("end() with an error rejects reads and writes with it, and closes the link", async () => {
-  const { stream, losses } = open();
-  const link = new ManualLink();
-  await stream.attach(link, { first: [], rest: NOTHING });
-  const read = stream.read(new Uint8Array(10));
-  await settled(read);
-  stream.end(new Error("lost for good"));
-  stream.end();
-  assert.equal(link.closed, true);
-  link.bring(new Error("interrupted"));
-  await assert.rejects(read, /lost for good/);
-  await assert.rejects(stream.write(bytes("x")), /lost for good/);
-  assert.deepEqual(losses, []);
+Deno.test("close() closes the link, takes nothing more, tells nothing more, and is no loss", async () => {
+  const { stream, losses, attach, told } = open();
+  const flow = attach({ rest: bytes("abc") });
+  stream.resume(MOST);
+  stream.close();
+  stream.close();
+  await soon();
+  assert.deepEqual([flow.isClosed, stream.isEnded, stream.isAttached], [true, true, false]);
+  assert.throws(() => stream.write(bytes("x")), /the stream has ended/);
+  assert.deepEqual([losses, told], [[], []]);
+});
+
+Deno.test("reset() resets the link, and ends the stream", () => {
+  const { stream, losses, attach } = open();
+  const flow = attach();
+  stream.reset();
+  assert.deepEqual([flow.isReset, flow.isClosed, stream.isEnded, losses], [true, true, true, []]);
+});
+
+Deno.test("unacknowledged() counts what the link has not taken, and what that says; nothing while there is none", () => {
+  const { stream, attach } = open();
+  assert.equal(stream.unacknowledged(), 0);
+  const flow = attach({}, { room: 2 });
+  flow.unacknowledged = () => 100;
+  stream.write(bytes("hello"));
+  assert.equal(stream.unacknowledged(), 103);
+  stream.detach("cut");
+  assert.equal(stream.unacknowledged(), 0);
 });
