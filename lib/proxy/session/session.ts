@@ -194,6 +194,7 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
   writable(): void {
     if (this.#held.length > 0) this.#stream.write(this.#held);
     this.#held = NOTHING;
+    this.#record.account();
     if (!this.#listens || !this.#backend) return;
     if (this.#isCrowded) this.#context.inFlight.hold(this);
     else this.#backend.resume();
