@@ -227,7 +227,7 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
   }
 
   backendTakesMore(): void {
-    if (!this.#stream.isEnded) this.#stream.resume(LARGEST_READ);
+    if (!this.#stream.isEnded) this.#stream.resume(this.#most);
   }
 
   backendEnded(kind: EndKind, reason: string): void {
@@ -238,14 +238,19 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
     this.#record.log("upstream closed", { reason });
     // A client that is away has its time already, from its loss on.
     if (this.#stream.isAttached) this.#endAfterReuseTime(kind, reason);
-    this.#stream.resume(LARGEST_READ);
+    this.#stream.resume(this.#most);
     this.#stream.closeWrite();
+  }
+
+  /** Bytes that are read at once, either way: no more than can be sent again, also by a backend that is an SCP proxy. */
+  get #most(): number {
+    return Math.min(LARGEST_READ, this.#context.cacheSize);
   }
 
   /** No more at once than a part of what can be sent again. */
   get #mostFromBackend(): number {
     const { cacheSize, inFlight } = this.#context;
-    return Math.min(LARGEST_READ, inFlight.isBounded ? Math.ceil(cacheSize / 4) : cacheSize);
+    return inFlight.isBounded ? Math.min(LARGEST_READ, Math.ceil(cacheSize / 4)) : this.#most;
   }
 
   /** Whether the client may not have got so much that not all could be sent again with what comes next. */
@@ -266,7 +271,7 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
     if (this.#stream.isEnded) return this.#close();
     this.#record.began({ target, upstream: address, local });
     if (this.#listens) this.#backend.resume();
-    this.#stream.resume(LARGEST_READ);
+    this.#stream.resume(this.#most);
   }
 
   #positionOf(received: number): number {
