@@ -31,7 +31,12 @@ export class ManualFlow implements Flow {
     return concat(this.#written);
   }
 
-  /** The same, as text. */
+  /** How many bytes each write took. */
+  get writes(): number[] {
+    return this.#written.map(({ length }) => length);
+  }
+
+  /** What it has taken, as text. */
   get text(): string {
     return new TextDecoder().decode(this.written);
   }

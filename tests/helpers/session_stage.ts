@@ -1,0 +1,146 @@
+import { mock } from "node:test";
+import type { Endpoint } from "../../lib/link/link.ts";
+import { CacheBudget } from "../../lib/proxy/session/cache_budget.ts";
+import { ProxySession } from "../../lib/proxy/session/session.ts";
+import type { EndKind } from "../../lib/proxy/stats.ts";
+import { Stats } from "../../lib/proxy/stats.ts";
+import type { BackendRequest } from "../../lib/proxy/upstream/reach.ts";
+import type { Backend } from "../../lib/proxy/upstream/upstream.ts";
+import { type ResumeRequest, Session } from "../../lib/scp/mod.ts";
+import { type ManualFlow, ManualFlowLink } from "./manual_flow.ts";
+import { TestLog } from "./proxy.ts";
+
+const ENDPOINT: Endpoint = { hostname: "192.0.2.1", port: 5 };
+const NOTHING = new Uint8Array(0);
+
+export const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** What is told after a call, and not in the middle of it, has been told. */
+export const soon = () => Promise.resolve();
+
+/** Time stands still, for timers and for the clock, but for what the test lets pass. */
+export function stillTime() {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const real = performance.now;
+  let now = 0;
+  performance.now = () => now;
+  return {
+    pass: (ms: number) => {
+      now += ms;
+      mock.timers.tick(ms);
+    },
+    [Symbol.dispose]: () => {
+      performance.now = real;
+      mock.timers.reset();
+    },
+  };
+}
+
+export interface StageOptions {
+  reuseTime?: number;
+  cacheSize?: number;
+  budget?: CacheBudget;
+  /** How many bytes the first connection, and the backend, take until they are given more room. */
+  clientRoom?: number;
+  backendRoom?: number;
+}
+
+/** A session of dialect plain without a socket: its client's connections and its backend are flows that the test moves. */
+export class SessionStage {
+  /** The client's end. */
+  readonly client: Session;
+  readonly log = new TestLog();
+  readonly stats = new Stats();
+  readonly session: ProxySession;
+  /** The client's connections; the last is the one there is, or was last. */
+  readonly flows: ManualFlow[] = [];
+  readonly backendLink: ManualFlowLink;
+  readonly backend: ManualFlow;
+  /** In the order in which they came: what the session told of its end. */
+  readonly ends: (EndKind | "closed" | "released")[] = [];
+  asked: BackendRequest | undefined;
+  readonly #dialled = Promise.withResolvers<Backend>();
+  readonly #clientRoom: number;
+
+  constructor(options: StageOptions = {}) {
+    const { reuseTime = 3_600_000, cacheSize = 1024, budget = new CacheBudget(0) } = options;
+    const { clientRoom = Infinity, backendRoom = Infinity } = options;
+    this.#clientRoom = clientRoom;
+    this.backendLink = new ManualFlowLink({ room: backendRoom });
+    this.backend = this.backendLink.flow;
+    const both = { id: 7, secret: 1n, dialect: "plain", cacheSize } as const;
+    this.client = new Session(both);
+    this.session = new ProxySession(new Session(both), ENDPOINT, {
+      log: this.log,
+      stats: this.stats,
+      budget,
+      reuseTime: () => reuseTime,
+      cacheSize,
+      connect: (request) => {
+        this.asked = request;
+        return this.#dialled.promise;
+      },
+      onEnded: (kind) => this.ends.push(kind),
+      onClosed: () => this.ends.push("closed"),
+    });
+  }
+
+  /** The session has begun, and dials its backend. */
+  static run(options: StageOptions & { rest?: Uint8Array; error?: Error } = {}): SessionStage {
+    const stage = new SessionStage(options);
+    const link = new ManualFlowLink({ room: stage.#clientRoom });
+    if (options.error) link.flow.break(options.error);
+    stage.flows.push(link.flow);
+    stage.session.run(link, { answer: bytes("answer "), rest: options.rest ?? NOTHING, target: "", flag: 0 });
+    return stage;
+  }
+
+  /** The backend is there, and both ways are being read. */
+  static async relaying(options: StageOptions = {}): Promise<SessionStage> {
+    const stage = SessionStage.run(options);
+    await stage.connect();
+    return stage;
+  }
+
+  /** The connection of the client there is, or was last. */
+  get flow(): ManualFlow {
+    return this.flows.at(-1)!;
+  }
+
+  get state(): string {
+    return this.session.describe().state;
+  }
+
+  /** What was logged last. */
+  get lastReason(): string {
+    return String(this.log.events.at(-1)!.reason);
+  }
+
+  /** The backend is reached; or, with an error, no one is. */
+  async connect(error?: Error): Promise<void> {
+    const release = () => this.ends.push("released");
+    if (error) this.#dialled.reject(error);
+    else this.#dialled.resolve({ link: this.backendLink, address: "backend", release });
+    await soon();
+  }
+
+  /** The client comes over another connection, which must not be refused. */
+  async resume(options: { room?: number; error?: Error; rest?: Uint8Array } = {}): Promise<ManualFlow> {
+    this.tryResume(this.client.nextResume(), options);
+    await soon();
+    return this.flow;
+  }
+
+  /** The same at once, with any request; throws what it is refused with. Gives whether the session took the connection. */
+  tryResume(
+    request: ResumeRequest,
+    { room = Infinity, error, rest = NOTHING }: { room?: number; error?: Error; rest?: Uint8Array } = {},
+  ): boolean {
+    const link = new ManualFlowLink({ room });
+    if (error) link.flow.break(error);
+    const answer = (received: number) => bytes(`resumed at ${received} `);
+    const isTaken = this.session.resume(link, { request, rest, answer });
+    if (isTaken) this.flows.push(link.flow);
+    return isTaken;
+  }
+}
