@@ -97,7 +97,7 @@ export class PumpedFlow implements Flow {
         const { bytes } = this.#buffer;
         const n = await this.#link.read(bytes.length > this.#most ? bytes.subarray(0, this.#most) : bytes);
         for (let told = 0; told < (n ?? 1);) {
-          while (this.#isPaused && !this.#isClosed) await new Promise<void>((resolve) => this.#go = resolve);
+          while (this.#isPaused && !this.#isClosed) await this.#resumed();
           if (this.#isClosed) return;
           if (n === null) return this.#error === undefined ? this.sink.ended() : this.#lose();
           const part = bytes.subarray(told, Math.min(n, told + this.#most));
@@ -108,11 +108,17 @@ export class PumpedFlow implements Flow {
       }
     } catch (error) {
       this.#error ??= error;
-      this.#lose();
+      await this.#lose();
     }
   }
 
-  #lose(): void {
+  /** Settles when it is resumed or closed, and may be paused again by then. */
+  #resumed(): Promise<void> {
+    return new Promise((resolve) => this.#go = resolve);
+  }
+
+  async #lose(): Promise<void> {
+    while (this.#isPaused && !this.#isClosed) await this.#resumed();
     if (!this.#isClosed) this.sink.lost(this.#error);
   }
 }
