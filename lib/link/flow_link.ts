@@ -89,7 +89,7 @@ export class FlowLink implements FlowingLink, Sink {
     const reading = this.#takeReading();
     if (error === undefined) reading?.resolve(null);
     else reading?.reject(error);
-    this.#writing?.reject(error ?? new Error("the connection is closed"));
+    this.#writing?.reject(error === undefined ? new Error("the connection is closed") : error);
     this.#writing = undefined;
   }
 
