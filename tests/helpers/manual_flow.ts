@@ -16,6 +16,8 @@ export class ManualFlow implements Flow {
   isClosed = false;
   isReset = false;
   isWriteClosed = false;
+  /** How many bytes it brought so far. */
+  brought = 0;
   /** How many bytes writes take until it is given more room. */
   room: number;
   readonly #written: Uint8Array[] = [];
@@ -90,6 +92,7 @@ export class ManualFlow implements Flow {
   bring(bytes: Uint8Array): void {
     assert(this.isHeard, "nobody is to be told");
     assert(bytes.length <= this.most, `${bytes.length} bytes at once, where ${this.most} were asked for`);
+    this.brought += bytes.length;
     const lent = bytes.slice();
     this.sink.readable(lent);
     lent.fill(0xee);

@@ -59,6 +59,8 @@ export class SessionStage {
   /** In the order in which they came: what the session told of its end. */
   readonly ends: (EndKind | "closed" | "released")[] = [];
   asked: BackendRequest | undefined;
+  /** Whether that was answered. */
+  isDialled = false;
   readonly #dialled = Promise.withResolvers<Backend>();
   readonly #clientRoom: number;
 
@@ -118,6 +120,7 @@ export class SessionStage {
 
   /** The backend is reached; or, with an error, no one is. */
   async connect(error?: Error): Promise<void> {
+    this.isDialled = true;
     const release = () => this.ends.push("released");
     if (error) this.#dialled.reject(error);
     else this.#dialled.resolve({ link: this.backendLink, address: "backend", release });
