@@ -6,7 +6,7 @@ import type { EndKind } from "../../lib/proxy/stats.ts";
 import { Stats } from "../../lib/proxy/stats.ts";
 import type { BackendRequest } from "../../lib/proxy/upstream/reach.ts";
 import type { Backend } from "../../lib/proxy/upstream/upstream.ts";
-import { type ResumeRequest, Session } from "../../lib/scp/mod.ts";
+import { type Dialect, type ResumeRequest, Session } from "../../lib/scp/mod.ts";
 import { type ManualFlow, ManualFlowLink } from "./manual_flow.ts";
 import { TestLog } from "./proxy.ts";
 
@@ -39,13 +39,14 @@ export function stillTime() {
 export interface StageOptions {
   reuseTime?: number;
   cacheSize?: number;
+  dialect?: Dialect;
   budget?: CacheBudget;
   /** How many bytes the first connection, and the backend, take until they are given more room. */
   clientRoom?: number;
   backendRoom?: number;
 }
 
-/** A session of dialect plain without a socket: its client's connections and its backend are flows that the test moves. */
+/** A session without a socket, of dialect plain unless told otherwise: its client's connections and its backend are flows that the test moves. */
 export class SessionStage {
   /** The client's end. */
   readonly client: Session;
@@ -65,14 +66,14 @@ export class SessionStage {
   readonly #clientRoom: number;
 
   constructor(options: StageOptions = {}) {
-    const { reuseTime = 3_600_000, cacheSize = 1024, budget = new CacheBudget(0) } = options;
+    const { reuseTime = 3_600_000, cacheSize = 1024, dialect = "plain", budget = new CacheBudget(0) } = options;
     const { clientRoom = Infinity, backendRoom = Infinity } = options;
     this.#clientRoom = clientRoom;
     this.backendLink = new ManualFlowLink({ room: backendRoom });
     this.backend = this.backendLink.flow;
-    const both = { id: 7, secret: 1n, dialect: "plain", cacheSize } as const;
-    this.client = new Session(both);
-    this.session = new ProxySession(new Session(both), ENDPOINT, {
+    const both = { id: 7, secret: 1n, dialect };
+    this.client = new Session({ ...both, cacheSize: 2 ** 20 });
+    this.session = new ProxySession(new Session({ ...both, cacheSize }), ENDPOINT, {
       log: this.log,
       stats: this.stats,
       budget,
