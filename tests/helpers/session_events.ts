@@ -83,7 +83,7 @@ export async function happen(stage: SessionStage, time: Time, event: EventName):
 }
 
 /** What holds for a session whatever has happened. */
-function checkAlways({ flows, backend, ends, session }: SessionStage): void {
+function checkAlways({ flows, flow, backend, ends, session, isDialled }: SessionStage): void {
   assert(flows.slice(0, -1).every((flow) => flow.isClosed), "a connection that was replaced is open");
   const [kind, ...after] = ends;
   assert.deepEqual(
@@ -92,8 +92,12 @@ function checkAlways({ flows, backend, ends, session }: SessionStage): void {
     `${ends}`,
   );
   assert.notEqual(kind, "closed", "it is closed before it has ended");
-  if (kind !== undefined) assert(flows.at(-1)!.isClosed, "it has ended, and its connection is open");
+  if (kind !== undefined) assert(flow.isClosed, "it has ended, and its connection is open");
   if (after.length === 2) assert(backend.isClosed, "it is closed, and its backend is open");
+  if (kind !== undefined && isDialled && after.length === 0) {
+    assert(backend.isHeard, "the end of its backend would not be heard");
+  }
+  if (kind === undefined && backend.isClosed) assert(flow.isHeard || flow.isClosed, "its client is held up by nobody");
   if (kind !== undefined || backend.isClosed) return;
   const held = backend.brought - session.describe().sent;
   assert(held >= 0, "more was sent than the backend brought");

@@ -128,12 +128,13 @@ export class SessionModel {
     if (received > backend.written.length) assert(!this.#flow.isHeard, "the client is heard while the backend is full");
   }
 
-  /** The client stays, and nothing holds anyone up any more: everything arrives. */
+  /** The client comes back if it has to, and nothing holds anyone up any more: everything arrives, and both are heard. */
   async settle(): Promise<void> {
     await this.backendReached();
-    this.resume(Infinity);
+    if (this.#isAway || this.#flow.isClosed) this.resume(Infinity);
     if (this.isLost) return;
     const { stage } = this;
+    this.networkTakes(Infinity);
     this.backendTakes(Infinity);
     await this.check();
     while (this.#inFlight.length > 0) {
@@ -145,5 +146,6 @@ export class SessionModel {
     this.clientReads(Infinity);
     assert.equal(stage.backend.written.length, stage.client.sent, "the backend lacks something");
     assert.equal(stage.client.received, stage.backend.brought, "the client lacks something");
+    assert(stage.flow.isHeard && stage.backend.isHeard, "one is held up for nothing");
   }
 }

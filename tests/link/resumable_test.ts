@@ -86,6 +86,12 @@ Deno.test("write() takes and seals nothing while no link is there, and says when
   assert.deepEqual(told, ["(writable)"]);
   assert.equal(stream.write(hello), 5);
   assert.equal(flow.text, "hello");
+  stream.detach("cut");
+  attach();
+  stream.detach("cut");
+  attach();
+  await soon();
+  assert.deepEqual(told, ["(writable)", "(writable)"], "it may write again, and was told so more than once");
 });
 
 Deno.test("write() takes nothing while the link has not taken what was before, and says once when it does", async () => {
@@ -284,6 +290,7 @@ Deno.test("closeWrite() ends the direction of the link after all that was writte
   stream.closeWrite();
   assert.equal(flow.isWriteClosed, false);
   flow.take();
+  stream.closeWrite();
   assert.deepEqual([flow.text, flow.isWriteClosed], ["answer", true]);
   stream.detach("lost");
   const next = attach({ first: [bytes("answer")] });

@@ -66,6 +66,16 @@ Deno.test("nothing is heard of the client before there is a backend, but what ca
   assert.equal(stage.backend.text, "early late");
 });
 
+Deno.test("a backend that is reached while the client takes nothing is heard as soon as it does, also over a later connection", async () => {
+  using _ = stillTime();
+  const stage = SessionStage.run();
+  const next = await stage.resume({ room: 3 });
+  await stage.connect();
+  assert.equal(stage.backend.isPaused, true);
+  next.take();
+  assert.equal(stage.backend.isPaused, false);
+});
+
 Deno.test("a backend that fails is told with its reason, and the client gets the end", async () => {
   using _ = stillTime();
   const { backend, flow, lastReason } = await failed();

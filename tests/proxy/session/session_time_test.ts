@@ -156,3 +156,15 @@ Deno.test("look() leaves a client alone that has no backend yet, and one whose b
   session.look(1000);
   assert.equal(session.describe().state, "detached");
 });
+
+Deno.test("look() takes a silent client away whose bytes waited for a backend that has ended", async () => {
+  using time = stillTime();
+  const { flow, session, backend } = await SessionStage.relaying({ backendRoom: 0 });
+  flow.bring(bytes("x"));
+  backend.end();
+  assert.equal(flow.isPaused, false, "its loss would not be heard");
+  session.look(1000);
+  time.pass(1000);
+  session.look(1000);
+  assert.equal(session.describe().state, "detached");
+});
