@@ -82,6 +82,8 @@ export class PumpedFlow implements Flow {
       }
     } catch (error) {
       this.#error ??= error;
+      // What it held did not go: the next write says so.
+      this.#isBlocked = true;
     }
     this.#writing = undefined;
     if (!this.#isBlocked || this.#isClosed) return;

@@ -170,6 +170,8 @@ export class ResumableStream implements Flow, Sink {
   }
 
   writable(): void {
+    this.look();
+    if (!this.#flow) return;
     this.#flush();
     this.#tellReady();
   }

@@ -70,6 +70,10 @@ export class ManualFlow implements Flow {
     this.most = most;
   }
 
+  silence(): number {
+    return 0;
+  }
+
   unacknowledged(): number {
     return 0;
   }

@@ -1,6 +1,7 @@
 import { mock } from "node:test";
 import type { Endpoint } from "../../lib/link/link.ts";
 import { CacheBudget } from "../../lib/proxy/session/cache_budget.ts";
+import { InFlight } from "../../lib/proxy/session/in_flight.ts";
 import { ProxySession } from "../../lib/proxy/session/session.ts";
 import type { EndKind } from "../../lib/proxy/stats.ts";
 import { Stats } from "../../lib/proxy/stats.ts";
@@ -79,6 +80,7 @@ export class SessionStage {
       budget,
       reuseTime: () => reuseTime,
       cacheSize,
+      inFlight: new InFlight(false, { soon: () => {} }),
       connect: (request) => {
         this.asked = request;
         return this.#dialled.promise;

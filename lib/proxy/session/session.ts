@@ -4,7 +4,6 @@ import { LARGEST_READ } from "../../link/relay.ts";
 import { ResumableStream } from "../../link/resumable.ts";
 import { type Code, type ResumeRequest, ScpError, type Session } from "../../scp/mod.ts";
 import type { BackendRequest } from "../upstream/reach.ts";
-import type { Config } from "../../config.ts";
 import { AckWatch } from "./ack_watch.ts";
 import { type BackendOwner, BackendSide } from "./backend_side.ts";
 import type { HeldUp, InFlight } from "./in_flight.ts";
@@ -155,11 +154,12 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
 
   /**
    * Looks whether the client was heard of since the last look, and whether either end is gone: to be called about once a second.
+   * `read_timeout`, and `ack_timeout` of both ends: milliseconds, 0: never.
    */
-  look({ readTimeout, ackTimeout }: Config["tcpOption"], upstream: Pick<Config["upstreamOption"], "ackTimeout">): void {
+  look(readTimeout: number, ackTimeout = 0, upstreamAckTimeout = 0): void {
     const now = performance.now();
     this.#stream.look();
-    this.#backend?.look(this.#session.received, upstream.ackTimeout, now);
+    this.#backend?.look(this.#session.received, upstreamAckTimeout, now);
     if (this.#stream.isAttached && this.#clientAcks.isGone(this.#stream, this.#session.sent, ackTimeout, now)) {
       return this.#stream.detach(`nothing was acknowledged for ${ackTimeout} ms (ack_timeout)`);
     }

@@ -146,7 +146,7 @@ export class SessionTable {
     let looks = 0;
     for (const session of this.#sessions.values()) {
       const { tcpOption, upstreamOption } = this.#options.config();
-      session.look(tcpOption, upstreamOption);
+      session.look(tcpOption.readTimeout, tcpOption.ackTimeout, upstreamOption.ackTimeout);
       if (++looks % LOOKS === 0) await turn();
     }
     this.#isLooking = false;
