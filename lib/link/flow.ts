@@ -4,7 +4,7 @@ import type { Link } from "./link.ts";
 export interface Sink {
   /** Bytes came, which are the sink's until it returns. */
   readable(bytes: Uint8Array<ArrayBuffer>): void;
-  /** A write that took less than it was given may go on. */
+  /** A write that took less than it was given may go on; or what a write took was lost, which the next one throws. */
   writable(): void;
   /** The other end will send nothing more. What is written still arrives. */
   ended(): void;

@@ -43,7 +43,7 @@ export class PumpedFlow implements Flow {
 
   closeWrite(): void {
     const before = this.#writing ?? Promise.resolve();
-    before.then(() => this.#link.closeWrite()).catch(() => {}); // it broke: its reader says so
+    before.then(() => this.#link.closeWrite()).catch((error) => this.#broke(error));
   }
 
   pause(): void {
@@ -81,14 +81,22 @@ export class PumpedFlow implements Flow {
         taken += await this.#link.write(taken === 0 ? bytes : bytes.subarray(taken));
       }
     } catch (error) {
-      this.#error ??= error;
-      // What it held did not go: the next write says so.
-      this.#isBlocked = true;
+      return this.#broke(error);
     }
     this.#writing = undefined;
-    if (!this.#isBlocked || this.#isClosed) return;
+    if (this.#isBlocked) this.#tellWritable();
+  }
+
+  /** What was taken is lost, and nobody may be reading: who writes is to find out. */
+  #broke(error: unknown): void {
+    this.#writing = undefined;
+    this.#error ??= error;
+    this.#tellWritable();
+  }
+
+  #tellWritable(): void {
     this.#isBlocked = false;
-    this.sink.writable();
+    if (!this.#isClosed) this.sink.writable();
   }
 
   /** Reads to the end of the stream. Nothing is told before `resume` has returned. */

@@ -127,6 +127,15 @@ Deno.test("a pumped flow whose write broke tells what came before, then the loss
   assert.deepEqual(told, ["(writable)", "before", "(lost: broken pipe)"]);
 });
 
+Deno.test("a pumped flow whose write broke says so, also when nothing was refused, and only a write finds out while it is paused", async () => {
+  const { link, flow, told } = open({ autoWrite: false });
+  flow.write(bytes("hello"));
+  link.take(new Error("broken pipe"));
+  await turn();
+  assert.deepEqual(told, ["(writable)"]);
+  assert.throws(() => flow.write(bytes("")), /broken pipe/);
+});
+
 Deno.test("a pumped flow that was lost says so to writes too", async () => {
   const { link, flow, told } = open();
   flow.resume(10);
@@ -136,7 +145,7 @@ Deno.test("a pumped flow that was lost says so to writes too", async () => {
   assert.throws(() => flow.write(bytes("x")), /reset/);
 });
 
-Deno.test("a pumped flow ends its direction after the write under way; when that breaks, nobody hears of it", async () => {
+Deno.test("a pumped flow ends its direction after the write under way; when that breaks, a write finds out", async () => {
   const { link, flow } = open({ autoWrite: false });
   flow.write(bytes("hello"));
   flow.closeWrite();
@@ -149,6 +158,8 @@ Deno.test("a pumped flow ends its direction after the write under way; when that
   other.link.closeWrite = () => Promise.reject(new Error("reset"));
   other.flow.closeWrite();
   await turn();
+  assert.deepEqual(other.told, ["(writable)"]);
+  assert.throws(() => other.flow.write(bytes("")), /reset/);
 });
 
 for (const outcome of [bytes("late"), null, new Error("interrupted")]) {

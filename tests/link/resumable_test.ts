@@ -243,6 +243,16 @@ Deno.test("a link that breaks in a write while it is paused is lost at once, of 
   assert.deepEqual([stream.isAttached, stream.isAnswered, losses.length], [false, false, 2]);
 });
 
+Deno.test("a link that lost what it had taken, and says so while it is paused, is lost at once", () => {
+  const { stream, losses, attach } = open();
+  const flow = attach();
+  stream.write(bytes("hello"));
+  flow.break(new Error("broken pipe"));
+  flow.sink.writable();
+  assert.deepEqual([stream.isAttached, losses], [false, [["broken pipe", false]]]);
+  assert.equal(attach({ from: 0 }).text, "hello");
+});
+
 Deno.test("look() finds a link that broke while it was paused, and leaves one that is heard to say so itself", () => {
   const { stream, losses, attach } = open();
   stream.look();
