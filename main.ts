@@ -18,6 +18,7 @@ import {
   parseConfig,
   readConfig,
 } from "./lib/config.ts";
+import { raiseDescriptorLimit } from "./lib/link/descriptor_limit.ts";
 import { systemLookup } from "./lib/link/dial.ts";
 import { LONGEST_TIME, parseTime, TIME_FORM } from "./lib/config/units.ts";
 import { flushLog, LOG_FORMATS, LOG_LEVELS, openLog, writeLine } from "./lib/log.ts";
@@ -129,6 +130,7 @@ async function runServe(args: string[]): Promise<void> {
   const log = openLog(config.log);
   log.info("goscon starting", { version: deno.version, config: file });
   for (const warning of warnings) log.warning(warning);
+  raiseDescriptorLimit(log);
   await serve(config, { log, command: COMMAND, read: async () => (await read()).config });
 }
 
@@ -162,6 +164,7 @@ async function runBridge(args: string[]): Promise<void> {
     level: choice("log-level", values["log-level"], LOG_LEVELS) ?? "info",
     format: choice("log-format", values["log-format"], LOG_FORMATS) ?? "text",
   });
+  raiseDescriptorLimit(log);
   const ended = untilSignal();
   const more = { linger: lingerOf(values.linger), serverForgets: values["server-forgets"] ?? false };
   const bridge = startBridge({ listen: address, connect, dialect, target: target ?? "", log, ...more });

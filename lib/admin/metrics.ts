@@ -1,6 +1,7 @@
 import process from "node:process";
 import { Registry } from "prom-client";
 import deno from "../../deno.json" with { type: "json" };
+import { descriptorLimit } from "../link/descriptor_limit.ts";
 import type { Snapshot } from "../proxy/data_plane.ts";
 import type { HistogramValues } from "../proxy/stats.ts";
 
@@ -141,6 +142,8 @@ function addOfProcess(add: Add, { stats, gauges, threads }: Snapshot): void {
   const { user, system } = process.cpuUsage();
   add("process_cpu_seconds_total", "counter", "CPU time used.", one((user + system) / 1e6));
   add("process_resident_memory_bytes", "gauge", "Resident memory.", one(Deno.memoryUsage().rss));
+  const limit = descriptorLimit();
+  if (limit) add("process_max_fds", "gauge", "Descriptors that may be open.", one(limit.soft));
   const started = (Date.now() - performance.now()) / 1000;
   add("process_start_time_seconds", "gauge", "When the process started, since 1970.", one(started));
 }

@@ -1,5 +1,8 @@
 /** Of Linux; the numbers are the same on x86_64 and aarch64. */
 const [AF_INET, AF_INET6, SOCK_STREAM, SOL_SOCKET, SO_REUSEADDR] = [2, 10, 1, 1, 2];
+const RLIMIT_NOFILE = 7;
+/** How the C library spells that there is no limit. */
+const RLIM_INFINITY = 2n ** 64n - 1n;
 /** A `sockaddr` of AF_UNSPEC: to connect to it is to disconnect. */
 const NOWHERE = new Uint8Array(16);
 const ON = new Int32Array([1]);
@@ -13,6 +16,7 @@ const SYMBOLS = {
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
 } as const;
@@ -61,6 +65,12 @@ export function bindablePort({ hostname, port }: Address): number | undefined {
   });
 }
 
+/** Sets how many descriptors this process may have open, and says whether it did. `Infinity`: there is no limit. */
+export function setDescriptorLimit({ soft, hard }: { soft: number; hard: number }): boolean {
+  const limits = [soft, hard].map((limit) => limit === Infinity ? RLIM_INFINITY : BigInt(limit));
+  return withLibc((libc) => libc.setrlimit(RLIMIT_NOFILE, BigUint64Array.from(limits)) === 0) ?? false;
+}
+
 /**
  * All descriptors of this process are below it; 0 where that is not told, as only to those who may do all. To ask each of them
  * for its address takes less than to list those that are open.
@@ -73,14 +83,16 @@ function descriptorSlots(): number {
   }
 }
 
-/** `undefined` where there is no such library. */
+/** `undefined` where there is no such library, or it may not be called. */
 function withLibc<T>(call: (libc: Libc) => T): T | undefined {
   if (Deno.build.os !== "linux") return undefined;
+  // Without asking: a program that may not call foreign functions would ask its user.
+  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   let library: Deno.DynamicLibrary<typeof SYMBOLS>;
   try {
     library = Deno.dlopen("libc.so.6", SYMBOLS);
   } catch {
-    return undefined; // not allowed, or another C library
+    return undefined; // another C library
   }
   try {
     return call(library.symbols);

@@ -81,6 +81,12 @@ Deno.test("metricsText() tells what users feel", async () => {
   assert(lines.some((line) => /^goscon_build_info\{version="\d+\.\d+\.\d+",deno=".*",target=".*"\} 1$/.test(line)));
 });
 
+Deno.test("metricsText() tells how many descriptors may be open", { ignore: Deno.build.os !== "linux" }, async () => {
+  const { stdout } = await new Deno.Command("sh", { args: ["-c", "ulimit -Sn"] }).output();
+  const limit = new TextDecoder().decode(stdout).trim();
+  assert.match(await metricsText(snapshot()), new RegExp(`^process_max_fds ${limit}$`, "m"));
+});
+
 Deno.test("metricsText() has no quantiles before there was a resume", async () => {
   const text = await metricsText({ ...snapshot(), stats: new Stats() });
   assert.match(text, /^goscon_connection_resend\{quantile="0.5"\} Nan$/mi);

@@ -73,7 +73,7 @@ export class Goscon implements AsyncDisposable {
   /** Starts it with this configuration, and waits until it listens. */
   static async start(
     config: string,
-    options: { descriptors?: number; env?: Record<string, string> } = {},
+    options: { descriptors?: number; by?: string[]; env?: Record<string, string> } = {},
   ): Promise<Goscon> {
     const file = await Deno.makeTempFile({ suffix: ".yaml" });
     await Deno.writeTextFile(file, withWorkers(config));

@@ -14,6 +14,9 @@ export const HAS_PROMTOOL = isInstalled("promtool");
 /** What makes certificates. */
 export const HAS_OPENSSL = isInstalled("openssl");
 
+/** Of util-linux: limits of processes that run. */
+export const HAS_PRLIMIT = isInstalled("prlimit");
+
 /** A self-signed certificate for localhost and 127.0.0.1, and its key, in files of `dir`. */
 export async function makePair(dir: string, name: string): Promise<{ cert: string; key: string }> {
   const [cert, key] = [`${dir}/${name}.pem`, `${dir}/${name}.key`];
