@@ -24,6 +24,9 @@ export interface ReloaderOptions {
   read: () => Promise<Config>;
   /** Goes by what of a configuration is not the data plane's. */
   apply: (config: Config) => void;
+  /** Told when a reload begins, and what it came to. */
+  onBegin?: () => void;
+  onEnd?: (result: ReloadResult) => void;
 }
 
 /** The configuration in effect, and how it is changed: one reload at a time, each whole or not at all. */
@@ -44,7 +47,13 @@ export class Reloader {
 
   /** Reads the file and goes by it; with any fault nothing changes. Logs what came of it. Never rejects. */
   reload(): Promise<ReloadResult> {
-    const result = this.#last.then(() => this.#reload());
+    const { onBegin, onEnd } = this.#options;
+    const result = this.#last.then(async () => {
+      onBegin?.();
+      const result = await this.#reload();
+      onEnd?.(result);
+      return result;
+    });
     this.#last = result;
     return result;
   }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { monotonicMicroseconds } from "../link/libc.ts";
 import { reasonOf } from "../link/link.ts";
 import type { Log } from "../log.ts";
 import { within } from "../within.ts";
@@ -7,6 +8,7 @@ import { within } from "../within.ts";
 export interface ServiceNotifier {
   /** `status`: what is not as it should be, in a sentence. */
   ready(status?: string): void;
+  /** A reload begins; `ready` ends it. Where the system's clock cannot be had nothing is told. */
   reloading(): void;
   /** The end takes longer: it is to be waited for 30 s more. */
   extend(): void;
@@ -66,7 +68,11 @@ export function openNotifier(
   const timer = watchdog > 0 ? setInterval(alive, watchdog / 2) : undefined;
   return {
     ready: (status = "") => send(`READY=1\nSTATUS=${status}`),
-    reloading: () => send("RELOADING=1"),
+    reloading: () => {
+      const now = monotonicMicroseconds();
+      // Without the time systemd cannot tell this reload from one before, and would wait for another one.
+      if (now !== undefined) send(`RELOADING=1\nMONOTONIC_USEC=${now}`);
+    },
     extend: () => send(`EXTEND_TIMEOUT_USEC=${MORE * 1000}`),
     stopping: () => send("STOPPING=1"),
     close: async () => {

@@ -6,8 +6,8 @@ import { reservePort } from "../proxy/front/listener.ts";
 import { startWorkers, type WorkerPool } from "../proxy/cluster/worker_pool.ts";
 import { drain } from "./drain.ts";
 import { startManager } from "./manager.ts";
-import { Reloader } from "./reload.ts";
-import { openNotifier } from "./sd_notify.ts";
+import { Reloader, type ReloaderOptions } from "./reload.ts";
+import { openNotifier, type ServiceNotifier } from "./sd_notify.ts";
 import { onSignals } from "./signals.ts";
 import { within } from "../within.ts";
 
@@ -27,27 +27,24 @@ export interface ServeOptions {
 export async function serve(config: Config, { log, command, read }: ServeOptions): Promise<void> {
   logInternalErrors(log);
   const end = Promise.withResolvers<"drain" | "stop">();
-  const started = Promise.withResolvers<() => Promise<void>>();
+  const started = Promise.withResolvers<Reloader>();
   // Before anybody is served: a signal that nobody handles ends the process.
   onSignals({
     onEnd: (signal) => {
       log.info("signal received", { signal });
       end.resolve(signal === "SIGINT" ? "stop" : "drain");
     },
-    onReload: async () => (await started.promise)(),
+    onReload: async () => void (await started.promise).reload(),
   });
   // What cannot be had is known before a client is accepted.
   if (config.manager) reservePort(config.manager);
   const dataPlane = await startWorkers(config, log);
   const notifier = openNotifier(log, () => dataPlane.hung.length === 0);
-  const reloader = new Reloader(config, { log, dataPlane, read, apply: ({ log }) => void openLog(log) });
+  const apply = ({ log }: Config) => void openLog(log);
+  const reloader = new Reloader(config, { log, dataPlane, read, apply, ...toldBy(notifier) });
   const manager = config.manager &&
     startManager(config.manager, { dataPlane, reloader, log, drain: () => end.resolve("drain") });
-  started.resolve(async () => {
-    notifier.reloading();
-    const result = await reloader.reload();
-    notifier.ready(result.ok ? "" : `configuration not reloaded: ${result.faults[0]}`);
-  });
+  started.resolve(reloader);
   announceEngine(dataPlane, log);
   announce(config, dataPlane, { log, command, manager: manager?.address });
   notifier.ready();
@@ -65,6 +62,14 @@ export async function serve(config: Config, { log, command, read }: ServeOptions
   await within(reloader.config.shutdownTimeout, manager?.shutdown());
   await notifier.close();
   log.info("stopped");
+}
+
+/** Has systemd told of each reload, whoever asked for it. */
+function toldBy(notifier: ServiceNotifier): Pick<ReloaderOptions, "onBegin" | "onEnd"> {
+  return {
+    onBegin: () => notifier.reloading(),
+    onEnd: (result) => notifier.ready(result.ok ? "" : `configuration not reloaded: ${result.faults[0]}`),
+  };
 }
 
 /** Says how sockets are had. */

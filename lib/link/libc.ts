@@ -1,6 +1,6 @@
 /** Of Linux; the numbers are the same on x86_64 and aarch64. */
 const [AF_INET, AF_INET6, SOCK_STREAM, SOL_SOCKET, SO_REUSEADDR] = [2, 10, 1, 1, 2];
-const RLIMIT_NOFILE = 7;
+const [RLIMIT_NOFILE, CLOCK_MONOTONIC] = [7, 1];
 /** How the C library spells that there is no limit. */
 const RLIM_INFINITY = 2n ** 64n - 1n;
 /** A `sockaddr` of AF_UNSPEC: to connect to it is to disconnect. */
@@ -12,6 +12,7 @@ const LENGTH = new Uint32Array(1);
 
 const SYMBOLS = {
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
@@ -69,6 +70,17 @@ export function bindablePort({ hostname, port }: Address): number | undefined {
 export function setDescriptorLimit({ soft, hard }: { soft: number; hard: number }): boolean {
   const limits = [soft, hard].map((limit) => limit === Infinity ? RLIM_INFINITY : BigInt(limit));
   return withLibc((libc) => libc.setrlimit(RLIMIT_NOFILE, BigUint64Array.from(limits)) === 0) ?? false;
+}
+
+/**
+ * The time of CLOCK_MONOTONIC, in microseconds: a clock of the whole machine, which stands still while that sleeps.
+ * `undefined`: this is not Linux, or foreign functions are not allowed.
+ */
+export function monotonicMicroseconds(): number | undefined {
+  const time = new BigInt64Array(2); // a timespec: seconds, nanoseconds
+  if (withLibc((libc) => libc.clock_gettime(CLOCK_MONOTONIC, time)) !== 0) return undefined;
+  const [seconds, nanoseconds] = time;
+  return Number(seconds! * 1_000_000n + nanoseconds! / 1000n);
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { bindablePort, resetConnection } from "../../lib/link/libc.ts";
+import { bindablePort, monotonicMicroseconds, resetConnection } from "../../lib/link/libc.ts";
 
 const LINUX = { ignore: Deno.build.os !== "linux" };
 
@@ -39,3 +39,13 @@ Deno.test(
     assert.equal(bindablePort({ hostname: "192.0.2.1", port: 0 }), undefined); // not of this machine
   },
 );
+
+Deno.test("monotonicMicroseconds() is the clock that other processes have", LINUX, async () => {
+  const before = monotonicMicroseconds()!;
+  // Of Node it is this one, in nanoseconds.
+  const { stdout } = await new Deno.Command("node", { args: ["--print", "process.hrtime.bigint() / 1000n + ''"] })
+    .output();
+  const nodes = Number(new TextDecoder().decode(stdout));
+  const after = monotonicMicroseconds()!;
+  assert(before <= nodes && nodes <= after, `${before} ${nodes} ${after}`);
+});
