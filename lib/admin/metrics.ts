@@ -130,7 +130,7 @@ function addOfUpstreams(add: Add, { stats, upstreams }: Snapshot): void {
   add(name, "histogram", "From dialling to connected, when that succeeded.", histogram(name, stats.dial));
 }
 
-function addOfProcess(add: Add, { stats, gauges, threads }: Snapshot): void {
+function addOfProcess(add: Add, { stats, gauges, io, threads }: Snapshot): void {
   const up = threads.map((goesOn, i) => ({ value: Number(goesOn), labels: { worker: String(i) } }));
   add("goscon_worker_up", "gauge", "Whether a thread goes on: one that is hung counts as it did last.", up);
   const name = "goscon_event_loop_lag_seconds";
@@ -139,6 +139,7 @@ function addOfProcess(add: Add, { stats, gauges, threads }: Snapshot): void {
   add("goscon_log_dropped_total", "counter", dropped, one(gauges.logDropped));
   const labels = { version: deno.version, deno: Deno.version.deno, target: Deno.build.target };
   add("goscon_build_info", "gauge", "What runs.", [{ value: 1, labels }]);
+  add("goscon_io_info", "gauge", "How sockets are had.", [{ value: 1, labels: { io: io.name } }]);
   const { user, system } = process.cpuUsage();
   add("process_cpu_seconds_total", "counter", "CPU time used.", one((user + system) / 1e6));
   add("process_resident_memory_bytes", "gauge", "Resident memory.", one(Deno.memoryUsage().rss));

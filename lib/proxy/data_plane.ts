@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import type { EngineName } from "../config/engines.ts";
 import type { Endpoint } from "../link/link.ts";
 import type { SessionInfo, SessionState } from "./session/session_record.ts";
 import type { StatsValues } from "./stats.ts";
@@ -20,11 +21,18 @@ export interface Gauges {
   logDropped: number;
 }
 
+/** How sockets are had: by which engine, and `why` not as it was asked for. */
+export interface IoInfo {
+  name: EngineName;
+  why?: string;
+}
+
 /** All that is counted, as of one moment. */
 export interface Snapshot {
   stats: StatsValues;
   gauges: Gauges;
   upstreams: UpstreamInfo[];
+  io: IoInfo;
   /** Of each thread whether it goes on; of one that does not this has what it said last. */
   threads: boolean[];
 }

@@ -74,8 +74,9 @@ export class Proxy implements DataPlane {
   readonly hung: number[] = [];
 
   snapshot(): Promise<Snapshot> {
-    const { stats } = this.#seams;
-    return Promise.resolve({ stats, gauges: this.#gauges(), upstreams: this.#upstreams.list(), threads: [true] });
+    const { stats, engine: { name } } = this.#seams;
+    const io = { name };
+    return Promise.resolve({ stats, gauges: this.#gauges(), upstreams: this.#upstreams.list(), io, threads: [true] });
   }
 
   sessions(query: SessionQuery): Promise<SessionPage> {

@@ -27,6 +27,7 @@ function snapshot(): Snapshot {
       cachesReleased: 33,
       logDropped: 44,
     },
+    io: { name: "deno", why: "only on Linux" },
     threads: [true, false],
     upstreams: [
       { name: "a", address: "10.0.0.1:1", status: "up", backup: false, weight: 1, sessions: 6, failures: 0 },
@@ -76,6 +77,7 @@ Deno.test("metricsText() tells what users feel", async () => {
       'goscon_upstream_failures_total{name="q\\"\\\\",address="unix:/a\\nb"} 8',
       "goscon_draining 1",
       "goscon_log_dropped_total 44",
+      'goscon_io_info{io="deno"} 1',
     ]
   ) assert(lines.includes(line), `there is no ${line} in\n${lines.join("\n")}`);
   assert(lines.some((line) => /^goscon_build_info\{version="\d+\.\d+\.\d+",deno=".*",target=".*"\} 1$/.test(line)));

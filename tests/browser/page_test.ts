@@ -41,6 +41,8 @@ Deno.test("the manager's page shows a session appear, get lost, resume and end, 
   `);
   await withPage(goscon, async (page) => {
     await page.getByText("builtin:echo").first().waitFor();
+    const { io } = await goscon.event((e) => e.message === "sockets");
+    await page.getByText(`io: ${io}`).waitFor();
     using client = await RawClient.open(goscon.addresses[0]!, { target: "one" });
     using other = await RawClient.open(goscon.addresses[0]!, { target: "two" });
     const state = (id: number, state: string) => page.locator(`tr[data-id="${id}"] td.${state}`).waitFor();

@@ -72,3 +72,15 @@ Deno.test("who is not in manager_allow gets nothing of the manager, until a relo
   assert.equal((await goscon.manager("POST", "/reload")).status, 200);
   await assert.rejects(goscon.manager("GET", "/healthz"));
 });
+
+Deno.test("the manager tells how sockets are had, as the log does", async () => {
+  for (const wanted of ["auto", "deno"]) {
+    await using goscon = await Goscon.start(`${CONFIG}io: ${wanted}`);
+    const { io: name, reason: why } = await goscon.event((e) => e.message === "sockets");
+    if (wanted === "deno") assert.equal(name, "deno");
+    const { io } = JSON.parse((await goscon.manager("GET", "/status")).text);
+    assert.deepEqual(io, { name, ...(why !== undefined && { why }) });
+    const { text } = await goscon.manager("GET", "/metrics");
+    assert(text.split("\n").includes(`goscon_io_info{io="${name}"} 1`), text);
+  }
+});

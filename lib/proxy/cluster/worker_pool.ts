@@ -4,7 +4,7 @@ import { openEngine } from "../../link/engine/open_engine.ts";
 import type { Endpoint } from "../../link/link.ts";
 import { droppedLines, type Log } from "../../log.ts";
 import { addUp } from "./add_up.ts";
-import type { DataPlane, SessionPage, SessionQuery, Snapshot } from "../data_plane.ts";
+import type { DataPlane, IoInfo, SessionPage, SessionQuery, Snapshot } from "../data_plane.ts";
 import { reservePort } from "../front/listener.ts";
 import { HostSlots, type Slots } from "../host_slots.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -40,7 +40,7 @@ export class WorkerPool implements DataPlane {
   /** What each thread said last of itself: what a hung one has counted does not go. */
   readonly #snapshots: Snapshot[] = [];
   /** How the threads have their sockets, and why not as it was asked for. */
-  engine: { name: EngineName; why?: string } = { name: "deno" };
+  engine: IoInfo = { name: "deno" };
   #shutdownTimeout: number;
   #sweep: ReturnType<typeof setInterval> | undefined;
   readonly #failed = Promise.withResolvers<never>();
@@ -109,7 +109,7 @@ export class WorkerPool implements DataPlane {
     // This thread has a log of its own; what follows is the same in all threads.
     const logDropped = sum.gauges.logDropped + droppedLines();
     const gauges = { ...sum.gauges, logDropped, draining, cacheHighWater };
-    return { stats: sum.stats, gauges, upstreams, threads: this.#threads() };
+    return { stats: sum.stats, gauges, upstreams, io: this.engine, threads: this.#threads() };
   }
 
   async sessions(query: SessionQuery): Promise<SessionPage> {
@@ -210,7 +210,7 @@ function withPorts(config: Config, listens: readonly { had: Listen }[]): Config 
 }
 
 /** Which one works here: it is found out once, for all threads. */
-async function tryEngine(wanted: EngineName): Promise<WorkerPool["engine"]> {
+async function tryEngine(wanted: EngineName): Promise<IoInfo> {
   const { engine, ...more } = openEngine(wanted);
   await engine.close();
   return { name: engine.name, ...more };
