@@ -23,6 +23,8 @@ export class FlowLink implements FlowingLink, Sink {
     return new Promise((resolve, reject) => {
       if (this.#error !== undefined) return reject(this.#error);
       if (this.#isEnded) return resolve(null);
+      // To be told of at most nothing looks like an end.
+      if (bytes.length === 0) return resolve(0);
       this.#reading = { bytes: bytes as Uint8Array<ArrayBuffer>, resolve, reject };
       this.flow.resume(bytes.length);
     });

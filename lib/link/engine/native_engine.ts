@@ -44,7 +44,7 @@ export class NativeEngine implements Engine {
       throw system.error(errno);
     }
     const ends = { local: this.#localOf(fd), remote: decodeEndpoint(to) };
-    const flow = new NativeFlow(this.#poller, fd, isConnecting);
+    const flow = new NativeFlow(this.#poller, fd, { isConnecting, isUnix: address.kind === "unix" });
     try {
       if (isConnecting) await connected(flow, options.signal);
       // A port of those that the system gives to who connects may be its own other end.
@@ -86,8 +86,7 @@ function connected(flow: NativeFlow, signal: AbortSignal | undefined): Promise<v
       ...flow.sink,
       writable: () => {
         signal?.removeEventListener("abort", giveUp);
-        const error = flow.connectError();
-        if (error) reject(error);
+        if (flow.error) reject(flow.error);
         else resolve();
       },
     };

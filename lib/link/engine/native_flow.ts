@@ -18,6 +18,7 @@ export class NativeFlow implements Flow, Pollable {
   onClose: (() => void) | undefined;
   readonly #poller: Poller;
   readonly #slot: number;
+  readonly #isUnix: boolean;
   /** -1: it is closed, or was given away. */
   #fd: number;
   #most = 0;
@@ -36,11 +37,12 @@ export class NativeFlow implements Flow, Pollable {
 
   /**
    * Owns the descriptor. Throws, and has closed it, when the system cannot watch it. `isConnecting`: `writable` is told when it is
-   * connected, or could not be.
+   * connected, or could not be. `isUnix`: it is a Unix socket.
    */
-  constructor(poller: Poller, fd: number, isConnecting = false) {
+  constructor(poller: Poller, fd: number, { isConnecting = false, isUnix = false } = {}) {
     this.#poller = poller;
     this.#isBlocked = isConnecting;
+    this.#isUnix = isUnix;
     this.#slot = poller.add(fd, this);
     this.#fd = fd;
   }
@@ -74,8 +76,9 @@ export class NativeFlow implements Flow, Pollable {
     this.#queue();
   }
 
+  /** Of a Unix socket the system would tell how much memory it takes. */
   unacknowledged(): number {
-    return this.#fd < 0 ? 0 : this.#poller.system.unacknowledged(this.#fd);
+    return this.#fd < 0 || this.#isUnix ? 0 : this.#poller.system.unacknowledged(this.#fd);
   }
 
   silence(): number {
@@ -94,23 +97,23 @@ export class NativeFlow implements Flow, Pollable {
     this.close();
   }
 
-  /** Gives its descriptor to the caller, and is closed without closing it. To be called while it is paused. */
+  /** Gives its descriptor to the caller, and is closed without closing it. To be called while it is paused. Throws when it is closed. */
   detach(): number {
     const fd = this.#fd;
+    if (fd < 0) throw new Error("the connection is closed");
     this.#poller.release(fd, this.#slot);
     this.#fd = -1;
     this.onClose?.();
     return fd;
   }
 
-  /** Why it could not be connected; `undefined`: it is. To be asked once, before anything else. */
-  connectError(): Error | undefined {
-    const { system } = this.#poller;
-    const errno = system.takeError(this.#fd);
-    return errno === 0 ? undefined : system.error(errno);
+  /** Why it could not be connected, or broke; `undefined`: it did not. */
+  get error(): Error | undefined {
+    return this.#error;
   }
 
   onEvents(flags: number): void {
+    if (flags & EPOLLERR) this.#takeError();
     if (flags & MORE) this.#isMore = true;
     if (flags & ~EPOLLOUT) this.#isReadable = true;
     if (this.#isBlocked && flags & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
@@ -149,6 +152,13 @@ export class NativeFlow implements Flow, Pollable {
     if (this.#isQueued || !this.#isReadable || this.#isOver || this.#fd < 0) return;
     this.#isQueued = true;
     this.#poller.again(this);
+  }
+
+  /** So that who writes hears of it, also when nothing is read. */
+  #takeError(): void {
+    const { system } = this.#poller;
+    const errno = system.takeError(this.#fd);
+    if (errno !== 0) this.#error ??= system.error(errno);
   }
 
   #blocked(taken: number): number {
