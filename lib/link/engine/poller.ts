@@ -31,7 +31,8 @@ export class Poller {
   readonly system: System;
   /** What is read here is dealt with before the next read. */
   readonly buffer: Uint8Array<ArrayBuffer> = new Uint8Array(64 * 1024);
-  readonly #epoll: number;
+  /** -1: it has come to its end. */
+  #epoll: number;
   readonly #bell: number;
   readonly #events = new Events(BATCH);
   /** The kernel's while the thread sleeps. */
@@ -105,11 +106,13 @@ export class Poller {
     setImmediate(() => this.#kick());
   }
 
-  /** To be called when nothing is watched any more. Settles when it has come to its end; it cannot be used then. */
+  /** To be called when nothing is watched any more. Settles when it has come to its end; it cannot be used then. May be called again. */
   async stop(): Promise<void> {
     await this.#running;
+    if (this.#epoll < 0) return;
     this.system.close(this.#bell);
     this.system.close(this.#epoll);
+    this.#epoll = -1;
   }
 
   #forget(slot: number): void {

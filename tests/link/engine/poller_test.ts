@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { NativeEngine } from "../../../lib/link/engine/native_engine.ts";
+import type { NativeFlow } from "../../../lib/link/engine/native_flow.ts";
+import { type Pollable, Poller } from "../../../lib/link/engine/poller.ts";
+import { System } from "../../../lib/link/engine/system.ts";
+import type { FlowingLink } from "../../../lib/link/flow.ts";
+import { writeAll } from "../../../lib/link/link.ts";
+import { readExactly } from "../../helpers/backend.ts";
+import { Stage } from "../../helpers/engine_pair.ts";
+import { ownDescriptors } from "../../helpers/own_descriptors.ts";
+import { RawSocket } from "../../helpers/raw_socket.ts";
+import { turn } from "../../helpers/turns.ts";
+// Opens the C library, which stays open.
+import "../../helpers/engine.ts";
+
+const LINUX = { ignore: Deno.build.os !== "linux" };
+const test = (what: string, run: () => Promise<void>) => Deno.test(what, LINUX, run);
+
+/** What is watched here: a descriptor that is ready when a test says so. */
+class Bell implements Pollable {
+  readonly fd = System.open().createBell();
+  readonly place: number;
+  readonly #poller: Poller;
+  onEvents: () => void = () => {};
+  serve: () => void = () => {};
+
+  constructor(poller: Poller) {
+    this.#poller = poller;
+    this.place = poller.add(this.fd, this);
+  }
+
+  ring(): void {
+    System.open().ring(this.fd);
+  }
+
+  close(): void {
+    this.#poller.close(this.fd, this.place);
+  }
+}
+
+/** Events of that number are taken, one round of them or more. */
+async function rounds(poller: Poller, count = 3): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    poller.again({ onEvents() {}, serve: resolve });
+    await promise;
+  }
+}
+
+test("an event is not told to who has the place, or the number, of one that was closed in its round", async () => {
+  const poller = new Poller(System.open());
+  const bells = [new Bell(poller), new Bell(poller)];
+  await rounds(poller);
+  let late: Bell | undefined;
+  let isInRound = false;
+  for (const [i, bell] of bells.entries()) {
+    bell.onEvents = () => {
+      isInRound = true;
+      queueMicrotask(() => isInRound = false); // none runs before the round is over
+      const other = bells[1 - i]!;
+      other.onEvents = () => assert.fail("it was told of one that was closed");
+      other.close();
+      bell.onEvents = () => {};
+      late = new Bell(poller);
+      assert.equal(late.place, other.place, "the case did not come up");
+      assert.notEqual(late.fd, other.fd, "a number was given on in the middle of a round");
+      late.onEvents = () => assert.equal(isInRound, false, "it was told of another's event");
+      bells[1 - i] = late;
+    };
+  }
+  for (const bell of bells) bell.ring();
+  while (!late) await turn();
+  await rounds(poller);
+  for (const bell of bells) bell.close();
+  await poller.stop();
+});
+
+test("one that was given away in a round is not told of its event", async () => {
+  const poller = new Poller(System.open());
+  const bells = [new Bell(poller), new Bell(poller)];
+  await rounds(poller);
+  let given = -1;
+  for (const [i, bell] of bells.entries()) {
+    bell.onEvents = () => {
+      assert.equal(given, -1, "it was told of what is another's");
+      given = 1 - i;
+      poller.release(bells[given]!.fd, bells[given]!.place);
+    };
+  }
+  for (const bell of bells) bell.ring();
+  while (given < 0) await turn();
+  bells[1 - given]!.onEvents = () => {};
+  bells[given]!.ring();
+  await rounds(poller);
+  new RawSocket(bells[given]!.fd)[Symbol.dispose]();
+  bells[1 - given]!.close();
+  await poller.stop();
+});
+
+test("an idle thread is woken by who wants to be served, and by what was added meanwhile", async () => {
+  const poller = new Poller(System.open());
+  const bell = new Bell(poller);
+  for (let i = 0; i < 3; i++) {
+    for (let turns = 0; turns < 50; turns++) await turn(); // it sleeps
+    await rounds(poller, 2);
+    for (let turns = 0; turns < 50; turns++) await turn();
+    const other = new Bell(poller);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    other.onEvents = resolve;
+    await promise;
+    other.close();
+  }
+  bell.close();
+  await poller.stop();
+});
+
+test("an engine that is closed holds no descriptor, nor does what was closed before", async () => {
+  const before = ownDescriptors();
+  for (let i = 0; i < 20; i++) {
+    await using stage = Stage.open("epoll", i % 2 ? "IPv4" : "IPv6");
+    const [near, far] = await stage.pair();
+    await writeAll(near, new Uint8Array(10));
+    await readExactly(far, 10);
+    if (i % 3 === 0) { for (let turns = 0; turns < 50; turns++) await turn(); // it sleeps
+     }
+    if (i % 3 === 1) near.reset();
+  }
+  assert.deepEqual([...ownDescriptors().keys()].sort(), [...before.keys()].sort());
+});
+
+test("an engine that nobody used is closed at once, and may be closed again: nothing is closed that is another's by then", async () => {
+  const engine = new NativeEngine();
+  await engine.close();
+  const others = [System.open().createBell(), System.open().createBell()];
+  await engine.close();
+  await assert.rejects(engine.connect({ kind: "tcp", hostname: "127.0.0.1", port: 1 }, {}));
+  assert.throws(() => engine.listen({ hostname: "127.0.0.1", port: 0 }, { backlog: 1, isShared: false, tcp: {} }));
+  const own = ownDescriptors();
+  for (const fd of others) {
+    assert.match(own.get(fd)!, /eventfd/, "it is gone");
+    System.open().close(fd);
+  }
+});
+
+test("a link that is closed again, or was given away, closes nothing that is another's by then", async () => {
+  await using stage = Stage.open("epoll");
+  for (const end of ["close", "reset", "detach"] as const) {
+    const [near, far] = await stage.pair();
+    const flow = (near as unknown as FlowingLink).flow as NativeFlow;
+    const fd = flow[end]();
+    if (fd !== undefined) System.open().close(fd);
+    // They have its number, and its place.
+    const [other, otherFar] = await stage.pair();
+    for (const again of [near, flow, far]) {
+      again.close();
+      again.reset();
+    }
+    assert.throws(() => flow.detach());
+    assert.throws(() => flow.write(new Uint8Array(1)));
+    flow.closeWrite();
+    flow.pause();
+    flow.resume(100);
+    assert.equal(flow.unacknowledged(), 0);
+    await Promise.all([writeAll(other, new Uint8Array(10)), readExactly(otherFar, 10)]);
+    await Promise.all([writeAll(otherFar, new Uint8Array(10)), readExactly(other, 10)]);
+  }
+});
+
+test("what a pollable throws is not the end of the others", async () => {
+  const poller = new Poller(System.open());
+  const [bad, good] = [new Bell(poller), new Bell(poller)];
+  await rounds(poller);
+  const errors: unknown[] = [];
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    errors.push(event.error);
+  };
+  addEventListener("error", onError);
+  bad.onEvents = bad.serve = () => {
+    throw new Error("bad");
+  };
+  let told = 0;
+  good.onEvents = () => told++;
+  bad.ring();
+  good.ring();
+  poller.again(bad);
+  await rounds(poller);
+  while (errors.length < 2 || told === 0) await turn();
+  removeEventListener("error", onError);
+  bad.close();
+  good.close();
+  await poller.stop();
+});
