@@ -9,6 +9,7 @@ const SYMBOLS = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+  seteuid: { parameters: ["u32"], result: "i32" },
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -27,6 +28,17 @@ const EAGAIN = 11;
 /** Has this process open no descriptor of that number, or of a larger one, from now on. */
 export function limitDescriptors(count: number): void {
   assert.equal(libc!.setrlimit(RLIMIT_NOFILE, new BigUint64Array([BigInt(count), 1024n * 16n])), 0);
+}
+
+/** Does something without the rights of root. */
+export async function asStranger(run: () => Promise<void>): Promise<void> {
+  const isRoot = Deno.uid() === 0;
+  if (isRoot) assert.equal(libc!.seteuid(65534), 0);
+  try {
+    await run();
+  } finally {
+    if (isRoot) assert.equal(libc!.seteuid(0), 0);
+  }
 }
 
 /** A socket as the system has it, for what no engine does on purpose: urgent bytes, and calls that come one right after another. */

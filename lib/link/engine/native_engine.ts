@@ -23,10 +23,10 @@ export class NativeEngine implements Engine {
   }
 
   listen(endpoint: Endpoint, options: ListenOptions): Listening {
-    return orExplain(endpoint, () => {
-      const at = { hostname: ipOf(endpoint.hostname), port: endpoint.port };
-      return new NativeListening(this.#poller, at, options);
-    });
+    return orExplain(
+      endpoint,
+      () => new NativeListening(this.#poller, ipOf(endpoint.hostname), endpoint, options),
+    );
   }
 
   async connect(address: SocketAddress, options: ConnectOptions): Promise<NativeLink> {

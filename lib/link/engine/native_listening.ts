@@ -17,6 +17,8 @@ const ANY = ["0.0.0.0", "::"];
 /** A listening socket of the system's. */
 export class NativeListening implements Listening, Pollable {
   readonly address: Endpoint;
+  /** The same, as an IP address. */
+  readonly #local: Endpoint;
   readonly #poller: Poller;
   readonly #slot: number;
   readonly #from = new Uint8Array(LONGEST_ADDRESS);
@@ -29,11 +31,11 @@ export class NativeListening implements Listening, Pollable {
   /** Until then it accepts nothing. */
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Throws the system's error when the address cannot be had. */
-  constructor(poller: Poller, { hostname, port }: Endpoint, { backlog, tcp, isShared }: ListenOptions) {
+  /** `ip`: that of the host. Throws the system's error when the address cannot be had. */
+  constructor(poller: Poller, ip: string, { hostname, port }: Endpoint, { backlog, tcp, isShared }: ListenOptions) {
     this.#poller = poller;
     const { system } = poller;
-    const address = encodeAddress({ kind: "tcp", hostname, port }, system);
+    const address = encodeAddress({ kind: "tcp", hostname: ip, port }, system);
     const fd = system.socket(familyOf(address));
     if (fd < 0) throw system.error();
     system.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -44,7 +46,8 @@ export class NativeListening implements Listening, Pollable {
       throw error;
     }
     system.localAddress(fd, this.#from);
-    this.address = { hostname, port: decodeEndpoint(this.#from).port };
+    this.#local = decodeEndpoint(this.#from);
+    this.address = { hostname, port: this.#local.port };
     this.#slot = poller.add(fd, this);
     this.#fd = fd;
     this.tcp = tcp;
@@ -108,7 +111,7 @@ export class NativeListening implements Listening, Pollable {
 
   #link(fd: number): NativeLink {
     const remote = decodeEndpoint(this.#from);
-    let local = this.address;
+    let local = this.#local;
     if (ANY.includes(local.hostname)) {
       this.#poller.system.localAddress(fd, this.#from);
       local = decodeEndpoint(this.#from);
