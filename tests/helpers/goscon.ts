@@ -44,11 +44,15 @@ export async function runProgram(
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 }
 
-/** With so many threads as the environment says, when it does and the configuration does not. */
-function withWorkers(config: string): string {
-  const workers = Deno.env.get("GOSCON_WORKERS");
-  if (!workers || /^ *workers:/m.test(config)) return config;
-  return `${config.trimEnd()}\n${/^ */.exec(config.split("\n").at(1) ?? "")![0]}workers: ${workers}\n`;
+/** With so many threads, and the sockets, that the environment says, where it does and the configuration does not. */
+function withEnvironment(config: string): string {
+  const indent = /^ */.exec(config.split("\n").at(1) ?? "")![0];
+  let text = config.trimEnd() + "\n";
+  for (const [key, variable] of [["workers", "GOSCON_WORKERS"], ["io", "GOSCON_IO"]] as const) {
+    const value = Deno.env.get(variable);
+    if (value && !new RegExp(`^ *${key}:`, "m").test(config)) text += `${indent}${key}: ${value}\n`;
+  }
+  return text;
 }
 
 /** A line of the JSON log. */
@@ -76,7 +80,7 @@ export class Goscon implements AsyncDisposable {
     options: { descriptors?: number; by?: string[]; env?: Record<string, string> } = {},
   ): Promise<Goscon> {
     const file = await Deno.makeTempFile({ suffix: ".yaml" });
-    await Deno.writeTextFile(file, withWorkers(config));
+    await Deno.writeTextFile(file, withEnvironment(config));
     const args = ["--config", file, "--log-format", "json", "--log-level", "debug"];
     const child = program(args, { ...options, stdin: "null", stdout: "null", stderr: "piped" }).spawn();
     const goscon = new Goscon(child, file);
@@ -96,7 +100,7 @@ export class Goscon implements AsyncDisposable {
 
   /** Writes another configuration where it reads it from. */
   async rewrite(config: string): Promise<void> {
-    await Deno.writeTextFile(this.#file!, withWorkers(config));
+    await Deno.writeTextFile(this.#file!, withEnvironment(config));
   }
 
   /** Asks the manager, which the configuration must have. */
