@@ -44,6 +44,8 @@ export class Poller {
   readonly #closing: number[] = [];
   /** Who wants to be served in the next round. */
   #again: Pollable[] = [];
+  /** For those who want it while a round goes on: it is never that round in which they are served. */
+  #spare: Pollable[] = [];
   #serving = false;
   #sleeping = false;
   #kicked = false;
@@ -101,7 +103,7 @@ export class Poller {
   /** Has `serve` called in the next round. */
   again(pollable: Pollable): void {
     this.#again.push(pollable);
-    if (!this.#sleeping || this.#kicked) return;
+    if (this.#kicked || (this.#running && !this.#sleeping)) return;
     this.#kicked = true;
     setImmediate(() => this.#kick());
   }
@@ -125,7 +127,7 @@ export class Poller {
   async #run(): Promise<void> {
     const { system } = this;
     await undefined; // whoever is added first is not to be told of anything while he is
-    for (let quiet = 0, turned = performance.now(); this.#watched > 0;) {
+    for (let quiet = 0, turned = performance.now(); this.#watched > 0 || this.#again.length > 0;) {
       const timeout = this.#again.length > 0 ? 0 : SHORT_WAIT;
       const n = system.wait(this.#epoll, this.#events, timeout);
       const busy = n > 0 || this.#again.length > 0;
@@ -152,7 +154,7 @@ export class Poller {
     this.#round(this.#sleepEvents, n);
   }
 
-  /** While the thread sleeps. */
+  /** While the thread sleeps, or nothing is watched. */
   #kick(): void {
     this.#kicked = false;
     this.#round(this.#events, 0);
@@ -161,10 +163,12 @@ export class Poller {
   /** Tells what happened, then serves who asked for it before. */
   #round(events: Events, n: number): void {
     const again = this.#again;
-    if (again.length > 0) this.#again = [];
+    this.#again = this.#spare;
     this.#serving = true;
     for (let i = 0; i < n; i++) this.#tell(events, i);
     for (const pollable of again) this.#serve(pollable);
+    again.length = 0;
+    this.#spare = again;
     this.#serving = false;
     for (const fd of this.#closing) this.system.close(fd);
     this.#closing.length = 0;

@@ -114,6 +114,53 @@ test("an idle thread is woken by who wants to be served, and by what was added m
   await poller.stop();
 });
 
+test("whoever wants to be served is, also when nothing is watched, or no longer", async () => {
+  const poller = new Poller(System.open());
+  await rounds(poller);
+  const bell = new Bell(poller);
+  await rounds(poller);
+  let served = 0;
+  bell.serve = () => served++;
+  bell.onEvents = () => {
+    bell.close();
+    poller.again(bell);
+  };
+  bell.ring();
+  while (served === 0) await turn();
+  await rounds(poller);
+  assert.equal(served, 1);
+  await poller.stop();
+});
+
+test("whoever wants to be served is served once, in the next round, and holds nobody up who wants it all the time", async () => {
+  const poller = new Poller(System.open());
+  const bell = new Bell(poller);
+  await rounds(poller);
+  let round = 0;
+  let isInRound = false;
+  const enter = () => {
+    if (!isInRound) round++;
+    isInRound = true;
+    queueMicrotask(() => isInRound = false); // none runs before the round is over
+  };
+  const served: number[] = [];
+  bell.onEvents = () => {
+    enter();
+    poller.again(bell);
+  };
+  bell.serve = () => {
+    enter();
+    served.push(round);
+    if (served.length < 5) poller.again(bell);
+  };
+  bell.ring();
+  while (served.length < 5) await turn();
+  await rounds(poller);
+  assert.deepEqual(served, [2, 3, 4, 5, 6]);
+  bell.close();
+  await poller.stop();
+});
+
 test("an engine that is closed holds no descriptor, nor does what was closed before", async () => {
   const before = ownDescriptors();
   for (let i = 0; i < 20; i++) {
