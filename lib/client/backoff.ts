@@ -9,3 +9,14 @@ const LONGEST = 5000;
 export function backoff(attempt: number, random: () => number): number {
   return Math.min(LONGEST, SHORTEST * 2 ** attempt) * (1 + random()) / 2;
 }
+
+/** Whether the signal cut it short. */
+export function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve(true);
+    });
+  });
+}

@@ -9,7 +9,7 @@ import {
   type ResumeRequest,
   type Session,
 } from "../../scp/mod.ts";
-import { randomKey } from "../../client/connection.ts";
+import { randomKey } from "../../client/exchange.ts";
 
 /** What a rule finds not to hold: said in one line. */
 export class Broken extends Error {}
