@@ -9,6 +9,9 @@ export interface Resumption {
   resent: number;
 }
 
+/** See `ConnectionOptions.cacheSize`. */
+export const CACHE_SIZE: number = 2 ** 20;
+
 export interface ConnectionOptions {
   /** Opens a link to the proxy; gives up when the signal says so. */
   dial: (signal: AbortSignal) => Promise<Link>;
@@ -25,6 +28,13 @@ export interface ConnectionOptions {
   cacheSize?: number;
   /** Milliseconds for one attempt, from dialling to the answer. Default 10 s. */
   handshakeTimeout?: number;
+  /**
+   * Milliseconds after which a link is taken for dead over which something was written, and nothing has come since: another one is
+   * dialled, and takes its place. One that was well costs a resume: each such makes the next time twice as long, up to 32 times,
+   * until a resume finds that something was missing. Not while nobody reads, nor while the network may hold more of what was
+   * written than `cacheSize`: a resume could cost the session. Default 10 s; 0: never.
+   */
+  silence?: number;
   /** Milliseconds without a link, but such as die at once, after which the session is given up. Default 60 s. */
   giveUpAfter?: number;
   /**

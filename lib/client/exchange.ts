@@ -2,9 +2,12 @@ import { type Link, readRecord, writeAll } from "../link/link.ts";
 import { parseResumeAnswer, ScpError } from "../scp/mod.ts";
 import type { ConnectionOptions } from "./connection_options.ts";
 
-/** Dials, sends a handshake's record and reads the one that answers. The caller owns the link. */
+/**
+ * Dials, sends a handshake's record and reads the one that answers. The caller owns the link. `record` is called once the link is
+ * there; what it throws is thrown.
+ */
 export async function exchange(
-  record: Uint8Array,
+  record: () => Uint8Array,
   { dial, handshakeTimeout = 10_000 }: ConnectionOptions,
   signal: AbortSignal | undefined,
 ): Promise<{ link: Link; content: string; rest: Uint8Array }> {
@@ -19,7 +22,7 @@ export async function exchange(
     const opened = link;
     abort.signal.addEventListener("abort", () => opened.close());
     if (abort.signal.aborted) opened.close();
-    await writeAll(opened, record);
+    await writeAll(opened, record());
     const answer = await readRecord(opened);
     if (!answer) throw new Error("the connection was closed in the handshake");
     return { link: opened, ...answer };

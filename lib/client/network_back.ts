@@ -11,20 +11,26 @@ interface Target {
   removeEventListener(kind: string, listener: () => void): void;
 }
 
-/**
- * Calls `retry` whenever the network is back, or a page is looked at again, whose timers were slowed or stopped meanwhile.
- * Gives what ends that. Where there is no browser it does nothing.
- */
-export function onNetworkBack(retry: () => void, scope: Scope = globalThis as Scope): () => void {
+/** What is to be done when the network is back or may have changed, and when a page is seen whose timers were slowed or stopped. */
+export interface NetworkEvents {
+  onOnline: () => void;
+  onVisible: () => void;
+}
+
+/** Calls these until what it gives is called. Where there is no browser it does nothing. */
+export function onNetworkBack(
+  { onOnline, onVisible }: NetworkEvents,
+  scope: Scope = globalThis as Scope,
+): () => void {
   if (typeof scope.navigator?.onLine !== "boolean") return () => {};
   const { document } = scope;
   const onVisibility = () => {
-    if (document?.visibilityState === "visible") retry();
+    if (document?.visibilityState === "visible") onVisible();
   };
-  scope.addEventListener?.("online", retry);
+  scope.addEventListener?.("online", onOnline);
   document?.addEventListener("visibilitychange", onVisibility);
   return () => {
-    scope.removeEventListener?.("online", retry);
+    scope.removeEventListener?.("online", onOnline);
     document?.removeEventListener("visibilitychange", onVisibility);
   };
 }

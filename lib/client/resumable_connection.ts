@@ -40,7 +40,8 @@ export interface ResumableConnection {
  * A duplex stream of bytes to a backend behind an SCP proxy, which outlives the connections that carry it. Events `lost`
  * and `resumed` tell of these, and `closed` of the end; the streams do not notice a loss.
  *
- * In a browser it tries to resume at once when the network is back or the page is looked at again.
+ * A link that is silent is replaced: see `ConnectOptions.silence`. In a browser it tries to resume at once when the network is
+ * back, also when a link is there (see `retryNow`), or, without a link, when the page is looked at again.
  */
 export class ResumableConnection extends EventTarget {
   /**
@@ -117,7 +118,10 @@ export class ResumableConnection extends EventTarget {
     this.addEventListener(kind, listener);
   }
 
-  /** A session without a link tries to resume at once. To be called when the network may be back, where nothing else tells. */
+  /**
+   * Tries to resume at once, also when a link is there: another one takes its place, unless something comes over it meanwhile or
+   * nobody reads. To be called when the network may be back or have changed, where nothing else tells.
+   */
   retryNow(): void {
     this.#connection.retryNow();
   }
@@ -134,7 +138,8 @@ export class ResumableConnection extends EventTarget {
 
   #watch(signal: AbortSignal | undefined): void {
     if (this.#ended) return;
-    this.#cleanUp.push(onNetworkBack(() => this.retryNow()));
+    const [onOnline, onVisible] = [() => this.retryNow(), () => this.#connection.hurry()];
+    this.#cleanUp.push(onNetworkBack({ onOnline, onVisible }));
     const abort = () => this.#connection.close(signal?.reason);
     signal?.addEventListener("abort", abort);
     this.#cleanUp.push(() => signal?.removeEventListener("abort", abort));

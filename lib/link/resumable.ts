@@ -38,6 +38,8 @@ export class ResumableStream implements Flow, Sink {
   #written = 0;
   #most = 0;
   #isPaused = true;
+  /** See `hold`. */
+  #isHeld = false;
   /** Its sink is to be told when it takes something again. */
   #isAwaited = true;
   /** Nothing more will be written; and the link knows. */
@@ -74,6 +76,27 @@ export class ResumableStream implements Flow, Sink {
   /** Whether `close` was called. */
   get isEnded(): boolean {
     return this.#isEnded;
+  }
+
+  /** Whether nobody wants bytes: some may wait in the link. */
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /**
+   * Takes nothing from the link any more, so that `received` is final, but goes on to write to it: while another one is made to
+   * take its place. Ends with that, or with `release`. What comes meanwhile is told after it, also the end.
+   */
+  hold(): void {
+    this.#isHeld = this.isAttached;
+    this.#flow?.pause();
+  }
+
+  /** Goes on with the link that is held, if one is. */
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    if (!this.#isPaused) this.resume(this.#most);
   }
 
   /** Takes the link away, if there is one: the session's counters are final then. */
@@ -127,6 +150,7 @@ export class ResumableStream implements Flow, Sink {
   resume(most: number): void {
     this.#isPaused = false;
     this.#most = most;
+    if (this.#isHeld) return;
     if (this.#rest.length > 0) queueMicrotask(() => this.#tellRest());
     else this.#flow?.resume(most);
   }
@@ -192,12 +216,12 @@ export class ResumableStream implements Flow, Sink {
 
   /** What came with the handshake goes first, in pieces that the sink wants. */
   #tellRest(): void {
-    while (this.#rest.length > 0 && !this.#isPaused) {
+    while (this.#rest.length > 0 && !this.#isPaused && !this.#isHeld) {
       const part = this.#rest.slice(0, this.#most);
       this.#rest = part.length < this.#rest.length ? this.#rest.subarray(part.length) : NOTHING;
       this.readable(part);
     }
-    if (!this.#isPaused) this.#flow?.resume(this.#most);
+    if (!this.#isPaused && !this.#isHeld) this.#flow?.resume(this.#most);
   }
 
   /** Has the link take what it will. */
@@ -229,6 +253,7 @@ export class ResumableStream implements Flow, Sink {
   #lose(reason: string, endOfStream = false): void {
     this.#flow!.close();
     this.#flow = undefined;
+    this.#isHeld = false;
     this.#rest = NOTHING;
     this.#isAwaited = true;
     this.#onLost(reason, endOfStream);

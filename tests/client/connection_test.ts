@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
-import { mock } from "node:test";
 import { backoff } from "../../lib/client/backoff.ts";
-import { Connection, type ConnectionOptions, type Resumption } from "../../lib/client/connection.ts";
+import { Connection } from "../../lib/client/connection.ts";
 import { type Link, reasonOf, writeAll } from "../../lib/link/link.ts";
 import { decodeRecord, parseRequest, ScpError } from "../../lib/scp/mod.ts";
 import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes, concat } from "../helpers/bytes.ts";
-import { ManualLink } from "../helpers/manual_link.ts";
+import { byHand } from "../helpers/connection_by_hand.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern } from "../helpers/random.ts";
 import { record, tcp } from "../helpers/raw_client.ts";
@@ -244,36 +243,6 @@ Deno.test("a session closed while it resumes leaves no connection behind", async
   assert.equal(await connection.read(new Uint8Array(1)), null);
 });
 
-/** A connection of dialect plain over links that settle nothing by themselves; timers go only when the test says so. */
-async function byHand(options: Partial<ConnectionOptions> = {}) {
-  mock.timers.enable({ apis: ["setTimeout"] });
-  const links: ManualLink[] = [];
-  const dial = () => Promise.resolve(links[links.push(new ManualLink()) - 1]!);
-  const resumed: number[] = [];
-  const onResumed = ({ attempts }: Resumption) => resumed.push(attempts);
-  const opening = Connection.open({ dial, dialect: "plain", random: () => 0, onResumed, ...options });
-  await turn();
-  links[0]!.bring(record("7\n782riWdFIwE="));
-  const connection = await opening;
-  return {
-    connection,
-    links,
-    /** The attempts that each resume took. */
-    resumed,
-    /** Lets so much time pass, and then all that is ready run. */
-    pass: async (ms: number) => {
-      mock.timers.tick(ms);
-      await turn();
-    },
-    async [Symbol.asyncDispose]() {
-      connection.close();
-      for (const link of links) if (link.reading) link.bring(null);
-      await turn();
-      mock.timers.reset();
-    },
-  };
-}
-
 Deno.test("a resume waits for what the old connection still brings, and tells it", async () => {
   await using hand = await byHand();
   const { connection, links, pass } = hand;
@@ -388,11 +357,6 @@ Deno.test("retryNow() gives an attempt up that waits for an answer, for one more
   links[2]!.bring(record("0\n200"));
   await turn();
   assert.deepEqual(resumed, [2]);
-  const read = connection.read(new Uint8Array(1));
-  connection.retryNow();
-  assert.equal(links[2]!.closed, false, "a link that was there was not left alone");
-  links[2]!.bring(new Uint8Array([1]));
-  assert.equal(await read, 1);
 });
 
 Deno.test("close() with an error makes reads and writes reject with it, whatever it is", async () => {

@@ -7,37 +7,39 @@ class Page extends EventTarget {
   document = Object.assign(new EventTarget(), { visibilityState: "visible" });
 }
 
-Deno.test("onNetworkBack() calls when the network is back or the page is seen again, until it is ended", () => {
+Deno.test("onNetworkBack() tells when the network is back and when the page is seen again, until it is ended", () => {
   const page = new Page();
-  let calls = 0;
-  const end = onNetworkBack(() => calls++, page as Scope);
+  const told: string[] = [];
+  const events = { onOnline: () => told.push("online"), onVisible: () => told.push("visible") };
+  const end = onNetworkBack(events, page as Scope);
   page.dispatchEvent(new Event("offline"));
-  assert.equal(calls, 0);
+  assert.deepEqual(told, []);
   page.dispatchEvent(new Event("online"));
-  assert.equal(calls, 1);
+  assert.deepEqual(told, ["online"]);
   page.document.visibilityState = "hidden";
   page.document.dispatchEvent(new Event("visibilitychange"));
-  assert.equal(calls, 1, "a page that is hidden was taken for one that is seen");
+  assert.deepEqual(told, ["online"], "a page that is hidden was taken for one that is seen");
   page.document.visibilityState = "visible";
   page.document.dispatchEvent(new Event("visibilitychange"));
-  assert.equal(calls, 2);
+  assert.deepEqual(told, ["online", "visible"]);
   end();
   page.dispatchEvent(new Event("online"));
   page.document.dispatchEvent(new Event("visibilitychange"));
-  assert.equal(calls, 2, "it was not ended");
+  assert.deepEqual(told, ["online", "visible"], "it was not ended");
 });
 
 Deno.test("onNetworkBack() works in a worker, which has no document, and does nothing where there is no browser", () => {
   const worker = Object.assign(new EventTarget(), { navigator: { onLine: false } });
   let calls = 0;
-  const end = onNetworkBack(() => calls++, worker as Scope);
+  const events = { onOnline: () => calls++, onVisible: () => calls++ };
+  const end = onNetworkBack(events, worker as Scope);
   worker.dispatchEvent(new Event("online"));
   end();
   worker.dispatchEvent(new Event("online"));
   assert.equal(calls, 1);
   const elsewhere = Object.assign(new EventTarget(), { navigator: {} });
-  onNetworkBack(() => calls++, elsewhere as Scope)();
-  onNetworkBack(() => calls++, elsewhere as Scope);
+  onNetworkBack(events, elsewhere as Scope)();
+  onNetworkBack(events, elsewhere as Scope);
   elsewhere.dispatchEvent(new Event("online"));
   assert.equal(calls, 1);
 });

@@ -94,6 +94,8 @@ function open(dialler: Dialler, request: BackendRequest, config: Config, seams: 
     flag: flag | FLAG_FORBID_ANNOUNCE,
     cacheSize: config.scp.reuseBuffer,
     handshakeTimeout: config.upstreamOption.connectTimeout,
+    // As silent as the client: it is for keepalive to find a dead link, as between all machines here.
+    silence: 0,
     // The Go program does, and it may be one.
     serverForgets: true,
     signal,
