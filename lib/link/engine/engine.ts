@@ -22,12 +22,34 @@ export interface TcpOptions {
 
 /** A connection over a socket. */
 export interface SocketLink extends Link {
-  /** Called once, when this end closes it, or gives it away. */
+  /** Called once, when this end closes it. */
   onClose: (() => void) | undefined;
   /** As `close`, so that the other end sees a reset; where that cannot be had it sees an end. */
   reset(): void;
 }
 export type AcceptedLink = SocketLink & ClientLink;
+
+/**
+ * A connection over a descriptor, which another link can go on over, in whichever thread of the process. Nothing may be under way
+ * when it goes or comes.
+ */
+export interface MovableLink extends AcceptedLink {
+  /**
+   * Gives its descriptor to the caller, who owns it from now on; it is watched no more, and this link can but be closed, which the
+   * connection does not notice, or go on by `attach`. `undefined`: it has none, as it is closed.
+   */
+  detach(): number | undefined;
+  /**
+   * Goes on over a descriptor, which it owns from now on, in place of the one that it has, if so: that is closed. One that was
+   * closed meanwhile closes it. Throws when the system cannot watch it: then it is closed, and the link as well.
+   */
+  attach(fd: number): void;
+}
+
+/** Whether an engine made it that can do so, and nothing is between, as TLS. */
+export function isMovable<T extends Link>(link: T): link is T & MovableLink {
+  return "detach" in link;
+}
 
 /** Who hears of each connection, which it owns, and of each failure, which is waited out for `retry_ms`. */
 export interface Accepting {

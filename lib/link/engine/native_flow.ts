@@ -9,18 +9,19 @@ const MORE = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 const NOBODY: Sink = { readable() {}, writable() {}, ended() {}, lost() {} };
 
 /**
- * A flow over a socket of the system's, which it owns: its descriptor is closed here, once, and forgotten then. Each event comes
- * once (edge-triggered), so it keeps in mind what it was told and has not made use of.
+ * A flow over a socket of the system's, which it owns: its descriptor is closed here, once, or given away, and forgotten then. Each
+ * event comes once (edge-triggered), so it keeps in mind what it was told and has not made use of.
  */
 export class NativeFlow implements Flow, Pollable {
   sink: Sink = NOBODY;
-  /** Called once, when this end closes it, or gives it away. */
+  /** Called once, when this end closes its descriptor. */
   onClose: (() => void) | undefined;
   readonly #poller: Poller;
-  readonly #slot: number;
   readonly #isUnix: boolean;
-  /** -1: it is closed, or was given away. */
+  #slot: number;
+  /** -1: it has none, as it is closed, or has given it away. */
   #fd: number;
+  #isClosed = false;
   #most = 0;
   /** There may be something to read. At first the first event tells. */
   #isReadable = false;
@@ -86,9 +87,11 @@ export class NativeFlow implements Flow, Pollable {
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    // One that was given away is for its owner to close.
     if (this.#fd < 0) return;
-    this.#poller.close(this.#fd, this.#slot);
-    this.#fd = -1;
+    this.#drop();
     this.onClose?.();
   }
 
@@ -97,14 +100,32 @@ export class NativeFlow implements Flow, Pollable {
     this.close();
   }
 
-  /** Gives its descriptor to the caller, and is closed without closing it. To be called while it is paused. Throws when it is closed. */
-  detach(): number {
+  /** See `MovableLink.detach`. */
+  detach(): number | undefined {
+    if (this.#fd < 0) return undefined;
     const fd = this.#fd;
-    if (fd < 0) throw new Error("the connection is closed");
     this.#poller.release(fd, this.#slot);
     this.#fd = -1;
-    this.onClose?.();
     return fd;
+  }
+
+  /** See `MovableLink.attach`. */
+  attach(fd: number): void {
+    if (this.#isClosed) {
+      this.#poller.system.close(fd);
+      return this.onClose?.();
+    }
+    if (this.#fd >= 0) this.#drop();
+    // The first events tell how it is.
+    [this.#isReadable, this.#isMore, this.#isBlocked, this.#error] = [false, false, false, undefined];
+    try {
+      this.#slot = this.#poller.add(fd, this);
+      this.#fd = fd;
+    } catch (error) {
+      this.#isClosed = true;
+      this.onClose?.();
+      throw error;
+    }
   }
 
   /** Why it could not be connected, or broke; `undefined`: it did not. */
@@ -146,6 +167,11 @@ export class NativeFlow implements Flow, Pollable {
     if (n < 0) this.#error ??= system.error(errno);
     if (this.#error) this.sink.lost(this.#error);
     else this.sink.ended();
+  }
+
+  #drop(): void {
+    this.#poller.close(this.#fd, this.#slot);
+    this.#fd = -1;
   }
 
   #queue(): void {

@@ -1,10 +1,10 @@
 import { FlowLink } from "../flow_link.ts";
 import type { Endpoint } from "../link.ts";
-import type { AcceptedLink } from "./engine.ts";
+import type { MovableLink } from "./engine.ts";
 import type { NativeFlow } from "./native_flow.ts";
 
 /** A connection over a socket of the system's. */
-export class NativeLink extends FlowLink implements AcceptedLink {
+export class NativeLink extends FlowLink implements MovableLink {
   remote: Endpoint;
   local: Endpoint;
   declare readonly flow: NativeFlow;
@@ -22,5 +22,13 @@ export class NativeLink extends FlowLink implements AcceptedLink {
 
   set onClose(callback: (() => void) | undefined) {
     this.flow.onClose = callback;
+  }
+
+  detach(): number | undefined {
+    return this.flow.detach();
+  }
+
+  attach(fd: number): void {
+    this.flow.attach(fd);
   }
 }

@@ -170,7 +170,7 @@ for (const name of WORKING) {
 
 /** What holds for a connection: its descriptor is taken for that. */
 function optionsOf(link: unknown): { keepAlive: KeepAlive | undefined; noDelay: number } {
-  using socket = new RawSocket(((link as FlowingLink).flow as NativeFlow).detach());
+  using socket = new RawSocket(((link as FlowingLink).flow as NativeFlow).detach()!);
   const noDelay = socket.option(IPPROTO_TCP, NODELAY);
   if (socket.option(SOL_SOCKET, KEEPALIVE) === 0) return { noDelay, keepAlive: undefined };
   const [idle, interval] = [IDLE, INTERVAL].map((option) => socket.option(IPPROTO_TCP, option) * 1000);
