@@ -4,14 +4,15 @@ import type { EngineName } from "../../config/engines.ts";
 import type { Engine, Listening } from "../../link/engine/engine.ts";
 import { openEngine } from "../../link/engine/open_engine.ts";
 import type { Endpoint } from "../../link/link.ts";
-import { flushLog, type Log, logInternalErrors, openLog } from "../../log.ts";
+import { flushLog, logInternalErrors, openLog } from "../../log.ts";
 import type { SessionQuery } from "../data_plane.ts";
 import type { Slots } from "../host_slots.ts";
 import { type Proxy, startProxy } from "../proxy.ts";
-import type { Gate } from "../seams.ts";
+import type { Gate, Seams } from "../seams.ts";
 import { SharedState } from "../shared_state.ts";
 import { systemSeams } from "../system_seams.ts";
 import { HandOver } from "./hand_over.ts";
+import { Offers } from "./offers.ts";
 import { connectPort, type Port } from "./rpc.ts";
 
 /** Connections of other threads that may wait to be accepted. */
@@ -27,8 +28,9 @@ export interface WorkerOptions {
   peers: Endpoint[];
   /** What a peer has to say first. */
   secret: string;
-  /** See `SharedState`. */
+  /** See `SharedState` and `Offers`. */
   shared: SharedArrayBuffer;
+  offers: SharedArrayBuffer;
   /** Of the hosts of the configuration: see `HostSlots`. */
   slots: Slots;
 }
@@ -57,8 +59,8 @@ const methods = {
     ({ config, slots } = options);
     const log = openLog(config.log);
     logInternalErrors(log);
-    handOver = peerListening && openHandOver(peerListening, options, log);
     const seams = systemSeams(log, engine);
+    handOver = peerListening && openHandOver(peerListening, options, seams);
     proxy = startProxy(config, {
       ...seams,
       shared: new SharedState(shared),
@@ -98,7 +100,16 @@ export type MakerMethods = { [K in keyof Gate]: Gate[K] } & {
 
 const maker = connectPort<MakerMethods>(self as unknown as Port, methods);
 
-function openHandOver(listening: Listening, { index, peers, secret }: WorkerOptions, log: Log): HandOver {
-  const tellClosed = (by: number, number: number) => void maker.tellClosed(by, number);
-  return new HandOver(listening, { engine, index, peers, secret, log, tellClosed });
+function openHandOver(listening: Listening, options: WorkerOptions, { log, stats }: Seams): HandOver {
+  const { index, peers, secret } = options;
+  return new HandOver(listening, {
+    engine,
+    index,
+    peers,
+    secret,
+    offers: new Offers(options.offers),
+    log,
+    tellClosed: (by, number) => void maker.tellClosed(by, number),
+    onClose: () => stats.closes++,
+  });
 }

@@ -8,6 +8,7 @@ import type { DataPlane, IoInfo, SessionPage, SessionQuery, Snapshot } from "../
 import { reservePort } from "../front/listener.ts";
 import { HostSlots, type Slots } from "../host_slots.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { Offers } from "./offers.ts";
 import { connectPort, type Remote } from "./rpc.ts";
 import type { SessionInfo } from "../session/session_record.ts";
 import { MOST_HOSTS, SharedState } from "../shared_state.ts";
@@ -85,7 +86,8 @@ export class WorkerPool implements DataPlane {
     await Promise.race([this.failed, Promise.all(this.#remotes.map((remote) => remote.open(name)))]);
     const listening = count === 1 ? [] : this.#remotes.map((remote) => remote.listenForPeers());
     const peers = await Promise.race([this.failed, Promise.all(listening)]);
-    const options = { config: withPorts(config, this.#listens), peers, secret, shared: this.#shared.buffer };
+    const buffers = { shared: this.#shared.buffer, offers: Offers.of(count).buffer };
+    const options = { config: withPorts(config, this.#listens), peers, secret, ...buffers };
     const started = this.#spread(config, (remote, slots, index) => remote.start({ ...options, index, slots }));
     await Promise.race([this.failed, started]);
     this.#heartbeat = new Heartbeat(this.#remotes, () => performance.now());
