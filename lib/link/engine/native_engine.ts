@@ -48,7 +48,7 @@ export class NativeEngine implements Engine {
     try {
       if (isConnecting) await connected(flow, options.signal);
       // A port of those that the system gives to who connects may be its own other end.
-      if (address.kind === "tcp" && isSame(ends.local, ends.remote)) throw system.error(ECONNREFUSED);
+      if (address.kind === "tcp" && this.#isSelf(fd, ends)) throw system.error(ECONNREFUSED);
       return new NativeLink(flow, ends);
     } catch (error) {
       flow.close();
@@ -67,6 +67,13 @@ export class NativeEngine implements Engine {
   #localOf(fd: number): Endpoint {
     this.#poller.system.localAddress(fd, this.#address);
     return decodeEndpoint(this.#address);
+  }
+
+  /** The other end of who connects to 0.0.0.0 has another address than that. */
+  #isSelf(fd: number, { local, remote }: { local: Endpoint; remote: Endpoint }): boolean {
+    if (local.port !== remote.port) return false;
+    if (this.#poller.system.remoteAddress(fd, this.#address) < 0) return false; // it broke meanwhile
+    return decodeEndpoint(this.#address).hostname === local.hostname;
   }
 }
 
@@ -91,8 +98,4 @@ function connected(flow: NativeFlow, signal: AbortSignal | undefined): Promise<v
       },
     };
   });
-}
-
-function isSame(a: Endpoint, b: Endpoint): boolean {
-  return a.hostname === b.hostname && a.port === b.port;
 }

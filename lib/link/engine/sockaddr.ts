@@ -1,3 +1,4 @@
+import { isIPv4, isIPv6 } from "node:net";
 import type { SocketAddress } from "../dial.ts";
 import { unmapped } from "../../ip.ts";
 import type { Endpoint } from "../link.ts";
@@ -34,21 +35,19 @@ export function decodeEndpoint(bytes: Uint8Array<ArrayBuffer>): Endpoint {
 }
 
 function encodeIpv4(hostname: string, port: number): Uint8Array<ArrayBuffer> {
+  if (!isIPv4(hostname)) throw notIp(hostname);
   const bytes = new Uint8Array(16);
-  const parts = hostname.split(".").map(Number);
-  if (parts.length !== 4 || parts.some((part) => !(part >= 0 && part <= 255))) throw notIp(hostname);
   bytes[0] = AF_INET;
   bytes[2] = port >> 8;
   bytes[3] = port;
-  bytes.set(parts, 4);
+  bytes.set(hostname.split(".").map(Number), 4);
   return bytes;
 }
 
 function encodeIpv6(hostname: string, port: number, system: System): Uint8Array<ArrayBuffer> {
   const [ip, scope = ""] = hostname.split("%") as [string, string?];
-  const url = `http://[${ip}]`;
-  if (!URL.canParse(url)) throw notIp(hostname);
-  const [head = "", tail] = new URL(url).hostname.slice(1, -1).split("::");
+  if (!isIPv6(ip)) throw notIp(hostname);
+  const [head = "", tail] = new URL(`http://[${ip}]`).hostname.slice(1, -1).split("::");
   const first = head === "" ? [] : head.split(":");
   const last = tail ? tail.split(":") : [];
   const middle = Array(8 - first.length - last.length).fill("0");
@@ -57,12 +56,20 @@ function encodeIpv6(hostname: string, port: number, system: System): Uint8Array<
   view.setUint16(0, AF_INET6, true);
   view.setUint16(2, port);
   [...first, ...middle, ...last].forEach((group, i) => view.setUint16(8 + 2 * i, parseInt(group, 16)));
-  view.setUint32(24, /^\d*$/.test(scope) ? Number(scope) : system.interfaceNumber(scope), true);
+  view.setUint32(24, /^\d*$/.test(scope) ? Number(scope) : interfaceNumber(scope, system), true);
   return bytes;
+}
+
+function interfaceNumber(name: string, system: System): number {
+  const number = system.interfaceNumber(name);
+  if (number === 0) throw new Error(`there is no network interface ${JSON.stringify(name)}`);
+  return number;
 }
 
 function encodePath(path: string): Uint8Array<ArrayBuffer> {
   const text = new TextEncoder().encode(path);
+  // The system would take it for the end of the path.
+  if (text.includes(0)) throw new Error(`Cannot use ${JSON.stringify(path)}: it has a null byte`);
   if (text.length > LONGEST_PATH) {
     throw new Error(`Cannot use ${path}: the path of a Unix socket has at most ${LONGEST_PATH} bytes`);
   }
