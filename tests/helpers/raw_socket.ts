@@ -6,12 +6,14 @@ import { concat } from "./bytes.ts";
 import { turn } from "./turns.ts";
 
 const SYMBOLS = {
+  getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
   seteuid: { parameters: ["u32"], result: "i32" },
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  signal: { parameters: ["i32", "pointer"], result: "pointer" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
 } as const;
 
@@ -25,9 +27,19 @@ const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const EAGAIN = 11;
 
-/** Has this process open no descriptor of that number, or of a larger one, from now on. */
-export function limitDescriptors(count: number): void {
-  assert.equal(libc!.setrlimit(RLIMIT_NOFILE, new BigUint64Array([BigInt(count), 1024n * 16n])), 0);
+/** Has this process open no descriptor of that number, or of a larger one, from now on. Gives what the limit was. */
+export function limitDescriptors(count: number): number {
+  const limit = new BigUint64Array(2);
+  assert.equal(libc!.getrlimit(RLIMIT_NOFILE, limit), 0);
+  const before = Number(limit[0]);
+  limit[0] = BigInt(count);
+  assert.equal(libc!.setrlimit(RLIMIT_NOFILE, limit), 0);
+  return before;
+}
+
+/** A signal does to this process what it does to any. */
+export function defaultSignal(signal: number): void {
+  libc!.signal(signal, null);
 }
 
 /** Does something without the rights of root. */
