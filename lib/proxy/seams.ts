@@ -56,8 +56,8 @@ export interface Preface {
 
 /**
  * Gives a connection to the `owner` of its session, before the bytes `first`, which were read from it already. Settles when the
- * owner has been reached, and owns the link then, which closes when either end does. Rejects with `ScpError` 501 when it cannot be reached,
- * and then the caller still has the link: the client may try again.
+ * link is the caller's no more: the owner has what it is made of, or it is carried there, and closes when either end does. Rejects
+ * with `ScpError` 501 when the owner cannot be reached, and then the caller still has the link: the client may try again.
  */
 export type Carry = (link: ClientLink, owner: number, preface: Preface, first: Uint8Array) => Promise<void>;
 

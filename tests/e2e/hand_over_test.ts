@@ -82,7 +82,7 @@ function testResumes(io: EngineName, workers: number): void {
     `many resumes in ${workers} threads, io ${io}: every byte comes, and no descriptor is left`,
     IGNORE,
     async () => {
-      await using goscon = await start(`io: ${io}\nworkers: ${workers}\n`);
+      await using goscon = await start(`io: ${io}\nworkers: ${workers}\nlimits: {handshakes: 200}\n`);
       const address = goscon.addresses[0]!;
       const before = descriptorsOf(goscon.pid);
       const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(address)));
