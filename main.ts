@@ -3,6 +3,7 @@ import { ConfigFileError, findConfig, readPair } from "./lib/admin/config_file.t
 import { requestReload } from "./lib/admin/reload_command.ts";
 import { serve } from "./lib/admin/serve.ts";
 import { keepHangupIgnored, onSignals } from "./lib/admin/signals.ts";
+import { SILENCE } from "./lib/client/connection_options.ts";
 import { DEFAULT_LINGER, startBridge } from "./lib/tools/bridge/bridge.ts";
 import { check } from "./lib/tools/check/check.ts";
 import { startFlaky } from "./lib/tools/flaky/flaky.ts";
@@ -53,6 +54,8 @@ Options of connect, check and bridge:
       --dialect DIALECT    goscon (default) or plain
       --linger TIME        after the end of what is sent, for how long nothing must come until the session is ended;
                            default 5m. Not of check
+      --silence TIME       a link over which something was sent, and nothing has come since for so long, is taken for
+                           dead, and replaced; default 10s, 0: never. Not of check
       --server-forgets     the server forgets a session as soon as it ends, as the Go program does. Not of check
 
 ${FLAKY_USAGE}
@@ -79,6 +82,7 @@ const CONNECT = {
   ...CHECK,
   target: { type: "string" },
   linger: { type: "string" },
+  silence: { type: "string" },
   "server-forgets": { type: "boolean" },
 } as const;
 const BRIDGE = {
@@ -166,17 +170,21 @@ async function runBridge(args: string[]): Promise<void> {
   });
   raiseDescriptorLimit(log);
   const ended = untilSignal();
-  const more = { linger: lingerOf(values.linger), serverForgets: values["server-forgets"] ?? false };
+  const more = { ...timesOf(values), serverForgets: values["server-forgets"] ?? false };
   const bridge = startBridge({ listen: address, connect, dialect, target: target ?? "", log, ...more });
   await ended;
   await bridge.stop();
 }
 
-/** The milliseconds of `--linger`. */
-function lingerOf(linger: string | undefined): number {
-  const time = linger === undefined ? DEFAULT_LINGER : parseTime(linger);
-  if (time !== undefined && time <= LONGEST_TIME) return time;
-  throw new UsageError(`--linger ${linger}: expected ${TIME_FORM}, at most 576h`);
+/** The milliseconds of `--linger` and of `--silence`. */
+function timesOf(values: { linger?: string; silence?: string }): { linger: number; silence: number } {
+  const time = (flag: keyof typeof values, otherwise: number): number => {
+    const text = values[flag];
+    const time = text === undefined ? otherwise : parseTime(text);
+    if (time !== undefined && time <= LONGEST_TIME) return time;
+    throw new UsageError(`--${flag} ${text}: expected ${TIME_FORM}, at most 576h`);
+  };
+  return { linger: time("linger", DEFAULT_LINGER), silence: time("silence", SILENCE) };
 }
 
 /** The value of `--listen`. */
@@ -237,8 +245,8 @@ async function runConnect(args: string[]): Promise<void> {
   const dialect = choice("dialect", values.dialect, DIALECTS) ?? "goscon";
   const { readable: input } = Deno.stdin;
   const url = addr.includes("://") ? addr : orUsage(() => urlOf(addr));
-  const options = { dialect, target: values.target ?? "", serverForgets: values["server-forgets"] ?? false };
-  const linger = lingerOf(values.linger);
+  const { linger, silence } = timesOf(values);
+  const options = { dialect, target: values.target ?? "", serverForgets: values["server-forgets"] ?? false, silence };
   keepHangupIgnored();
   await terminal(url, options, { input, output: Deno.stdout.writable, tell: say, linger });
 }

@@ -11,6 +11,8 @@ export interface Resumption {
 
 /** See `ConnectionOptions.cacheSize`. */
 export const CACHE_SIZE: number = 2 ** 20;
+/** See `ConnectionOptions.silence`. */
+export const SILENCE: number = 10_000;
 
 export interface ConnectionOptions {
   /** Opens a link to the proxy; gives up when the signal says so. */

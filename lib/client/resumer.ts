@@ -2,7 +2,7 @@ import { type Link, reasonOf } from "../link/link.ts";
 import type { ResumableStream } from "../link/resumable.ts";
 import { parseResumeAnswer, resumeRecord, ScpError } from "../scp/mod.ts";
 import { pause } from "./backoff.ts";
-import { CACHE_SIZE, type ConnectionOptions } from "./connection_options.ts";
+import { CACHE_SIZE, type ConnectionOptions, SILENCE } from "./connection_options.ts";
 import { exchange } from "./exchange.ts";
 import { LinkHistory } from "./link_history.ts";
 import { SilenceWatch } from "./silence_watch.ts";
@@ -12,8 +12,6 @@ const FINAL = new Set([400, 401, 404, 406]);
 
 /** See `ConnectionOptions.giveUpAfter`. */
 const GIVE_UP_AFTER = 60_000;
-/** See `ConnectionOptions.silence`. */
-const SILENCE = 10_000;
 
 /**
  * Makes the links of a stream after the first: it dials and resumes when there is none, or when the one there is is doubted, for
@@ -171,8 +169,10 @@ export class Resumer {
     const gap = performance.now() - this.#lostAt;
     this.#history.resumed(this.#stream.session, from);
     this.#isResuming = false;
+    // Before it can be lost again.
+    this.#options.onResumed?.({ attempts, gap, resent });
+    if (this.#isStopped) throw new Error("the session was closed");
     this.#stream.attach(link, { first: [], from, rest });
     if (this.#stream.isAttached) this.silence.resumed({ isMissing: resent > 0, wasThere });
-    this.#options.onResumed?.({ attempts, gap, resent });
   }
 }

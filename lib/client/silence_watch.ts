@@ -4,6 +4,8 @@ import type { ResumableStream } from "../link/resumable.ts";
 const LOOKS = 4;
 /** The longest time of silence, in first ones. */
 const LONGEST = 32;
+/** The longest first time, in milliseconds, with which no timer gets more than it takes. */
+const LONGEST_FIRST = 2 ** 28;
 /** The part of the first time within which a link that took another's place brings what was missing. */
 const SOON = 1 / 10;
 
@@ -29,7 +31,8 @@ export interface SilenceWatchOptions {
 export class SilenceWatch {
   readonly #stream: ResumableStream;
   readonly #options: SilenceWatchOptions;
-  /** Milliseconds of silence that are noticed. */
+  /** Milliseconds of silence that are noticed: at first; and now. */
+  readonly #first: number;
   #silence: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** No answer is owed: the next write begins the watch. */
@@ -47,8 +50,8 @@ export class SilenceWatch {
   constructor(stream: ResumableStream, options: SilenceWatchOptions) {
     this.#stream = stream;
     this.#options = options;
-    this.#silence = options.silence;
-    this.#isIdle = options.silence > 0;
+    this.#first = this.#silence = Math.min(options.silence, LONGEST_FIRST);
+    this.#isIdle = this.#first > 0;
   }
 
   /** To be called before each write: costs next to nothing. */
@@ -62,7 +65,7 @@ export class SilenceWatch {
   /** Goes on with a link that was left alone until now: because there was none, or it was to be replaced. */
   watch(): void {
     this.#isTold = false;
-    if (this.#options.silence > 0) this.#begin();
+    if (this.#first > 0) this.#begin();
   }
 
   /**
@@ -70,19 +73,18 @@ export class SilenceWatch {
    * not lost.
    */
   resumed({ isMissing, wasThere }: { isMissing: boolean; wasThere: boolean }): void {
-    const { silence } = this.#options;
     const wasSilent = this.#isTold && wasThere;
-    if (isMissing) this.#silence = silence;
+    if (isMissing) this.#silence = this.#first;
     if (isMissing || !wasSilent) return this.watch();
     this.#isTold = false;
-    this.#silence = Math.min(2 * this.#silence, LONGEST * silence);
+    this.#silence = Math.min(2 * this.#silence, LONGEST * this.#first);
     const { session } = this.#stream;
     const before = session.received;
     // What comes at once was missing here.
     this.#timer = setTimeout(() => {
-      if (session.received !== before) this.#silence = silence;
+      if (session.received !== before) this.#silence = this.#first;
       this.#begin();
-    }, SOON * silence);
+    }, SOON * this.#first);
   }
 
   /** Leaves the link alone, if there is one, until `watch` or `resumed`. */

@@ -62,9 +62,10 @@ class Streaming {
     return (await this.evaluate<Event[]>("events")).filter((event) => event.kind === kind);
   }
 
-  /** Waits until there were so many of that kind. */
-  async nth(kind: string, count: number): Promise<void> {
-    await this.until(`events.filter((event) => event.kind === "${kind}").length >= ${count}`);
+  /** What waits until there is one more of that kind than now. */
+  async another(kind: string): Promise<() => Promise<void>> {
+    const { length } = await this.events(kind);
+    return () => this.until(`events.filter((event) => event.kind === "${kind}").length > ${length}`);
   }
 
   /** Waits until the page has received so many numbers more. */
@@ -83,28 +84,30 @@ class Streaming {
 }
 
 /** The network is away for a while, and meanwhile the server drops the connection: the page learns of it when it is back. */
-async function cutUnseen(page: Streaming, line: Line, round: number): Promise<void> {
+async function cutUnseen(page: Streaming, line: Line): Promise<void> {
+  const resumed = await page.another("resumed");
   await page.network(false);
   line.cut(0);
   await page.network(true);
-  await page.nth("resumed", round);
+  await resumed();
 }
 
 /** The connection is lost, an attempt without a network fails, and the next pause would be hours: it is the network's event that ends it. */
-async function cutSeen(page: Streaming, line: Line, round: number): Promise<void> {
+async function cutSeen(page: Streaming, line: Line): Promise<void> {
+  const [lost, resumed] = [await page.another("lost"), await page.another("resumed")];
   await page.evaluate("patient = true");
   line.cut(0);
-  await page.nth("lost", round);
+  await lost();
   await page.network(false);
   await page.evaluate("pauses = 0, connection.retryNow()");
   await page.until("pauses === 1");
   await page.network(true);
-  await page.nth("resumed", round);
+  await resumed();
   assert.equal((await page.events("resumed")).at(-1)!.attempts, 2);
   await page.evaluate("patient = false");
 }
 
-/** Nothing comes through for a while, and no connection is lost. */
+/** Nothing comes through for a while, and no connection is lost; but it is doubted when the network is back, and may be replaced. */
 async function stall(page: Streaming): Promise<void> {
   await page.network(false);
   await page.network(true);
@@ -137,7 +140,7 @@ Deno.test("the client loses nothing in Chromium, however often its network is cu
     const streaming = new Streaming(page, await page.context().newCDPSession(page));
     for (let round = 1; round <= ROUNDS; round++) {
       await streaming.more(20_000);
-      await (round % 2 ? cutUnseen : cutSeen)(streaming, line, round);
+      await (round % 2 ? cutUnseen : cutSeen)(streaming, line);
       await streaming.more(20_000);
       await stall(streaming);
     }
@@ -149,7 +152,7 @@ Deno.test("the client loses nothing in Chromium, however often its network is cu
     const { sent, received, resumes } = near;
     console.log(`${sent} numbers sent, ${received} received, ${resumes} resumes`);
     assert.deepEqual(far, { sent: received, received: sent });
-    assert.equal(resumes, ROUNDS);
+    assert(resumes >= ROUNDS, `only ${resumes} resumes`);
     assert.deepEqual(faults, []);
   } finally {
     await browser.close();

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { backoff } from "../../lib/client/backoff.ts";
 import { Connection } from "../../lib/client/connection.ts";
+import { FlowLink } from "../../lib/link/flow_link.ts";
 import { type Link, reasonOf, writeAll } from "../../lib/link/link.ts";
 import { decodeRecord, parseRequest, ScpError } from "../../lib/scp/mod.ts";
 import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes, concat } from "../helpers/bytes.ts";
 import { byHand } from "../helpers/connection_by_hand.ts";
+import { ManualFlow } from "../helpers/manual_flow.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern } from "../helpers/random.ts";
 import { record, tcp } from "../helpers/raw_client.ts";
@@ -403,4 +405,25 @@ Deno.test("open() with a signal that is aborted already rejects, and leaves no s
   for (const link of links) await assert.rejects(link.read(new Uint8Array(1)), "it was left open");
   while ((await proxy.gauges()).handshakes > 0) await turn();
   assert.equal((await proxy.stats()).sessionsBegun, 0);
+});
+
+Deno.test("a link that breaks as it is given what was missed is told as resumed, and then as lost", async () => {
+  const flows = [new ManualFlow(), new ManualFlow(), new ManualFlow()];
+  let dialled = 0;
+  const { events, options } = heard();
+  const dial = () => Promise.resolve(new FlowLink(flows[dialled++]!));
+  const opening = Connection.open({ ...options, dial, dialect: "plain" });
+  await turn();
+  flows[0]!.bring(record("7\n782riWdFIwE="));
+  const connection = await opening;
+  await connection.write(pattern(0, 3));
+  connection.cut();
+  while (dialled < 2) await turn();
+  await turn();
+  flows[1]!.break();
+  flows[1]!.bring(record("0\n200"));
+  while (events.length < 3) await turn();
+  connection.close();
+  assert.deepEqual(events.slice(0, 3), ["lost: cut", "resumed: 1, 3", "lost: reset"]);
+  assert.equal(flows[1]!.isClosed, true);
 });

@@ -43,6 +43,8 @@ Deno.test("bad usage exits with 2 and one line that says what is wrong", async (
       /--stall does nothing without --cut-every/,
     ],
     [["connect", "nowhere"], /expected host:port.*not "nowhere"/],
+    [["connect", "a:1", "--silence", "long"], /--silence long: expected .*at most 576h/],
+    [["connect", "a:1", "--linger", "long"], /--linger long: expected .*at most 576h/],
     [["connect", "a:1", "--dialect", "latin"], /--dialect latin: expected one of goscon, plain/],
     [["serve-me"], /serve-me/],
   ];

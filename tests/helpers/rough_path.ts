@@ -8,6 +8,8 @@ export interface RoughPathOptions {
   reuseBuffer: string;
   /** How the relay in the middle hurts: its flags. */
   flaky: string[];
+  /** More flags of the bridge. */
+  bridge?: string[];
 }
 
 /** A path to a backend of three real processes: `goscon bridge`, `goscon flaky` and a proxy, in this order. */
@@ -29,7 +31,7 @@ export class RoughPath implements AsyncDisposable {
   }
 
   /** Starts all three, each once the one behind it listens. */
-  static async start({ backend, reuseBuffer, flaky }: RoughPathOptions): Promise<RoughPath> {
+  static async start({ backend, reuseBuffer, flaky, bridge: flags = [] }: RoughPathOptions): Promise<RoughPath> {
     await using stack = new AsyncDisposableStack();
     const proxy = stack.use(
       await Goscon.start(`
@@ -43,7 +45,7 @@ export class RoughPath implements AsyncDisposable {
     const relay = stack.use(Goscon.spawn(["flaky", ...at, proxy.addresses[0]!, ...flaky, "--seed", `${seed}`]));
     const { message } = await relay.event((e) => e.message.includes("listening on"));
     const hurting = /listening on (\S+),/.exec(message)![1]!;
-    const bridge = stack.use(Goscon.spawn(["bridge", ...at, hurting, "--log-format", "json"]));
+    const bridge = stack.use(Goscon.spawn(["bridge", ...at, hurting, "--log-format", "json", ...flags]));
     const { address } = await bridge.event((e) => e.message === "bridge listening");
     return new RoughPath(proxy, bridge, String(address), seed, stack.move());
   }

@@ -7,7 +7,7 @@ import { orExplain } from "../../link/listen.ts";
 import { TcpLink } from "../../link/tcp.ts";
 import type { Fields, Log } from "../../log.ts";
 import { Carriage } from "./carriage.ts";
-import type { ConnectionOptions } from "../../client/connection.ts";
+import { type ConnectionOptions, SILENCE } from "../../client/connection_options.ts";
 
 /** See `BridgeOptions.linger`. */
 export const DEFAULT_LINGER = 300_000;
@@ -31,6 +31,8 @@ export interface BridgeOptions {
   linger?: number;
   /** See `ConnectionOptions`. */
   serverForgets?: boolean;
+  /** See `ConnectionOptions`. */
+  silence?: number;
   /** Asked at each connection for what its session is to be opened with otherwise than by default. */
   session?: () => Partial<ConnectionOptions>;
 }
@@ -49,13 +51,15 @@ export interface Bridge {
 export function startBridge(options: BridgeOptions): Bridge {
   const proxy = parseAddress(options.connect);
   if (proxy.kind === "builtin") throw new Error(`Cannot connect to ${options.connect}: it is not an address`);
-  const { target = "", dialect = "goscon", log, linger = DEFAULT_LINGER, serverForgets = false } = options;
+  const { target = "", dialect = "goscon", log, linger = DEFAULT_LINGER, serverForgets = false, silence = SILENCE } =
+    options;
   const defaults: ConnectionOptions = {
     dial: (signal) => dial(proxy, { timeout: DIAL_TIMEOUT, keepAlive: KEEP_ALIVE, signal }),
     target,
     dialect,
     cacheSize: CACHE_SIZE,
     serverForgets,
+    silence,
   };
   const { hostname, port: wanted } = options.listen;
   const listener = orExplain(options.listen, () => Deno.listen({ hostname, port: wanted }));
