@@ -89,7 +89,8 @@ export class Connection implements Link {
 
   /**
    * The network may have changed: as `hurry`, and a link that is there is doubted. It is replaced, unless something comes over it
-   * before another one is there; while nobody reads it is left alone, as what it holds could be lost for good.
+   * before another one is there; while nobody reads it is left alone, as what it holds could be lost for good. What is under way
+   * over it is sent again: as at any loss, the session is lost when that is more than a cache holds.
    */
   retryNow(): void {
     this.#resumer.hurry();

@@ -120,7 +120,7 @@ export class ResumableConnection extends EventTarget {
 
   /**
    * Tries to resume at once, also when a link is there: another one takes its place, unless something comes over it meanwhile or
-   * nobody reads. To be called when the network may be back or have changed, where nothing else tells.
+   * nobody reads. What is under way is sent again: as at any loss, `cacheSize` must hold it. To be called when the network may be back or have changed, where nothing else tells.
    */
   retryNow(): void {
     this.#connection.retryNow();

@@ -173,6 +173,16 @@ Deno.test("silence: 0 never takes a link for dead", async () => {
   assert.equal(await untilDialled(hand, 1_000_000), 1_000_000);
 });
 
+Deno.test("a silence that is longer than any timer is one of days, not of a millisecond", async () => {
+  await using hand = await byHand({ silence: Infinity });
+  void hand.connection.read(new Uint8Array(1)).catch(() => {});
+  await hand.connection.write(pattern(0, 3));
+  await hand.pass(2 ** 28 - 1);
+  assert.equal(hand.links.length, 1);
+  await hand.pass(1);
+  assert.equal(hand.links.length, 2);
+});
+
 Deno.test("while nobody reads no link is taken for dead, nor replaced by retryNow(): bytes may wait in it", async () => {
   await using hand = await byHand();
   const { connection, links, pass } = hand;

@@ -94,7 +94,7 @@ function open(dialler: Dialler, request: BackendRequest, config: Config, seams: 
     flag: flag | FLAG_FORBID_ANNOUNCE,
     cacheSize: config.scp.reuseBuffer,
     handshakeTimeout: config.upstreamOption.connectTimeout,
-    // As silent as the client: it is for keepalive to find a dead link, as between all machines here.
+    // Its caches are no larger than those towards clients, and a needless resume could be more than they hold: keepalive has to do.
     silence: 0,
     // The Go program does, and it may be one.
     serverForgets: true,
