@@ -6,6 +6,7 @@ import type { UpstreamInfo } from "../../lib/proxy/upstream/upstream.ts";
 import { Backend, echo, readExactly } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { TestProxy } from "../helpers/proxy.ts";
+import { deadAddress } from "../helpers/dead_address.ts";
 import { pattern } from "../helpers/random.ts";
 import { ask, RawClient, record, tcp } from "../helpers/raw_client.ts";
 import { turn } from "../helpers/turns.ts";
@@ -97,7 +98,7 @@ Deno.test("reconfigure() hosts: new sessions go to the new ones, those there are
 Deno.test("reconfigure() keeps what is known of a host that stays, and takes its new weight, backup and room", async () => {
   await using first = new Backend().serve(echo);
   await using second = new Backend().serve(echo);
-  const dead = freeAddress();
+  const dead = deadAddress();
   let point = 0;
   await using proxy = TestProxy.start({
     hosts: [{ addr: dead }, { addr: first.address }, { addr: second.address }],

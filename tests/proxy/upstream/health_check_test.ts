@@ -8,6 +8,7 @@ import type { UpstreamInfo } from "../../../lib/proxy/upstream/upstream.ts";
 import { Backend, echo, readToEnd } from "../../helpers/backend.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
 import { TestLog, TestProxy } from "../../helpers/proxy.ts";
+import { deadAddress } from "../../helpers/dead_address.ts";
 import { pattern } from "../../helpers/random.ts";
 import { RawClient, tcp } from "../../helpers/raw_client.ts";
 import { turn } from "../../helpers/turns.ts";
@@ -15,13 +16,6 @@ import { turn } from "../../helpers/turns.ts";
 const UNIX = { ignore: Deno.build.os === "windows" };
 /** Checks so rare that a test sees but the first of them. */
 const RARE = { interval: "1h", timeout: "1h" };
-
-/** A port that nothing listens on. */
-function deadAddress(): string {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return `127.0.0.1:${listener.addr.port}`;
-}
 
 /** A backend that echoes, at a Unix socket, which a test switches on and off: no other program can take its place. */
 class Switched implements AsyncDisposable {

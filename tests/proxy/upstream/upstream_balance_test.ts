@@ -5,18 +5,12 @@ import { readRecord, writeAll } from "../../../lib/link/link.ts";
 import { Backend, echo, readToEnd } from "../../helpers/backend.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
 import { TestProxy } from "../../helpers/proxy.ts";
+import { deadAddress } from "../../helpers/dead_address.ts";
 import { pattern } from "../../helpers/random.ts";
 import { ask, RawClient, record, tcp } from "../../helpers/raw_client.ts";
 import { turn } from "../../helpers/turns.ts";
 
 const HELLO = "0\n782riWdFIwE=\n\n0";
-
-/** A port that nothing listens on. */
-function deadAddress(): string {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return `127.0.0.1:${listener.addr.port}`;
-}
 
 /** Three backends that echo. */
 class Backends implements AsyncDisposable {

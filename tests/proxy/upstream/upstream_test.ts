@@ -9,18 +9,12 @@ import { HostState } from "../../../lib/proxy/upstream/host_state.ts";
 import { Backend, echo, readExactly } from "../../helpers/backend.ts";
 import { CuttingLink } from "../../helpers/cutting_link.ts";
 import { TestLog, TestProxy } from "../../helpers/proxy.ts";
+import { deadAddress } from "../../helpers/dead_address.ts";
 import { pattern, Random } from "../../helpers/random.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
 import { RawClient, tcp } from "../../helpers/raw_client.ts";
 import { silentAt } from "../../helpers/silent.ts";
 import { turn } from "../../helpers/turns.ts";
-
-/** A port that nothing listens on. */
-function deadAddress(): string {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return `127.0.0.1:${listener.addr.port}`;
-}
 
 /** A backend that says who it is, and then echoes. */
 function named(name: string, at?: { hostname: "127.0.0.2"; port: number }): Backend {
