@@ -32,7 +32,7 @@ export interface Flow {
   resume(most: number): void;
   /** Bytes that were written and that the system of the other end has not acknowledged; 0 where nobody knows. */
   unacknowledged(): number;
-  /** Milliseconds since its system acknowledged anything; 0 where nobody knows. */
+  /** Milliseconds since its system was heard of, while it owes an answer; 0: it owes none, or nobody knows. */
   silence(): number;
   /** Closes it at once; nothing is told any more. May be called again. */
   close(): void;

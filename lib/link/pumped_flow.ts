@@ -22,6 +22,8 @@ export class PumpedFlow implements Flow {
   /** Settles what waits for `resume`. */
   #go: (() => void) | undefined;
   #writing: Promise<void> | undefined;
+  /** Bytes of that. */
+  #underWay = 0;
   /** A write was refused while another was under way. */
   #isBlocked = false;
   /** Why it broke: an end that comes after that is none. */
@@ -36,7 +38,10 @@ export class PumpedFlow implements Flow {
     if (this.#error !== undefined) throw this.#error;
     if (bytes.length === 0) return 0;
     const taken = this.#writing ? 0 : Math.min(bytes.length, LARGEST_WRITE);
-    if (taken > 0) this.#writing = this.#writeAll(bytes.slice(0, taken));
+    if (taken > 0) {
+      this.#underWay = taken;
+      this.#writing = this.#writeAll(bytes.slice(0, taken));
+    }
     this.#isBlocked = taken < bytes.length;
     return taken;
   }
@@ -58,7 +63,8 @@ export class PumpedFlow implements Flow {
   }
 
   unacknowledged(): number {
-    return this.#link.carriedBy?.unacknowledged() ?? 0;
+    const carrier = this.#link.carriedBy;
+    return carrier ? this.#underWay + carrier.unacknowledged() : 0;
   }
 
   silence(): number {
@@ -84,6 +90,7 @@ export class PumpedFlow implements Flow {
       return this.#broke(error);
     }
     this.#writing = undefined;
+    this.#underWay = 0;
     if (this.#isBlocked) this.#tellWritable();
   }
 

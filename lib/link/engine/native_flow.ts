@@ -83,7 +83,7 @@ export class NativeFlow implements Flow, Pollable {
   }
 
   silence(): number {
-    return this.#fd < 0 ? 0 : this.#poller.system.lastAck(this.#fd);
+    return this.#fd < 0 ? 0 : this.#poller.system.silence(this.#fd);
   }
 
   close(): void {

@@ -27,8 +27,10 @@ export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
 const TCP_INFO = 11;
-/** The word of a `struct tcp_info` that has `tcpi_last_ack_recv`. */
-const LAST_ACK = 14;
+/** Words of a `struct tcp_info`: `tcpi_last_data_sent` and `tcpi_last_ack_recv`, and a byte of it, `tcpi_probes`. */
+const LAST_DATA_SENT = 11;
+const LAST_ACK_RECEIVED = 14;
+const PROBES = 3;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 /** Bytes that the other end has not acknowledged. */
@@ -158,7 +160,8 @@ export class System {
   readonly #number = new Int32Array(1);
   readonly #length = new Uint32Array(1);
   readonly #change = new Events(1);
-  readonly #info = new Uint32Array(LAST_ACK + 1);
+  readonly #info = new Uint32Array(LAST_ACK_RECEIVED + 1);
+  readonly #infoBytes = new Uint8Array(this.#info.buffer);
 
   static #opened: System | undefined;
 
@@ -257,11 +260,16 @@ export class System {
     return this.#number[0]!;
   }
 
-  /** Milliseconds since anything was acknowledged; 0: of something else than a TCP connection. */
-  lastAck(fd: number): number {
+  /**
+   * Milliseconds since the other end's system was heard of, when it has not answered the last that it was sent: data, or a probe of
+   * a window that it closed. Between two such probes may be minutes, in which nothing is to be answered. 0: it has answered, or it
+   * is something else than a TCP connection.
+   */
+  silence(fd: number): number {
     this.#length[0] = this.#info.byteLength;
-    const failed = this.#calls.getsockopt(fd, IPPROTO_TCP, TCP_INFO, this.#info, this.#length) < 0;
-    return failed ? 0 : this.#info[LAST_ACK]!;
+    if (this.#calls.getsockopt(fd, IPPROTO_TCP, TCP_INFO, this.#info, this.#length) < 0) return 0;
+    const heard = this.#info[LAST_ACK_RECEIVED]!;
+    return this.#infoBytes[PROBES]! > 0 || this.#info[LAST_DATA_SENT]! < heard ? heard : 0;
   }
 
   /** Bytes sent that the other end's system has not acknowledged; an end that was sent counts one. */

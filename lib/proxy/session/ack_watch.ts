@@ -5,28 +5,36 @@ import type { Flow } from "../../link/flow.ts";
  * answers, also when it takes nothing.
  */
 export class AckWatch {
-  /** What had been written when last nothing was on its way. */
-  #ackedAt = 0;
-  /** Since when something is, as far as was looked; 0: nothing is. */
-  #since = 0;
+  /** What had been written when last nothing was on its way; -1: that is not known. */
+  #ackedAt = -1;
+  /** Since when an answer is owed, as far as was looked; `undefined`: none is. */
+  #since: number | undefined;
 
   /**
-   * Whether nothing was heard for `timeout` milliseconds of the system of the other end, with bytes on their way to it; 0: never. To
-   * be called about once a second. `written`: how many bytes were, ever. `now`: milliseconds, from any start.
+   * Whether the system of the other end owes an answer for `timeout` milliseconds; 0: never. To be called about once a second.
+   * `written`: how many bytes were, ever. `now`: milliseconds, from any start.
    */
   isGone(flow: Pick<Flow, "unacknowledged" | "silence">, written: number, timeout: number, now: number): boolean {
+    // An idle connection costs no call of the system.
     if (timeout === 0 || written === this.#ackedAt) return false;
     if (flow.unacknowledged() === 0) {
+      this.restart();
       this.#ackedAt = written;
-      this.#since = 0;
       return false;
     }
-    this.#since ||= now;
-    return now - this.#since >= timeout && flow.silence() >= timeout;
+    const silence = flow.silence();
+    if (silence === 0) {
+      this.#since = undefined;
+      return false;
+    }
+    // It may have been idle for long before it was sent anything: the silence alone does not tell.
+    this.#since ??= now;
+    return silence >= timeout && now - this.#since >= timeout;
   }
 
   /** The connection is another one. */
   restart(): void {
-    this.#since = 0;
+    this.#ackedAt = -1;
+    this.#since = undefined;
   }
 }

@@ -21,7 +21,6 @@ export interface BackendOwner {
 export class BackendSide implements Sink {
   readonly #owner: BackendOwner;
   readonly #flow: Flow;
-  readonly #most: number;
   readonly #acks = new AckWatch();
   /** What it has not taken yet. */
   #held = NOTHING as Uint8Array<ArrayBuffer>;
@@ -30,10 +29,9 @@ export class BackendSide implements Sink {
   /** It gets no more. */
   #isFed = false;
 
-  /** Owns the link of the backend. `most`: the most bytes to be told of at once. */
-  constructor(owner: BackendOwner, link: Link, most: number) {
+  /** Owns the link of the backend. */
+  constructor(owner: BackendOwner, link: Link) {
     this.#owner = owner;
-    this.#most = most;
     this.#flow = flowOf(link);
     this.#flow.sink = this;
   }
@@ -60,8 +58,9 @@ export class BackendSide implements Sink {
     this.#flow.closeWrite();
   }
 
-  resume(): void {
-    this.#flow.resume(this.#most);
+  /** `most`: the most bytes to be told of at once. */
+  resume(most: number): void {
+    this.#flow.resume(most);
   }
 
   /** Ends it when it is gone: see `AckWatch.isGone`. `fed`: how many bytes it was fed, ever. */

@@ -59,11 +59,13 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
   #backend: BackendSide | undefined;
   /** Tells the host of the backend that the session is over. */
   #release: (() => void) | undefined;
-  /** What the backend sent while the client was away. */
+  /** What the backend sent while the client was away, or had too much on its way. */
   #held = NOTHING as Uint8Array<ArrayBuffer>;
   readonly #clientAcks = new AckWatch();
   /** What had been sent when it was looked at last what of that is on its way. */
   #lookedAt = 0;
+  /** Too much of it is: see `InFlight`. */
+  #isHeldUp = false;
   /** The client has shown that it knows the session. */
   #isKnown = false;
   #isReplacing = false;
@@ -192,20 +194,16 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
 
   /** The client takes more, after it did not. */
   writable(): void {
-    if (this.#held.length > 0) this.#stream.write(this.#held);
-    this.#held = NOTHING;
-    this.#record.account();
-    if (!this.#listens || !this.#backend) return;
-    if (this.#isCrowded) this.#context.inFlight.hold(this);
-    else this.#backend.resume();
+    if (this.#isCrowded()) this.#context.inFlight.hold(this);
+    else this.#goOn();
   }
 
   /** See `HeldUp`. */
   goOn(): boolean {
-    // Else it is held up by more than that, and goes on after that.
-    if (this.#isClosed || !this.#stream.isReady) return true;
-    if (this.#isCrowded) return false;
-    this.#backend!.resume();
+    if (!this.#isHeldUp || this.#stream.isEnded) return true;
+    if (this.#isCrowded()) return false;
+    // Else it goes on when the link has taken what it has not.
+    if (this.#stream.isReady) this.#goOn();
     return true;
   }
 
@@ -216,14 +214,12 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
   /** What the backend sends after the session has ended is forgotten. */
   fromBackend(bytes: Uint8Array<ArrayBuffer>): boolean {
     if (this.#stream.isEnded) return true;
-    if (this.#stream.write(bytes) === 0) this.#held = bytes.slice();
+    if (this.#isHeldUp || this.#stream.write(bytes) === 0) this.#held = bytes.slice();
     this.#record.account();
     // One look for that many bytes: it takes a call of the system.
-    if (this.#session.sent - this.#lookedAt < this.#mostFromBackend) return this.#listens;
-    this.#lookedAt = this.#session.sent;
-    if (!this.#isCrowded) return this.#listens;
-    this.#context.inFlight.hold(this);
-    return false;
+    const isDue = this.#session.sent - this.#lookedAt >= this.#mostFromBackend;
+    if (isDue && this.#isCrowded()) this.#context.inFlight.hold(this);
+    return this.#listens;
   }
 
   backendTakesMore(): void {
@@ -253,24 +249,40 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
     return inFlight.isBounded ? Math.min(LARGEST_READ, Math.ceil(cacheSize / 4)) : this.#most;
   }
 
-  /** Whether the client may not have got so much that not all could be sent again with what comes next. */
-  get #isCrowded(): boolean {
+  /**
+   * Looks whether so much is on its way to the client that not all could be sent again with what comes until the next look: that is
+   * less than two reads, of a quarter of the cache each.
+   */
+  #isCrowded(): boolean {
     const { cacheSize, inFlight } = this.#context;
-    return inFlight.isBounded && this.#stream.unacknowledged() > cacheSize / 2;
+    this.#lookedAt = this.#session.sent;
+    return this.#isHeldUp = inFlight.isBounded && this.#stream.unacknowledged() > cacheSize / 2;
+  }
+
+  /** What was held goes first: of one that came back, all that it is sent again is on its way before that. */
+  #goOn(): void {
+    if (this.#held.length > 0) this.#stream.write(this.#held);
+    this.#held = NOTHING;
+    this.#record.account();
+    this.#readBackend();
+  }
+
+  #readBackend(): void {
+    if (this.#listens) this.#backend?.resume(this.#mostFromBackend);
   }
 
   /** Whether the backend is read: also while the client is away, by one read, as it may be its end. */
   get #listens(): boolean {
-    return this.#held.length === 0 && (this.#stream.isReady || !this.#stream.isAttached);
+    return this.#held.length === 0 && !this.#isHeldUp && (this.#stream.isReady || !this.#stream.isAttached);
   }
 
   #connected({ link, address, release }: Backend, target: string, local: Endpoint): void {
     this.#dialling = undefined;
     this.#release = release;
-    this.#backend = new BackendSide(this, link, this.#mostFromBackend);
+    this.#backend = new BackendSide(this, link);
     if (this.#stream.isEnded) return this.#close();
     this.#record.began({ target, upstream: address, local });
-    if (this.#listens) this.#backend.resume();
+    this.#readBackend();
     this.#stream.resume(this.#most);
   }
 
@@ -299,7 +311,8 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
   }
 
   #lost(reason: string): void {
-    if (this.#listens) this.#backend?.resume();
+    this.#isHeldUp = false;
+    this.#readBackend();
     // One that is replaced is not away: its cache is not to be the one that gives way to `limits.cache_bytes`.
     this.#record.lost(reason, { isAway: !this.#isReplacing });
     // A client that did not get the answer does not know the session: nobody can resume it.
@@ -326,7 +339,7 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
     if (this.#isBackendClosed) return this.#close();
     this.#timer = setTimeout(() => this.#close(), LINGER);
     this.#backend.endOfInput();
-    this.#backend.resume();
+    this.#backend.resume(LARGEST_READ);
   }
 
   /** All is closed then. */
