@@ -51,9 +51,9 @@ function connectTcp(endpoints: Endpoint[], options: DialOptions): Promise<Socket
   return race(addresses?.order(endpoints) ?? endpoints, {
     attempt: async (endpoint, signal) => {
       try {
-        const { keepAlive } = options;
+        const { keepAlive, receiveBuffer } = options;
         const address = { kind: "tcp", ...endpoint } as const;
-        const link = await withDeadline((signal) => engine.connect(address, { keepAlive, signal }), {
+        const link = await withDeadline((signal) => engine.connect(address, { keepAlive, receiveBuffer, signal }), {
           ...options,
           signal,
         });

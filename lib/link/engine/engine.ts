@@ -18,6 +18,8 @@ export const KEEP_ALIVE: KeepAlive = { idle: 60_000, interval: 20_000, probes: 3
 export interface TcpOptions {
   /** Missing: it does not look. An engine that cannot be told more does it as the system is set up. */
   keepAlive?: KeepAlive | undefined;
+  /** About how many bytes the system takes that are not read; missing, and where an engine cannot be told: as it sees fit. */
+  receiveBuffer?: number | undefined;
 }
 
 /** A connection over a socket. */

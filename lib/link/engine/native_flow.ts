@@ -8,6 +8,20 @@ const MORE = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 /** Hears of a flow that nobody listens to yet: it is paused. */
 const NOBODY: Sink = { readable() {}, writable() {}, ended() {}, lost() {} };
 
+/** A socket of this process, whosever it is: it is only asked. */
+export interface SocketName {
+  descriptor: number;
+  /** See `System.cookie`: the number may be another's by now. */
+  cookie: number;
+}
+
+/** The connection that carries on what is written to a flow: whoever asks what is on its way means that one too. */
+export interface Onward {
+  socket: SocketName;
+  /** The most bytes that may be between the two of them. */
+  between: number;
+}
+
 /**
  * A flow over a socket of the system's, which it owns: its descriptor is closed here, once, or given away, and forgotten then. Each
  * event comes once (edge-triggered), so it keeps in mind what it was told and has not made use of.
@@ -16,6 +30,8 @@ export class NativeFlow implements Flow, Pollable {
   sink: Sink = NOBODY;
   /** Called once, when this end closes its descriptor. */
   onClose: (() => void) | undefined;
+  /** What carries on elsewhere in this process what is written here. */
+  onward: Onward | undefined;
   readonly #poller: Poller;
   readonly #isUnix: boolean;
   #slot: number;
@@ -79,11 +95,24 @@ export class NativeFlow implements Flow, Pollable {
 
   /** Of a Unix socket the system would tell how much memory it takes. */
   unacknowledged(): number {
-    return this.#fd < 0 || this.#isUnix ? 0 : this.#poller.system.unacknowledged(this.#fd);
+    if (this.#fd < 0 || this.#isUnix) return 0;
+    const { system } = this.#poller;
+    const own = system.unacknowledged(this.#fd);
+    if (!this.onward) return own;
+    const { socket: { descriptor, cookie }, between } = this.onward;
+    const all = own + system.unacknowledged(descriptor);
+    // It is gone, and what was on its way with it: the flow's other end goes too, which will be told.
+    if (system.cookie(descriptor) !== cookie) return Infinity;
+    return all === 0 ? 0 : all + between;
   }
 
   silence(): number {
-    return this.#fd < 0 ? 0 : this.#poller.system.silence(this.#fd);
+    return this.#fd < 0 ? 0 : this.#poller.system.silence(this.onward?.socket.descriptor ?? this.#fd);
+  }
+
+  /** `undefined`: it is closed, or was given away. */
+  get socket(): SocketName | undefined {
+    return this.#fd < 0 ? undefined : { descriptor: this.#fd, cookie: this.#poller.system.cookie(this.#fd) };
   }
 
   close(): void {

@@ -17,10 +17,12 @@ export const SHUT_WR = 1;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
+export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
 export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
+const SO_COOKIE = 57;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
@@ -161,6 +163,7 @@ export class System {
   readonly #length = new Uint32Array(1);
   readonly #change = new Events(1);
   readonly #info = new Uint32Array(LAST_ACK_RECEIVED + 1);
+  readonly #cookie = new BigUint64Array(1);
   readonly #infoBytes = new Uint8Array(this.#info.buffer);
 
   static #opened: System | undefined;
@@ -277,6 +280,13 @@ export class System {
     this.#number[0] = 0;
     this.#calls.ioctl(fd, SIOCOUTQ, this.#number);
     return this.#number[0]!;
+  }
+
+  /** A number that no other socket of the system ever has; 0: it is no socket. */
+  cookie(fd: number): number {
+    this.#length[0] = this.#cookie.byteLength;
+    const failed = this.#calls.getsockopt(fd, SOL_SOCKET, SO_COOKIE, this.#cookie, this.#length) < 0;
+    return failed ? 0 : Number(this.#cookie[0]);
   }
 
   createEpoll(): number {

@@ -3,6 +3,7 @@ import {
   IPPROTO_TCP,
   SO_KEEPALIVE,
   SO_OOBINLINE,
+  SO_RCVBUF,
   SOL_SOCKET,
   type System,
   TCP_KEEPCNT,
@@ -12,10 +13,11 @@ import {
 } from "./system.ts";
 
 /** Sets what holds for a TCP socket, or for all that are accepted by it. */
-export function tune(system: System, fd: number, { keepAlive }: TcpOptions): void {
+export function tune(system: System, fd: number, { keepAlive, receiveBuffer }: TcpOptions): void {
   system.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   // A byte that is marked as urgent is one of the stream.
   system.setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+  if (receiveBuffer !== undefined) system.setOption(fd, SOL_SOCKET, SO_RCVBUF, receiveBuffer);
   system.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, keepAlive ? 1 : 0);
   if (!keepAlive || keepAlive.idle === 0) return;
   system.setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(keepAlive.idle));

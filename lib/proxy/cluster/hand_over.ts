@@ -10,7 +10,7 @@ import { type ClientLink, type Endpoint, formatEndpoint, type Link, reasonOf } f
 import type { Log } from "../../log.ts";
 import { ScpError } from "../../scp/mod.ts";
 import type { Carry, Preface } from "../seams.ts";
-import { Carried } from "./carried.ts";
+import { Carried, flowBelow, MOST_BETWEEN, RECEIVE_BUFFER } from "./carried.ts";
 import { type Letter, readLetter, writeLetter } from "./letter.ts";
 import type { Offers } from "./offers.ts";
 
@@ -89,7 +89,7 @@ export class HandOver {
     if (isMovable(client) && offers.make(index, number)) {
       return await this.#track(this.#offer(client, peer, letter, first));
     }
-    await writeLetter(peer, letter, secret, first).catch((error) => {
+    await writeLetter(peer, { ...letter, socket: flowBelow(client)?.socket }, secret, first).catch((error) => {
       peer.close();
       throw unreachable(error);
     });
@@ -116,7 +116,11 @@ export class HandOver {
   async #dial(owner: number): Promise<Link> {
     const { peers, engine } = this.#options;
     try {
-      return await dial({ kind: "tcp", ...peers[owner]! }, { timeout: DIAL_TIMEOUT, engine });
+      return await dial({ kind: "tcp", ...peers[owner]! }, {
+        timeout: DIAL_TIMEOUT,
+        engine,
+        receiveBuffer: RECEIVE_BUFFER,
+      });
     } catch (error) {
       throw unreachable(error);
     }
@@ -148,9 +152,11 @@ export class HandOver {
   /** Reads what a peer says of a connection, over which `link` goes on then when it was offered. */
   async #receive(link: AcceptedLink): Promise<{ preface: Preface; rest: Uint8Array }> {
     const { secret, offers, tellClosed, onClose } = this.#options;
-    const { letter: { by, number, offer, ...preface }, rest } = await readLetter(link, secret);
+    const { letter: { by, number, offer, socket, ...preface }, rest } = await readLetter(link, secret);
     if (!offer) {
       link.onClose = () => tellClosed(by, number);
+      const flow = flowBelow(link);
+      if (flow && socket) flow.onward = { socket, between: MOST_BETWEEN };
       return { preface, rest };
     }
     if (!isMovable(link)) throw new Error("a descriptor, where there can be none");

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
+import type { SocketName } from "../../link/engine/native_flow.ts";
 import { type Link, readDecoded, writeAll } from "../../link/link.ts";
 import { decodeRecord, encodeRecord } from "../../scp/mod.ts";
 import type { Preface } from "../seams.ts";
@@ -10,6 +11,8 @@ export interface Letter extends Preface {
   number: number;
   /** How it is offered: its descriptor, and how many bytes were read from it, which follow. Missing: it is carried, from here on. */
   offer?: { fd: number; read: number };
+  /** Of one that is carried: the client's, to be asked what is on its way. */
+  socket?: SocketName | undefined;
 }
 
 /** Writes a letter, and then the bytes that were read already, in one piece: a record, of the secret and then of JSON. */
