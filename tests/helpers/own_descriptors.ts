@@ -1,4 +1,7 @@
-/** Descriptors of this process and what each is, but for the one that it takes to tell. */
+/**
+ * Descriptors of this process and what each is; not the one that it takes to tell, nor pairs of Unix sockets, which Deno opens for
+ * itself when it likes.
+ */
 export function ownDescriptors(): Map<number, string> {
   const own = new Map<number, string>();
   for (const { name } of Deno.readDirSync("/proc/self/fd")) {
@@ -8,5 +11,14 @@ export function ownDescriptors(): Map<number, string> {
       // That one.
     }
   }
-  return own;
+  const pairs = socketPairs();
+  return new Map([...own].filter(([, what]) => !pairs.has(what)));
+}
+
+/** Unix sockets of the machine that are connected and have no path. */
+function socketPairs(): Set<string> {
+  const lines = Deno.readTextFileSync("/proc/net/unix").trim().split("\n").slice(1).map((line) => line.split(/\s+/));
+  return new Set(
+    lines.filter(({ length, 5: state }) => length === 7 && state === "03").map(({ 6: inode }) => `socket:[${inode}]`),
+  );
 }
