@@ -163,10 +163,10 @@ export class NativeFlow implements Flow, Pollable {
   }
 
   onEvents(flags: number): void {
-    if (flags & EPOLLERR) this.#takeError();
+    const broke = (flags & EPOLLERR) !== 0 && this.#takeError();
     if (flags & MORE) this.#isMore = true;
     if (flags & ~EPOLLOUT) this.#isReadable = true;
-    if (this.#isBlocked && flags & (EPOLLOUT | EPOLLERR | EPOLLHUP)) {
+    if (broke || (this.#isBlocked && flags & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
       this.#isBlocked = false;
       this.sink.writable();
     }
@@ -209,11 +209,12 @@ export class NativeFlow implements Flow, Pollable {
     this.#poller.again(this);
   }
 
-  /** So that who writes hears of it, also when nothing is read. */
-  #takeError(): void {
+  /** Whether there is one: who writes hears of it, also when nothing is read. */
+  #takeError(): boolean {
     const { system } = this.#poller;
     const errno = system.takeError(this.#fd);
     if (errno !== 0) this.#error ??= system.error(errno);
+    return errno !== 0;
   }
 
   #blocked(taken: number): number {

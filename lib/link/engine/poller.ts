@@ -110,7 +110,8 @@ export class Poller {
 
   /** To be called when nothing is watched any more. Settles when it has come to its end; it cannot be used then. May be called again. */
   async stop(): Promise<void> {
-    await this.#running;
+    // Whoever is added while it comes to its end is waited for too.
+    while (this.#running) await this.#running;
     if (this.#epoll < 0) return;
     this.system.close(this.#bell);
     this.system.close(this.#epoll);

@@ -4,7 +4,7 @@ import type { NativeFlow } from "../../../lib/link/engine/native_flow.ts";
 import { type Pollable, Poller } from "../../../lib/link/engine/poller.ts";
 import { System } from "../../../lib/link/engine/system.ts";
 import type { FlowingLink } from "../../../lib/link/flow.ts";
-import { writeAll } from "../../../lib/link/link.ts";
+import { reasonOf, writeAll } from "../../../lib/link/link.ts";
 import { readExactly } from "../../helpers/backend.ts";
 import { Stage } from "../../helpers/engine_pair.ts";
 import { ownDescriptors } from "../../helpers/own_descriptors.ts";
@@ -173,6 +173,37 @@ test("an engine that is closed holds no descriptor, nor does what was closed bef
     if (i % 3 === 1) near.reset();
   }
   assert.deepEqual([...ownDescriptors().keys()].sort(), [...before.keys()].sort());
+});
+
+test("a poller that is stopped waits for whoever is added before it has come to its end, and refuses others", async () => {
+  const descriptors = ownDescriptors().size;
+  let [waited, refused] = [0, 0];
+  for (let hops = 0; hops < 30; hops++) {
+    const poller = new Poller(System.open());
+    const bell = new Bell(poller);
+    await rounds(poller);
+    const { promise: added, resolve } = Promise.withResolvers<void>();
+    const addLate = async () => {
+      for (let i = 0; i < hops; i++) await undefined;
+      try {
+        const late = new Bell(poller);
+        late.onEvents = () => late.close();
+        waited++;
+      } catch (error) {
+        assert.match(reasonOf(error), /Bad file descriptor/);
+        refused++;
+      }
+      resolve();
+    };
+    bell.onEvents = () => {
+      bell.close();
+      void addLate();
+    };
+    bell.ring();
+    await Promise.all([poller.stop(), added]);
+  }
+  assert(waited > 0 && refused > 0, `${waited}, ${refused}`);
+  assert.equal(ownDescriptors().size, descriptors);
 });
 
 test("an engine that nobody used is closed at once, and may be closed again: nothing is closed that is another's by then", async () => {
