@@ -1,12 +1,10 @@
 import type { Flow, Sink } from "../flow.ts";
+import { NOBODY } from "../pumped_flow.ts";
 import type { Pollable, Poller } from "./poller.ts";
 import { EAGAIN, EINTR, EPOLLERR, EPOLLHUP, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from "./system.ts";
 
 /** A read that brings less than it could has emptied the socket, but not before an end, or urgent data, which stop it. */
 const MORE = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
-
-/** Hears of a flow that nobody listens to yet: it is paused. */
-const NOBODY: Sink = { readable() {}, writable() {}, ended() {}, lost() {} };
 
 /** A socket of this process, whosever it is: it is only asked. */
 export interface SocketName {

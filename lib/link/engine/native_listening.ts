@@ -1,12 +1,12 @@
 import type { Endpoint } from "../link.ts";
 import { FIRST_PAUSE, LONGEST_PAUSE } from "../accept.ts";
-import type { Accepting, Listening, ListenOptions, TcpOptions } from "./engine.ts";
+import type { Accepting, KeepAlive, Listening, ListenOptions, TcpOptions } from "./engine.ts";
 import { NativeFlow } from "./native_flow.ts";
 import { NativeLink } from "./native_link.ts";
 import type { Pollable, Poller } from "./poller.ts";
 import { decodeEndpoint, encodeAddress, familyOf, LONGEST_ADDRESS } from "./sockaddr.ts";
 import { CLIENT_IS_GONE, EAGAIN, EINTR, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } from "./system.ts";
-import { tune } from "./tune.ts";
+import { keepAliveOf, tune } from "./tune.ts";
 
 /** Connections accepted at once: others are to have their turn. */
 const MOST_AT_ONCE = 64;
@@ -22,6 +22,7 @@ export class NativeListening implements Listening, Pollable {
   readonly #poller: Poller;
   readonly #slot: number;
   readonly #from = new Uint8Array(LONGEST_ADDRESS);
+  readonly #asSystem: KeepAlive;
   #tcp!: TcpOptions;
   #fd: number;
   #accepting: Accepting | undefined;
@@ -50,6 +51,7 @@ export class NativeListening implements Listening, Pollable {
     this.address = { hostname, port: this.#local.port };
     this.#slot = poller.add(fd, this);
     this.#fd = fd;
+    this.#asSystem = keepAliveOf(system, fd);
     this.tcp = tcp;
   }
 
@@ -60,7 +62,9 @@ export class NativeListening implements Listening, Pollable {
   /** Connections have the options of what they came by: no call for each of them. */
   set tcp(options: TcpOptions) {
     this.#tcp = options;
-    tune(this.#poller.system, this.#fd, options);
+    // What was set before is not undone by setting nothing.
+    const isAsSystem = options.keepAlive?.idle === 0;
+    tune(this.#poller.system, this.#fd, isAsSystem ? { keepAlive: this.#asSystem } : options);
   }
 
   accept(accepting: Accepting): void {

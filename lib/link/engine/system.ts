@@ -250,6 +250,13 @@ export class System {
     return this.#calls.setsockopt(fd, level, name, this.#number, 4);
   }
 
+  getOption(fd: number, level: number, name: number): number {
+    this.#length[0] = 4;
+    this.#number[0] = 0;
+    this.#calls.getsockopt(fd, level, name, this.#number, this.#length);
+    return this.#number[0]!;
+  }
+
   /** So that `close` resets the connection. */
   setNoLinger(fd: number): number {
     return this.#calls.setsockopt(fd, SOL_SOCKET, SO_LINGER, new Int32Array([1, 0]), 8);
@@ -257,10 +264,7 @@ export class System {
 
   /** The error of a connection, which is told once; 0: there is none. */
   takeError(fd: number): number {
-    this.#length[0] = 4;
-    this.#number[0] = 0;
-    this.#calls.getsockopt(fd, SOL_SOCKET, SO_ERROR, this.#number, this.#length);
-    return this.#number[0]!;
+    return this.getOption(fd, SOL_SOCKET, SO_ERROR);
   }
 
   /**

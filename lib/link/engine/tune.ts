@@ -1,4 +1,4 @@
-import type { TcpOptions } from "./engine.ts";
+import type { KeepAlive, TcpOptions } from "./engine.ts";
 import {
   IPPROTO_TCP,
   SO_KEEPALIVE,
@@ -23,6 +23,14 @@ export function tune(system: System, fd: number, { keepAlive, receiveBuffer }: T
   system.setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(keepAlive.idle));
   system.setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(keepAlive.interval));
   system.setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, keepAlive.probes);
+}
+
+/** How the system is set up to look after a socket that was not tuned. */
+export function keepAliveOf(system: System, fd: number): KeepAlive {
+  const [idle, interval, probes] = [TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT].map((name) =>
+    system.getOption(fd, IPPROTO_TCP, name)
+  );
+  return { idle: 1000 * idle!, interval: 1000 * interval!, probes: probes! };
 }
 
 /** Whole ones, of which the system takes 1 to 32767. */

@@ -177,9 +177,14 @@ function optionsOf(link: unknown): { keepAlive: KeepAlive | undefined; noDelay: 
   return { noDelay, keepAlive: { idle: idle!, interval: interval!, probes: socket.option(IPPROTO_TCP, COUNT) } };
 }
 
+/** Of the system. */
+function systemKeepAlive(): KeepAlive {
+  const of = (name: string) => Number(Deno.readTextFileSync(`/proc/sys/net/ipv4/tcp_keepalive_${name}`));
+  return { idle: 1000 * of("time"), interval: 1000 * of("intvl"), probes: of("probes") };
+}
+
 Deno.test("epoll tunes what it accepts and what it opens", LINUX, async () => {
-  const system = (name: string) => Number(Deno.readTextFileSync(`/proc/sys/net/ipv4/tcp_keepalive_${name}`));
-  const asSystem = { idle: 1000 * system("time"), interval: 1000 * system("intvl"), probes: system("probes") };
+  const asSystem = systemKeepAlive();
   for (
     const [keepAlive, expected] of [
       [undefined, undefined],
@@ -204,12 +209,13 @@ Deno.test("epoll tunes what it accepts as it was told last", LINUX, async () => 
   const engine = engineOf("epoll");
   const keepAlive = { idle: 5000, interval: 2000, probes: 2 };
   const listening = engine.listen({ hostname: "127.0.0.1", port: 0 }, { ...OPTIONS, tcp: { keepAlive } });
-  for (const now of [keepAlive, undefined, { idle: 7000, interval: 3000, probes: 4 }]) {
+  const system = { idle: 0, interval: 0, probes: 3 };
+  for (const now of [keepAlive, undefined, system, { idle: 7000, interval: 3000, probes: 4 }, system, undefined]) {
     listening.tcp = { keepAlive: now };
     const { promise, resolve } = Promise.withResolvers<unknown>();
     listening.accept({ onConnection: resolve, onFailure });
     const near = await engine.connect({ kind: "tcp", ...listening.address }, {});
-    assert.deepEqual(optionsOf(await promise).keepAlive, now);
+    assert.deepEqual(optionsOf(await promise).keepAlive, now === system ? systemKeepAlive() : now);
     near.close();
   }
   await listening.close();
