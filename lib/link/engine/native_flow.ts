@@ -161,10 +161,13 @@ export class NativeFlow implements Flow, Pollable {
   }
 
   onEvents(flags: number): void {
-    const broke = (flags & EPOLLERR) !== 0 && this.#takeError();
+    const { system } = this.#poller;
+    const errno = flags & EPOLLERR ? system.takeError(this.#fd) : 0;
+    // Who writes hears of it, also when nothing is read.
+    if (errno !== 0) this.#error ??= system.error(errno);
     if (flags & MORE) this.#isMore = true;
     if (flags & ~EPOLLOUT) this.#isReadable = true;
-    if (broke || (this.#isBlocked && flags & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
+    if (errno !== 0 || (this.#isBlocked && flags & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
       this.#isBlocked = false;
       this.sink.writable();
     }
@@ -205,14 +208,6 @@ export class NativeFlow implements Flow, Pollable {
     if (this.#isQueued || !this.#isReadable || this.#isOver || this.#fd < 0) return;
     this.#isQueued = true;
     this.#poller.again(this);
-  }
-
-  /** Whether there is one: who writes hears of it, also when nothing is read. */
-  #takeError(): boolean {
-    const { system } = this.#poller;
-    const errno = system.takeError(this.#fd);
-    if (errno !== 0) this.#error ??= system.error(errno);
-    return errno !== 0;
   }
 
   #blocked(taken: number): number {
