@@ -105,3 +105,22 @@ function testResumes(io: EngineName, workers: number): void {
 }
 
 for (const io of WORKING) for (const workers of [2, 3]) testResumes(io, workers);
+
+Deno.test("the process ends in order while threads give connections to each other", IGNORE, async () => {
+  await using goscon = await start("workers: 3\n");
+  const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.open(goscon.addresses[0]!)));
+  const enough = Promise.withResolvers<void>();
+  let resumes = 0;
+  const all = clients.map(async (client) => {
+    for (;;) {
+      await client.resume();
+      if (++resumes === 100) enough.resolve();
+    }
+  });
+  const over = Promise.allSettled(all);
+  await enough.promise;
+  goscon.kill("SIGINT");
+  assert.equal(await goscon.ended(), 0);
+  await over;
+  for (const client of clients) client[Symbol.dispose]();
+});

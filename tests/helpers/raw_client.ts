@@ -30,10 +30,15 @@ export async function ask(
   content: string,
 ): Promise<{ link: TcpLink; answer: string; rest: Uint8Array }> {
   const link = await tcp(address);
-  await writeAll(link, record(content));
-  const answer = await readRecord(link);
-  assert(answer, "the proxy closed the connection without an answer");
-  return { link, answer: answer.content, rest: answer.rest };
+  try {
+    await writeAll(link, record(content));
+    const answer = await readRecord(link);
+    assert(answer, "the proxy closed the connection without an answer");
+    return { link, answer: answer.content, rest: answer.rest };
+  } catch (error) {
+    link.close();
+    throw error;
+  }
 }
 
 /** A client made by hand, one step at a time: it resumes only when the test says so. Dialect goscon unless said. */
@@ -106,6 +111,7 @@ export class RawClient implements Disposable {
   async resume(): Promise<void> {
     const { link, answer, rest } = await ask(this.address, this.resumeContent());
     const [received, code] = answer.split("\n");
+    this.#former.push(link);
     assert.match(code ?? "", /^200/, `the answer is ${JSON.stringify(answer)}`);
     this.#former.push(this.link);
     this.link = withFirst(link, rest);
