@@ -6,7 +6,8 @@ import { type Code, type ResumeRequest, ScpError, type Session } from "../../scp
 import type { BackendRequest } from "../upstream/reach.ts";
 import { AckWatch } from "./ack_watch.ts";
 import { type BackendOwner, BackendSide } from "./backend_side.ts";
-import type { HeldUp, InFlight } from "./in_flight.ts";
+import { type Sender, WayToClient } from "./way_to_client.ts";
+import type { InFlight } from "./in_flight.ts";
 import {
   END_REASONS,
   type SessionBooks,
@@ -16,8 +17,6 @@ import {
 } from "./session_record.ts";
 import type { EndKind } from "../stats.ts";
 import type { Backend } from "../upstream/upstream.ts";
-
-const NOTHING = new Uint8Array(0);
 
 /** What a session needs of the proxy it is in. */
 export interface SessionContext extends SessionBooks {
@@ -49,23 +48,18 @@ export interface Opening {
  * client's stream, of the backend, and of time. No event waits for anything, so none can come in the middle of another. The client
  * side is attached, detached until `reuse_time` is over, or closed.
  */
-export class ProxySession implements Sink, BackendOwner, HeldUp {
+export class ProxySession implements Sink, BackendOwner, Sender {
   readonly #session: Session;
   readonly #stream: ResumableStream;
   readonly #context: SessionContext;
   readonly #record: SessionRecord;
+  readonly #wayToClient: WayToClient;
   /** Gives the dialling up; missing when there is nothing to give up. */
   #dialling: AbortController | undefined = new AbortController();
   #backend: BackendSide | undefined;
   /** Tells the host of the backend that the session is over. */
   #release: (() => void) | undefined;
-  /** What the backend sent while the client was away, or had too much on its way. */
-  #held = NOTHING as Uint8Array<ArrayBuffer>;
   readonly #clientAcks = new AckWatch();
-  /** What had been sent when it was looked at last what of that is on its way. */
-  #lookedAt = 0;
-  /** Too much of it is: see `InFlight`. */
-  #isHeldUp = false;
   /** The client has shown that it knows the session. */
   #isKnown = false;
   #isReplacing = false;
@@ -84,6 +78,7 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
     this.#record = new SessionRecord(session, client, context);
     this.#stream = new ResumableStream(session, (reason) => this.#lost(reason));
     this.#stream.sink = this;
+    this.#wayToClient = new WayToClient(this.#stream, this, context);
   }
 
   /** 1 to 2^32-1. */
@@ -194,17 +189,7 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
 
   /** The client takes more, after it did not. */
   writable(): void {
-    if (this.#isCrowded()) this.#context.inFlight.hold(this);
-    else this.#goOn();
-  }
-
-  /** See `HeldUp`. */
-  goOn(): boolean {
-    if (!this.#isHeldUp || this.#stream.isEnded) return true;
-    if (this.#isCrowded()) return false;
-    // Else it goes on when the link has taken what it has not.
-    if (this.#stream.isReady) this.#goOn();
-    return true;
+    this.#wayToClient.writable();
   }
 
   // The stream outlives the ends and the losses of its links, which `#lost` hears of.
@@ -214,12 +199,16 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
   /** What the backend sends after the session has ended is forgotten. */
   fromBackend(bytes: Uint8Array<ArrayBuffer>): boolean {
     if (this.#stream.isEnded) return true;
-    if (this.#isHeldUp || this.#stream.write(bytes) === 0) this.#held = bytes.slice();
+    this.#wayToClient.send(bytes);
+    return this.#wayToClient.takesMore;
+  }
+
+  onSealed(): void {
     this.#record.account();
-    // One look for that many bytes: it takes a call of the system.
-    const isDue = this.#session.sent - this.#lookedAt >= this.#mostFromBackend;
-    if (isDue && this.#isCrowded()) this.#context.inFlight.hold(this);
-    return this.#listens;
+  }
+
+  clientTakesMore(): void {
+    if (this.#wayToClient.takesMore) this.#backend?.resume(this.#wayToClient.most);
   }
 
   backendTakesMore(): void {
@@ -243,46 +232,13 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
     return Math.min(LARGEST_READ, this.#context.cacheSize);
   }
 
-  /** No more at once than a part of what can be sent again. */
-  get #mostFromBackend(): number {
-    const { cacheSize, inFlight } = this.#context;
-    return inFlight.isBounded ? Math.min(LARGEST_READ, Math.ceil(cacheSize / 4)) : this.#most;
-  }
-
-  /**
-   * Looks whether so much is on its way to the client that not all could be sent again with what comes until the next look: that is
-   * less than two reads, of a quarter of the cache each.
-   */
-  #isCrowded(): boolean {
-    const { cacheSize, inFlight } = this.#context;
-    this.#lookedAt = this.#session.sent;
-    return this.#isHeldUp = inFlight.isBounded && this.#stream.unacknowledged() > cacheSize / 2;
-  }
-
-  /** What was held goes first: of one that came back, all that it is sent again is on its way before that. */
-  #goOn(): void {
-    if (this.#held.length > 0) this.#stream.write(this.#held);
-    this.#held = NOTHING;
-    this.#record.account();
-    this.#readBackend();
-  }
-
-  #readBackend(): void {
-    if (this.#listens) this.#backend?.resume(this.#mostFromBackend);
-  }
-
-  /** Whether the backend is read: also while the client is away, by one read, as it may be its end. */
-  get #listens(): boolean {
-    return this.#held.length === 0 && !this.#isHeldUp && (this.#stream.isReady || !this.#stream.isAttached);
-  }
-
   #connected({ link, address, release }: Backend, target: string, local: Endpoint): void {
     this.#dialling = undefined;
     this.#release = release;
     this.#backend = new BackendSide(this, link);
     if (this.#stream.isEnded) return this.#close();
     this.#record.began({ target, upstream: address, local });
-    this.#readBackend();
+    this.clientTakesMore();
     this.#stream.resume(this.#most);
   }
 
@@ -311,8 +267,8 @@ export class ProxySession implements Sink, BackendOwner, HeldUp {
   }
 
   #lost(reason: string): void {
-    this.#isHeldUp = false;
-    this.#readBackend();
+    this.#wayToClient.lost();
+    this.clientTakesMore();
     // One that is replaced is not away: its cache is not to be the one that gives way to `limits.cache_bytes`.
     this.#record.lost(reason, { isAway: !this.#isReplacing });
     // A client that did not get the answer does not know the session: nobody can resume it.
