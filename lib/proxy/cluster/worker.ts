@@ -44,9 +44,11 @@ let handOver: HandOver | undefined;
 
 /** What the maker of a worker may ask of it; first of all, to `open`, and then to `start`. */
 const methods = {
-  /** Has sockets by an engine that works in this process. */
+  /** Has sockets by an engine that works in this process. One thread with another engine could not take what others give it. */
   open(io: EngineName): void {
-    engine = openEngine(io).engine;
+    const opened = openEngine(io);
+    if (opened.why !== undefined) throw new Error(`Cannot have sockets by ${io}: ${opened.why}`);
+    engine = opened.engine;
   },
   /** Where it takes what other threads hand over; one that is alone is not asked. */
   listenForPeers(): Endpoint {
