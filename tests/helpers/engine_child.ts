@@ -25,6 +25,7 @@ const addressOf = ({ address }: Listening) => ({ kind: "tcp", ...address }) as c
 
 /** There is no descriptor left while it lasts. */
 async function withoutDescriptors<T>(run: () => Promise<T>): Promise<T> {
+  await stillDescriptors();
   const before = limitDescriptors(Math.max(...ownDescriptors().keys()) + 1);
   const fillers: Deno.FsFile[] = [];
   try {
@@ -37,6 +38,17 @@ async function withoutDescriptors<T>(run: () => Promise<T>): Promise<T> {
   } finally {
     limitDescriptors(before);
     for (const filler of fillers) filler.close();
+  }
+}
+
+/** The runtime has closed what it read the program by. */
+async function stillDescriptors(): Promise<void> {
+  let [known, turns] = [0, 0];
+  while (turns < 100) {
+    const { size } = ownDescriptors();
+    turns = size === known ? turns + 1 : 0;
+    known = size;
+    await turn();
   }
 }
 
