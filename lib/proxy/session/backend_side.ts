@@ -17,6 +17,14 @@ export interface BackendOwner {
   backendEnded(kind: EndKind, reason: string): void;
 }
 
+/** What a backend has not got yet, as plain data. */
+export interface BackendSnapshot {
+  held: Uint8Array<ArrayBuffer>;
+  /** It gets no more than that; and it has all, and the end. */
+  isEnding: boolean;
+  isFed: boolean;
+}
+
 /** The backend of a session: what it is fed is held here until it has taken it. Paused at first. */
 export class BackendSide implements Sink {
   readonly #owner: BackendOwner;
@@ -29,11 +37,16 @@ export class BackendSide implements Sink {
   /** It gets no more. */
   #isFed = false;
 
-  /** Owns the link of the backend. */
-  constructor(owner: BackendOwner, link: Link) {
+  /** Owns the link of the backend. `left`: what another had for it, which wrote its `snapshot`. */
+  constructor(owner: BackendOwner, link: Link, left?: BackendSnapshot) {
     this.#owner = owner;
+    if (left) ({ held: this.#held, isEnding: this.#isEnding, isFed: this.#isFed } = left);
     this.#flow = flowOf(link);
     this.#flow.sink = this;
+  }
+
+  get snapshot(): BackendSnapshot {
+    return { held: this.#held.slice(), isEnding: this.#isEnding, isFed: this.#isFed };
   }
 
   /** Whether bytes wait for it. */

@@ -2,14 +2,15 @@ import type { Sink } from "../../link/flow.ts";
 import { type ClientLink, type Endpoint, formatEndpoint, LINGER, reasonOf } from "../../link/link.ts";
 import { LARGEST_READ } from "../../link/relay.ts";
 import { ResumableStream } from "../../link/resumable.ts";
-import { type Code, type ResumeRequest, ScpError, type Session } from "../../scp/mod.ts";
+import { type Code, type ResumeRequest, ScpError, Session, type SessionSnapshot } from "../../scp/mod.ts";
 import type { BackendRequest } from "../upstream/reach.ts";
 import { AckWatch } from "./ack_watch.ts";
-import { type BackendOwner, BackendSide } from "./backend_side.ts";
+import { type BackendOwner, BackendSide, type BackendSnapshot } from "./backend_side.ts";
 import { type Sender, WayToClient } from "./way_to_client.ts";
 import type { InFlight } from "./in_flight.ts";
 import {
   END_REASONS,
+  type RecordSnapshot,
   type SessionBooks,
   type SessionInfo,
   SessionRecord,
@@ -43,6 +44,18 @@ export interface Opening {
   flag: number;
 }
 
+/** All that a session is but its connections, as plain data: what goes on from it is the same session. It has its secret. */
+export interface ProxySessionSnapshot {
+  session: SessionSnapshot;
+  record: RecordSnapshot;
+  /** What the backend sent that could not go to the client yet, and what the client sent that the backend has not taken. */
+  toClient: Uint8Array<ArrayBuffer>;
+  toBackend: BackendSnapshot | undefined;
+  /** The backend has ended, and with what. */
+  isBackendClosed: boolean;
+  upstreamEnd: [kind: EndKind, reason: string];
+}
+
 /**
  * The proxy's end of a session: a client that may break, joined with a backend that does not. It is a machine of events: of the
  * client's stream, of the backend, and of time. No event waits for anything, so none can come in the middle of another. The client
@@ -52,7 +65,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
   readonly #session: Session;
   readonly #stream: ResumableStream;
   readonly #context: SessionContext;
-  readonly #record: SessionRecord;
+  #record: SessionRecord;
   readonly #wayToClient: WayToClient;
   /** Gives the dialling up; missing when there is nothing to give up. */
   #dialling: AbortController | undefined = new AbortController();
@@ -79,6 +92,46 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     this.#stream = new ResumableStream(session, (reason) => this.#lost(reason));
     this.#stream.sink = this;
     this.#wayToClient = new WayToClient(this.#stream, this, context);
+  }
+
+  /**
+   * A session that was written down: its client is away, and has `reuse_time` to resume. `backend`: the connection that the other one
+   * had; missing when its backend had ended.
+   */
+  static restore(snapshot: ProxySessionSnapshot, backend: Backend | undefined, context: SessionContext): ProxySession {
+    const { record, toClient, toBackend, upstreamEnd } = snapshot;
+    const session = Session.restore(snapshot.session);
+    const proxied = new ProxySession(session, record.client, context);
+    proxied.#record = SessionRecord.restore(session, record, context);
+    proxied.#isKnown = true;
+    proxied.#dialling = undefined;
+    proxied.#release = backend?.release;
+    proxied.#upstreamEnd = upstreamEnd;
+    proxied.#wayToClient.held = toClient;
+    if (backend) proxied.#backend = new BackendSide(proxied, backend.link, toBackend);
+    else {
+      proxied.#isBackendClosed = true;
+      proxied.#stream.closeWrite();
+    }
+    proxied.#backend?.writable();
+    proxied.clientTakesMore();
+    if (!proxied.#backend?.isFull) proxied.#stream.resume(proxied.#most);
+    if (backend) proxied.#endAfterReuseTime("reuse_timeout");
+    else proxied.#endAfterReuseTime(...upstreamEnd);
+    return proxied;
+  }
+
+  /** Writes the session down, as it is when its client is away; `undefined`: it has no backend yet, or has ended. */
+  get snapshot(): ProxySessionSnapshot | undefined {
+    if (this.state === "connecting" || this.#stream.isEnded) return undefined;
+    return {
+      session: this.#session.snapshot,
+      record: this.#record.snapshot,
+      toClient: this.#wayToClient.held.slice(),
+      toBackend: this.#backend?.snapshot,
+      upstreamEnd: this.#upstreamEnd,
+      isBackendClosed: this.#isBackendClosed,
+    };
   }
 
   /** 1 to 2^32-1. */
@@ -139,14 +192,14 @@ export class ProxySession implements Sink, BackendOwner, Sender {
    */
   stop(): void {
     this.#isStopping = true;
-    if (!this.#backend || !this.#stream.isAttached) return this.#end("shutdown");
-    this.#backend.endOfInput();
+    if (this.state !== "attached") return this.#end("shutdown");
+    this.#backend?.endOfInput();
   }
 
   /** Ends the session at once. */
   abort(kind: "shutdown" | "admin", reason?: string): void {
     this.#end(kind, reason);
-    if (this.#backend) this.#close();
+    if (this.state !== "connecting") this.#close();
   }
 
   /**
@@ -169,7 +222,8 @@ export class ProxySession implements Sink, BackendOwner, Sender {
   }
 
   get state(): SessionState {
-    return !this.#backend ? "connecting" : this.#stream.isAttached ? "attached" : "detached";
+    if (!this.#backend && !this.#isBackendClosed) return "connecting";
+    return this.#stream.isAttached ? "attached" : "detached";
   }
 
   /** What it has carried. */
@@ -184,7 +238,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
 
   /** Bytes of the client. When the backend has ended they are forgotten. */
   readable(bytes: Uint8Array<ArrayBuffer>): void {
-    if (!this.#backend!.take(bytes)) this.#stream.pause();
+    if (this.#backend && !this.#backend.take(bytes)) this.#stream.pause();
   }
 
   /** The client takes more, after it did not. */
@@ -291,8 +345,8 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     this.#dialling?.abort("the session has ended");
     this.#record.ended(kind, reason);
     this.#context.onEnded(kind);
-    if (!this.#backend) return;
     if (this.#isBackendClosed) return this.#close();
+    if (!this.#backend) return;
     this.#timer = setTimeout(() => this.#close(), LINGER);
     this.#backend.endOfInput();
     this.#backend.resume(LARGEST_READ);

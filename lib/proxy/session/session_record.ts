@@ -46,12 +46,23 @@ export const END_REASONS: Record<EndKind, string> = {
   admin: "ended by the manager",
 };
 
+/** What is known of a session beside its bytes, as plain data. */
+export interface RecordSnapshot {
+  client: Endpoint;
+  target: string;
+  upstream: string;
+  /** Milliseconds since 1970. */
+  since: number;
+  resumes: number;
+  resent: number;
+}
+
 /** What is told and counted of one session. */
 export class SessionRecord implements CacheHolder {
   readonly #session: Session;
   readonly #books: SessionBooks;
-  readonly #begun = Date.now();
-  readonly #since = performance.now();
+  #begun = Date.now();
+  #since = performance.now();
   #client: Endpoint;
   #target = "";
   #upstream = "none";
@@ -70,6 +81,33 @@ export class SessionRecord implements CacheHolder {
     this.#session = session;
     this.#client = client;
     this.#books = books;
+  }
+
+  /** One that goes on where another was, which wrote its `snapshot`. Its client is away. */
+  static restore(session: Session, snapshot: RecordSnapshot, books: SessionBooks): SessionRecord {
+    const record = new SessionRecord(session, snapshot.client, books);
+    record.#target = snapshot.target;
+    record.#upstream = snapshot.upstream;
+    record.#begun = snapshot.since;
+    record.#since = performance.now() - (Date.now() - snapshot.since);
+    record.#resumes = snapshot.resumes;
+    record.#resent = snapshot.resent;
+    record.#receivedThen = session.received;
+    record.#lostAt = performance.now();
+    record.account();
+    books.budget.wentAway(record);
+    return record;
+  }
+
+  get snapshot(): RecordSnapshot {
+    return {
+      client: this.#client,
+      target: this.#target,
+      upstream: this.#upstream,
+      since: this.#begun,
+      resumes: this.#resumes,
+      resent: this.#resent,
+    };
   }
 
   /** It has a backend. */

@@ -40,6 +40,15 @@ export class WayToClient implements HeldUp {
     this.#inFlight = inFlight;
   }
 
+  /** What was sent and cannot go yet. Another that goes on from here is to be given it. */
+  get held(): Uint8Array<ArrayBuffer> {
+    return this.#held;
+  }
+
+  set held(bytes: Uint8Array<ArrayBuffer>) {
+    this.#held = bytes;
+  }
+
   /** The most bytes to send at once: no more than a part of what can be sent again. */
   get most(): number {
     return Math.min(LARGEST_READ, this.#inFlight.isBounded ? Math.ceil(this.#cacheSize / 4) : this.#cacheSize);
