@@ -113,6 +113,8 @@ function addOfSessions(add: Add, { stats, gauges }: Snapshot): void {
   add("goscon_resend_cache_high_water_bytes", "gauge", "The most of it so far.", one(gauges.cacheHighWater));
   const released = "Resend caches that gave way to limits.cache_bytes.";
   add("goscon_resend_caches_released_total", "counter", released, one(gauges.cachesReleased));
+  const shrunk = "How often a resend cache shrank for limits.cache_bytes.";
+  add("goscon_resend_caches_shrunk_total", "counter", shrunk, one(gauges.cachesShrunk));
   add("goscon_draining", "gauge", "Whether no new sessions are begun.", one(Number(gauges.draining)));
 }
 

@@ -69,7 +69,7 @@ export function plainConfig(config: Config): Record<string, unknown> {
       new_per_second_per_ip: limits.newPerSecondPerIp,
       handshakes: limits.handshakes,
       resume_failures_per_ip: limits.resumeFailuresPerIp,
-      cache_bytes: formatSize(limits.cacheBytes),
+      cache_bytes: limits.cacheBytes === "auto" ? "auto" : formatSize(limits.cacheBytes),
     },
     io: config.io,
     workers: config.workers,

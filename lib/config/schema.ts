@@ -232,7 +232,10 @@ export const schema = v.strictObject({
     new_per_second_per_ip: count,
     handshakes: count,
     resume_failures_per_ip: count,
-    cache_bytes: v.optional(quantity(SIZE_FORM, parseSize, 0), 0),
+    cache_bytes: v.optional(
+      v.union([v.literal("auto"), quantity(SIZE_FORM, parseSize, 0)], expected(`auto, or ${SIZE_FORM}`)),
+      "auto",
+    ),
   }),
   io: v.optional(choice(ENGINES), "auto"),
   workers: v.optional(

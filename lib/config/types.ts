@@ -73,8 +73,8 @@ export interface Limits {
   handshakes: number;
   /** Refused resumes of an address within a minute, after which its resumes are refused for a minute. */
   resumeFailuresPerIp: number;
-  /** Of all resend caches together. */
-  cacheBytes: number;
+  /** Of all resend caches together; `auto`: by the memory that there is. */
+  cacheBytes: number | "auto";
 }
 
 /** Backends that are named by the DNS: `prefix` + the client's targetServer + `suffix`. */

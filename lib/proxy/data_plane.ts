@@ -13,10 +13,11 @@ export interface Gauges {
   /** Of the sessions there are. */
   bytesReceived: number;
   bytesSent: number;
-  /** Of resend caches: bytes now, at the most so far, and how many gave way to `limits.cache_bytes`. */
+  /** Of resend caches: bytes now, at the most so far, and how many went for `limits.cache_bytes`, and how often one shrank. */
   cacheBytes: number;
   cacheHighWater: number;
   cachesReleased: number;
+  cachesShrunk: number;
   /** Lines of the log that were dropped. */
   logDropped: number;
 }

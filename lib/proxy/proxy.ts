@@ -2,7 +2,7 @@ import type { Config, Listen } from "../config.ts";
 import type { ClientLink, Endpoint } from "../link/link.ts";
 import { droppedLines } from "../log.ts";
 import { Admission } from "./front/admission.ts";
-import { CacheBudget } from "./session/cache_budget.ts";
+import { CacheBudget, cacheLimitOf } from "./session/cache_budget.ts";
 import {
   type DataPlane,
   type Gauges,
@@ -49,7 +49,7 @@ export class Proxy implements DataPlane {
     this.#visitors = new Visitors(config.limits, seams.now);
     const { shared: sharedState, gate = this.#visitors, cluster } = seams;
     this.#admission = new Admission(config, { shared: sharedState, gate });
-    this.#budget = new CacheBudget(config.limits.cacheBytes, sharedState);
+    this.#budget = new CacheBudget(cacheLimitOf(config.limits.cacheBytes), sharedState);
     this.#inFlight = new InFlight(config.scp.inFlight === "bounded", seams.engine);
     this.#upstreams = new Upstreams(seams, { checks: cluster.index === 0 });
     const shared = { seams, budget: this.#budget, config: () => this.#config };
@@ -105,7 +105,7 @@ export class Proxy implements DataPlane {
     for (const listener of opened) listener.accept();
     this.#listeners = plan.map(({ listener }) => listener ?? opened.shift()!);
     this.#config = config;
-    this.#budget.limit = config.limits.cacheBytes;
+    this.#budget.limit = cacheLimitOf(config.limits.cacheBytes);
     this.#inFlight.isBounded = config.scp.inFlight === "bounded";
     this.#visitors.limits = config.limits;
     this.#admission.reconfigure(config);
@@ -156,6 +156,7 @@ export class Proxy implements DataPlane {
       cacheBytes: this.#budget.inUse,
       cacheHighWater: this.#budget.highWater,
       cachesReleased: this.#budget.released,
+      cachesShrunk: this.#budget.shrunk,
       logDropped: droppedLines(),
     };
   }

@@ -59,6 +59,12 @@ export class ResendCache {
     this.#length = 0;
   }
 
+  /** Forgets all but the last `count` bytes, and gives back the memory that these do not need. */
+  shrink(count: number): void {
+    this.#length = Math.min(this.#length, count);
+    if (sizeFor(this.#length, this.capacity) < this.#ring.length) this.#move(sizeFor(this.#length, this.capacity));
+  }
+
   /** Copies `bytes` to the end; the oldest are forgotten when there is no room. The caller keeps `bytes`. */
   append(bytes: Uint8Array): void {
     this.#end += bytes.length;
@@ -83,8 +89,12 @@ export class ResendCache {
   }
 
   #grow(wanted: number): void {
-    const size = Math.min(this.capacity, Math.max(LEAST, 2 ** Math.ceil(Math.log2(wanted))));
-    if (size === this.#ring.length) return;
+    const size = sizeFor(wanted, this.capacity);
+    if (size !== this.#ring.length) this.#move(size);
+  }
+
+  /** To a ring of another size, which has room for all of it. */
+  #move(size: number): void {
     const first = this.from(this.start);
     const second = this.from(this.start + first.length);
     this.#ring = new Uint8Array(size);
@@ -101,4 +111,9 @@ export class ResendCache {
     this.#tail += bytes.length;
     if (this.#tail >= this.#ring.length) this.#tail -= this.#ring.length;
   }
+}
+
+/** The size of a ring for so many bytes. */
+function sizeFor(count: number, capacity: number): number {
+  return count === 0 ? 0 : Math.min(capacity, Math.max(LEAST, 2 ** Math.ceil(Math.log2(count))));
 }

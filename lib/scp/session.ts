@@ -101,6 +101,11 @@ export class Session {
     return this.#cache.allocated;
   }
 
+  /** Keeps only the last `count` bytes of what was sealed to be sent again. */
+  shrinkCache(count: number): void {
+    this.#cache.shrink(count);
+  }
+
   /** Gives the memory of the resend cache back: nothing that was sealed so far can be sent again. */
   releaseCache(): void {
     this.#cache.release();

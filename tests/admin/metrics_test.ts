@@ -25,6 +25,7 @@ function snapshot(): Snapshot {
       cacheBytes: 11,
       cacheHighWater: 22,
       cachesReleased: 33,
+      cachesShrunk: 34,
       logDropped: 44,
     },
     io: { name: "deno", why: "only on Linux" },

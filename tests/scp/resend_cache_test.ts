@@ -67,18 +67,44 @@ Deno.test("release() gives the memory back and forgets all bytes; positions go o
   assert.deepEqual(held(cache, 3), [4, 5]);
 });
 
+Deno.test("shrink() keeps the last bytes, and gives back what these do not need", () => {
+  const cache = new ResendCache(10_000);
+  cache.append(pattern(0, 12_000));
+  const view = cache.from(cache.start);
+  cache.shrink(600);
+  assert.equal(cache.allocated, 1024);
+  assert.deepEqual(held(cache, 11_400), [...pattern(11_400, 600)]);
+  assert.equal(held(cache, 11_399), undefined);
+  assert.deepEqual([...view.subarray(0, 10)], [...pattern(2000, 10)], "a view is no more what it was");
+  cache.shrink(601);
+  assert.deepEqual([cache.start, cache.allocated], [11_400, 1024]);
+  cache.append(pattern(12_000, 1000));
+  assert.deepEqual(held(cache, 11_400), [...pattern(11_400, 1600)]);
+  cache.shrink(0);
+  assert.deepEqual([cache.start, cache.allocated], [13_000, 0]);
+});
+
 Deno.test("a cache holds what a list of all bytes ever appended would", () => {
   const run = fc.record({
     capacity: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 200, max: 2000 })),
-    lengths: fc.array(fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 1500 })), { maxLength: 40 }),
+    steps: fc.array(
+      fc.record({
+        length: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 1500 })),
+        /** How many bytes are kept before. */
+        kept: fc.oneof(fc.constant(Infinity), fc.integer({ min: 0, max: 1500 })),
+      }),
+      { maxLength: 40 },
+    ),
   });
-  fc.assert(fc.property(run, ({ capacity, lengths }) => {
+  fc.assert(fc.property(run, ({ capacity, steps }) => {
     const cache = new ResendCache(capacity);
-    let end = 0;
-    for (const length of lengths) {
+    let [start, end] = [0, 0];
+    for (const { length, kept } of steps) {
+      cache.shrink(kept);
+      start = Math.max(start, end - kept);
       cache.append(pattern(end, length));
       end += length;
-      const start = Math.max(0, end - capacity);
+      start = Math.max(start, end - capacity);
       assert.deepEqual([cache.start, cache.end], [start, end]);
       assert(cache.allocated <= capacity);
       for (const position of [start, Math.floor((start + end) / 2), Math.max(start, end - 1), end]) {

@@ -1,25 +1,41 @@
 import { CACHE_UNIT, SharedState } from "../shared_state.ts";
+import { memoryLimit } from "./memory.ts";
+
+/** The part of the limit down to which caches shrink: else they would again with each byte more. */
+const SHRINK_TO = 7 / 8;
 
 /** One whose resend cache counts against the budget. */
 export interface CacheHolder {
-  /** Gives the memory of its resend cache back; it tells the budget, by `add`. */
+  /** Bytes of memory of its resend cache. */
+  readonly cacheInUse: number;
+  /** Gives back what of it is not likely to be needed; it tells the budget, by `add`. */
+  shrinkCache(): void;
+  /** Gives all of it back, and tells that too. */
   releaseCache(): void;
 }
 
+/** What `limits.cache_bytes` stands for: `auto` is a quarter of the memory that there is. */
+export function cacheLimitOf(cacheBytes: number | "auto", memory: () => number = memoryLimit): number {
+  return cacheBytes === "auto" ? Math.floor(memory() / 4) : cacheBytes;
+}
+
 /**
- * The memory of all resend caches together, those of other threads too. When it is more than the limit, the caches of those of
- * this thread whose clients have been away longest give way: what they held cannot be sent again. The caches of clients that are
- * there are never touched.
+ * The memory of all resend caches together, those of other threads too. When it is more than the limit, those of this thread give
+ * way: first the caches of clients that are there shrink, the largest first, at most once from one `reclaim` to the next; then those
+ * of clients that have been away longest go: what they held cannot be sent again.
  */
 export class CacheBudget {
   /** Bytes; 0: no limit. */
   limit: number;
-  /** Caches that gave way so far. */
+  /** Caches that went so far, and how often one shrank. */
   released = 0;
+  shrunk = 0;
   readonly #shared: SharedState;
   #inUse = 0;
+  readonly #here = new Set<CacheHolder>();
   /** In the order in which they went. */
   readonly #away = new Set<CacheHolder>();
+  #hasShrunk = false;
 
   constructor(limit: number, shared: SharedState = new SharedState()) {
     this.limit = limit;
@@ -48,28 +64,58 @@ export class CacheBudget {
     const { cache, cacheHighWater } = this.#shared;
     const total = cache.add(unitsOf(this.#inUse) - before);
     if (total > cacheHighWater.value) cacheHighWater.set(total);
-    if (bytes > 0) this.reclaim();
+    if (bytes > 0) this.#relieve();
+  }
+
+  /** Says that a holder is there with its client, for the first time or again. */
+  cameIn(holder: CacheHolder): void {
+    this.#away.delete(holder);
+    this.#here.add(holder);
   }
 
   /** Says that the client of a holder is away from now on. */
   wentAway(holder: CacheHolder): void {
+    this.#here.delete(holder);
     this.#away.add(holder);
-    this.reclaim();
+    this.#relieve();
   }
 
-  /** Says that the client of a holder is back, or that the holder is gone. */
-  cameBack(holder: CacheHolder): void {
+  /** Says that a holder is gone. */
+  left(holder: CacheHolder): void {
+    this.#here.delete(holder);
     this.#away.delete(holder);
   }
 
-  /** Lets caches give way while there are too many bytes, also when it is other threads that came to hold more. */
+  /** Lets caches give way while there are too many bytes, also when it is other threads that came to hold more: to be called about once a second. */
   reclaim(): void {
+    this.#hasShrunk = false;
+    this.#relieve();
+  }
+
+  #relieve(): void {
+    if (!this.#isOver(1)) return;
+    if (!this.#hasShrunk) this.#shrink();
     for (const holder of this.#away) {
-      if (this.limit === 0 || this.#total <= this.limit) return;
+      if (!this.#isOver(1)) return;
       this.#away.delete(holder);
       holder.releaseCache();
       this.released++;
     }
+  }
+
+  #shrink(): void {
+    this.#hasShrunk = true;
+    for (const holder of [...this.#here].toSorted((a, b) => b.cacheInUse - a.cacheInUse)) {
+      if (!this.#isOver(SHRINK_TO)) return;
+      const before = holder.cacheInUse;
+      holder.shrinkCache();
+      if (holder.cacheInUse < before) this.shrunk++;
+    }
+  }
+
+  /** Whether more is in use than that part of the limit. */
+  #isOver(part: number): boolean {
+    return this.limit > 0 && this.#total > part * this.limit;
   }
 
   get #total(): number {

@@ -65,7 +65,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
   readonly #session: Session;
   readonly #stream: ResumableStream;
   readonly #context: SessionContext;
-  #record: SessionRecord;
+  readonly #record: SessionRecord;
   readonly #wayToClient: WayToClient;
   /** Gives the dialling up; missing when there is nothing to give up. */
   #dialling: AbortController | undefined = new AbortController();
@@ -88,7 +88,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
   constructor(session: Session, client: Endpoint, context: SessionContext) {
     this.#session = session;
     this.#context = context;
-    this.#record = new SessionRecord(session, client, context);
+    this.#record = new SessionRecord(session, client, context, () => this.#stream.unacknowledged());
     this.#stream = new ResumableStream(session, (reason) => this.#lost(reason));
     this.#stream.sink = this;
     this.#wayToClient = new WayToClient(this.#stream, this, context);
@@ -102,7 +102,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     const { record, toClient, toBackend, upstreamEnd } = snapshot;
     const session = Session.restore(snapshot.session);
     const proxied = new ProxySession(session, record.client, context);
-    proxied.#record = SessionRecord.restore(session, record, context);
+    proxied.#record.goOn(record);
     proxied.#isKnown = true;
     proxied.#dialling = undefined;
     proxied.#release = backend?.release;

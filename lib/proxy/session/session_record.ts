@@ -57,12 +57,16 @@ export interface RecordSnapshot {
   resent: number;
 }
 
+/** Bytes that a cache which has to shrink keeps beside what was not acknowledged: the client's system may hold as much. */
+const KEPT = 64 * 1024;
+
 /** What is told and counted of one session. */
 export class SessionRecord implements CacheHolder {
   readonly #session: Session;
   readonly #books: SessionBooks;
   #begun = Date.now();
   #since = performance.now();
+  readonly #unacknowledged: () => number;
   #client: Endpoint;
   #target = "";
   #upstream = "none";
@@ -77,26 +81,28 @@ export class SessionRecord implements CacheHolder {
   #accounted = 0;
   #ended = false;
 
-  constructor(session: Session, client: Endpoint, books: SessionBooks) {
+  /** `unacknowledged`: bytes that the client may not have got, as far as is known. */
+  constructor(session: Session, client: Endpoint, books: SessionBooks, unacknowledged: () => number) {
     this.#session = session;
     this.#client = client;
     this.#books = books;
+    this.#unacknowledged = unacknowledged;
+    books.budget.cameIn(this);
   }
 
-  /** One that goes on where another was, which wrote its `snapshot`. Its client is away. */
-  static restore(session: Session, snapshot: RecordSnapshot, books: SessionBooks): SessionRecord {
-    const record = new SessionRecord(session, snapshot.client, books);
-    record.#target = snapshot.target;
-    record.#upstream = snapshot.upstream;
-    record.#begun = snapshot.since;
-    record.#since = performance.now() - (Date.now() - snapshot.since);
-    record.#resumes = snapshot.resumes;
-    record.#resent = snapshot.resent;
-    record.#receivedThen = session.received;
-    record.#lostAt = performance.now();
-    record.account();
-    books.budget.wentAway(record);
-    return record;
+  /** Goes on where another was, which wrote its `snapshot`. The client is away. */
+  goOn({ client, target, upstream, since, resumes, resent }: RecordSnapshot): void {
+    this.#client = client;
+    this.#target = target;
+    this.#upstream = upstream;
+    this.#begun = since;
+    this.#since = performance.now() - (Date.now() - since);
+    this.#resumes = resumes;
+    this.#resent = resent;
+    this.#receivedThen = this.#session.received;
+    this.#lostAt = performance.now();
+    this.account();
+    this.#books.budget.wentAway(this);
   }
 
   get snapshot(): RecordSnapshot {
@@ -133,7 +139,7 @@ export class SessionRecord implements CacheHolder {
     this.#heardAt = performance.now();
     const gap = performance.now() - this.#lostAt;
     const { stats, budget } = this.#books;
-    budget.cameBack(this);
+    budget.cameIn(this);
     stats.gap.observe(gap / 1000);
     stats.resent.observe(resent);
     this.log("session resumed", { ...this.#bytes(), gap_ms: Math.round(gap), resent });
@@ -146,7 +152,7 @@ export class SessionRecord implements CacheHolder {
     stats.sessionsEnded[kind]++;
     stats.bytesReceived += this.#session.received;
     stats.bytesSent += this.#session.sent;
-    budget.cameBack(this);
+    budget.left(this);
     this.account();
     this.log("session ended", {
       ...this.#bytes(),
@@ -164,6 +170,18 @@ export class SessionRecord implements CacheHolder {
     const more = now - this.#accounted;
     this.#accounted = now;
     this.#books.budget.add(more);
+  }
+
+  get cacheInUse(): number {
+    return this.#session.cacheInUse;
+  }
+
+  shrinkCache(): void {
+    const before = this.cacheInUse;
+    this.#session.shrinkCache(this.#unacknowledged() + KEPT);
+    if (this.cacheInUse === before) return;
+    this.account();
+    this.log("resend cache shrunk", { from: before, to: this.cacheInUse, reason: "limits.cache_bytes" });
   }
 
   releaseCache(): void {

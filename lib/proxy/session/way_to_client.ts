@@ -62,10 +62,7 @@ export class WayToClient implements HeldUp {
   /** Sends bytes, of which the content is lost; `takesMore` must say so. */
   send(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#isHeldUp || this.#stream.write(bytes) === 0) this.#held = bytes.slice();
-    this.#sender.onSealed();
-    // One look for that many bytes: it takes a call of the system.
-    const isDue = this.#stream.session.sent - this.#lookedAt >= this.most;
-    if (isDue && this.#isCrowded()) this.#inFlight.hold(this);
+    this.#sealed();
   }
 
   /** The client takes more, after it did not. */
@@ -80,7 +77,7 @@ export class WayToClient implements HeldUp {
     if (this.#isCrowded()) return false;
     // Else it goes on when the link has taken what it has not.
     if (this.#stream.isReady) this.#goOn();
-    return true;
+    return !this.#isHeldUp;
   }
 
   /** The client's link is gone, and what was on its way with it. */
@@ -92,8 +89,15 @@ export class WayToClient implements HeldUp {
   #goOn(): void {
     if (this.#held.length > 0) this.#stream.write(this.#held);
     this.#held = NOTHING;
-    this.#sender.onSealed();
+    this.#sealed();
     this.#sender.clientTakesMore();
+  }
+
+  #sealed(): void {
+    this.#sender.onSealed();
+    // One look for that many bytes: it takes a call of the system.
+    const isDue = this.#stream.session.sent - this.#lookedAt >= this.most;
+    if (isDue && this.#isCrowded()) this.#inFlight.hold(this);
   }
 
   /**

@@ -97,6 +97,38 @@ Deno.test("limits.resume_failures_per_ip: a session that ended lately is no fail
   assert.equal((await proxy.stats()).refused.resume_failures_per_ip, 1);
 });
 
+Deno.test("limits.cache_bytes: the caches of those who are there shrink before that of one who is away goes", async () => {
+  await using backend = new Backend();
+  await using proxy = TestProxy.start({
+    hosts: [{ addr: backend.address }],
+    scp: { reuse_buffer: "512KiB" },
+    limits: { cache_bytes: "700KiB" },
+    shutdown_timeout: "10ms",
+  });
+  const give = async (count: number) => {
+    const client = await RawClient.open(proxy.address);
+    const far = await backend.accept();
+    await Promise.all([writeAll(far, pattern(0, count)), client.receive(count)]);
+    return { client, far };
+  };
+  const { client: away } = await give(60_000);
+  using _ = away;
+  away.link.close();
+  await proxy.log.nth("session lost");
+  const { client: large, far } = await give(500_000);
+  using _large = large;
+  using _other = (await give(300_000)).client;
+  const shrunk = await proxy.log.nth("resend cache shrunk");
+  assert.deepEqual([shrunk.id, shrunk.from], [large.id, 512 * 1024]);
+  assert.equal((await proxy.gauges()).cachesReleased, 0);
+  assert((await proxy.gauges()).cachesShrunk >= 1);
+  // What it lacks can still be sent again.
+  await writeAll(far, pattern(0, 60_000));
+  await large.resume();
+  assertSameBytes(await large.receive(60_000), pattern(0, 60_000));
+  await away.resume();
+});
+
 Deno.test("limits.cache_bytes: who is away longest cannot resume any more what it lacks, who is there can", async () => {
   await using backend = new Backend();
   await using proxy = TestProxy.start({

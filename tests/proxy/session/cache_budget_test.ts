@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CacheBudget, type CacheHolder } from "../../../lib/proxy/session/cache_budget.ts";
+import { CacheBudget, type CacheHolder, cacheLimitOf } from "../../../lib/proxy/session/cache_budget.ts";
 import { SharedState } from "../../../lib/proxy/shared_state.ts";
 
 /** What is counted as one. */
@@ -9,17 +9,30 @@ const UNIT = 256;
 class Holder implements CacheHolder {
   released = false;
   readonly #budget: CacheBudget;
-  readonly #bytes: number;
+  readonly #least: number;
+  cacheInUse: number;
 
-  constructor(budget: CacheBudget, bytes: number) {
+  /** `least`: it does not shrink to less than so many. */
+  constructor(budget: CacheBudget, bytes: number, least = bytes) {
     this.#budget = budget;
-    this.#bytes = bytes;
+    this.#least = least;
+    this.cacheInUse = bytes;
+    budget.cameIn(this);
     budget.add(bytes);
+  }
+
+  grow(bytes: number): void {
+    this.cacheInUse += bytes;
+    this.#budget.add(bytes);
+  }
+
+  shrinkCache(): void {
+    this.grow(-Math.max(0, this.cacheInUse - this.#least));
   }
 
   releaseCache(): void {
     this.released = true;
-    this.#budget.add(-this.#bytes);
+    this.grow(-this.cacheInUse);
   }
 }
 
@@ -27,7 +40,7 @@ Deno.test("over the limit the caches of those who are away longest give way, and
   const budget = new CacheBudget(100 * UNIT);
   const [there, first, second, third] = [10, 30, 30, 20].map((bytes) => new Holder(budget, bytes * UNIT));
   for (const holder of [first!, second!, third!]) budget.wentAway(holder);
-  budget.cameBack(first!);
+  budget.cameIn(first!);
   budget.wentAway(first!); // now it is the last one that went
   assert.equal(budget.inUse, 90 * UNIT);
   budget.add(20 * UNIT);
@@ -68,4 +81,43 @@ Deno.test("threads have one budget, and each reclaims what its own clients that 
     [90, 0, 120, 120].map((n) => n * UNIT),
   );
   assert.equal(other!.spent, false);
+});
+
+Deno.test("over the limit caches of clients that are there shrink first, the largest first, and only as far as it takes", () => {
+  const budget = new CacheBudget(80 * UNIT);
+  const [small, large, middle, away] = [[5, 5], [30, 10], [20, 5], [20, 5]].map(([bytes, least]) =>
+    new Holder(budget, bytes! * UNIT, least! * UNIT)
+  );
+  budget.wentAway(away!);
+  const inUse = () => [small, large, middle, away].map((holder) => holder!.cacheInUse / UNIT);
+  small!.grow(5 * UNIT);
+  assert.deepEqual(inUse(), [10, 30, 20, 20], "80 of 80");
+  small!.grow(UNIT);
+  assert.deepEqual(inUse(), [11, 10, 20, 20], "61, where 70 are little enough");
+  assert.deepEqual([budget.shrunk, budget.released], [1, 0]);
+});
+
+Deno.test("caches shrink once from one reclaim() to the next; what is still too much those who are away give", () => {
+  const budget = new CacheBudget(80 * UNIT);
+  const [here, away] = [new Holder(budget, 50 * UNIT, 30 * UNIT), new Holder(budget, 30 * UNIT)];
+  budget.wentAway(away);
+  here.grow(10 * UNIT);
+  assert.deepEqual([here.cacheInUse, away.released, budget.shrunk], [30 * UNIT, false, 1]);
+  here.grow(30 * UNIT);
+  assert.deepEqual([here.cacheInUse, away.released, budget.shrunk], [60 * UNIT, true, 1]);
+  here.grow(30 * UNIT);
+  assert.equal(here.cacheInUse, 90 * UNIT);
+  budget.reclaim();
+  assert.deepEqual([here.cacheInUse, budget.shrunk, budget.released], [30 * UNIT, 2, 1]);
+  here.grow(60 * UNIT);
+  budget.left(here);
+  budget.reclaim();
+  assert.equal(here.cacheInUse, 90 * UNIT, "one that left was asked");
+});
+
+Deno.test("cacheLimitOf() is what was written, or a quarter of the memory", () => {
+  assert.equal(cacheLimitOf(0), 0);
+  assert.equal(cacheLimitOf(12345), 12345);
+  assert.equal(cacheLimitOf("auto", () => 1001), 250);
+  assert(cacheLimitOf("auto") > 2 ** 20);
 });

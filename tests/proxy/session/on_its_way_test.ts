@@ -56,7 +56,7 @@ class SlowFlow extends ManualFlow {
 }
 
 /** A session of dialect plain, with a backend, both of whose ends the test is. */
-async function relaying({ cacheSize = 1000, isBounded = true } = {}) {
+async function relaying({ cacheSize = 1000, isBounded = true, budget = new CacheBudget(0) } = {}) {
   const keys = { id: 7, secret: 1n, dialect: "plain", cacheSize } as const;
   const client = new Session(keys);
   const log = new TestLog();
@@ -66,7 +66,7 @@ async function relaying({ cacheSize = 1000, isBounded = true } = {}) {
   const session = new ProxySession(new Session(keys), ENDPOINT, {
     log,
     stats: new Stats(),
-    budget: new CacheBudget(0),
+    budget,
     reuseTime: () => 3_600_000,
     cacheSize,
     inFlight: inFlight as unknown as InFlight,
@@ -141,24 +141,31 @@ Deno.test("whatever is acknowledged and lost, whenever, a client can resume", as
     ),
     { minLength: 10, maxLength: 60 },
   );
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 1000 }), steps, async (cacheSize, steps) => {
-    using all = await relaying({ cacheSize });
-    const { first, backend, ask, session, resume } = all;
-    let [flow, received] = [first, 0];
-    for (const { kind, n } of steps) {
-      if (kind === "bring") backend.flow(n);
-      else if (kind === "room") flow.room === Infinity ? flow.room = n : flow.take(n);
-      else if (kind === "acknowledge") {
-        const acked = Math.min(n, flow.unacknowledged());
-        flow.acknowledged += acked;
-        received += Math.min(acked, Math.max(0, flow.acknowledged - ANSWER));
-      } else if (kind === "resume") {
-        flow = await resume(received);
-      }
-      ask();
-    }
-    assert.equal((await resume(received)).taken, ANSWER + session.bytes.sent - received);
-  }));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 1000 })),
+      steps,
+      async (cacheSize, steps) => {
+        using all = await relaying({ cacheSize });
+        const { first, backend, ask, session, resume } = all;
+        let [flow, received] = [first, 0];
+        for (const { kind, n } of steps) {
+          if (kind === "bring") backend.flow(n);
+          else if (kind === "room") flow.room === Infinity ? flow.room = n : flow.take(n);
+          else if (kind === "acknowledge") {
+            const acked = Math.min(n, flow.unacknowledged());
+            flow.acknowledged += acked;
+            received += Math.min(acked, Math.max(0, flow.acknowledged - ANSWER));
+          } else if (kind === "resume") {
+            flow = await resume(received);
+          }
+          ask();
+        }
+        assert.equal((await resume(received)).taken, ANSWER + session.bytes.sent - received);
+      },
+    ),
+    { numRuns: 300 },
+  );
 });
 
 Deno.test("with in_flight unbounded as much is sent as the system takes; a reload bounds it", async () => {
@@ -172,6 +179,22 @@ Deno.test("with in_flight unbounded as much is sent as the system takes; a reloa
   first.acknowledged = first.taken;
   ask();
   assert.deepEqual([backend.isPaused, backend.most], [false, 250]);
+});
+
+Deno.test("a cache that has to shrink keeps what was not acknowledged", async () => {
+  const budget = new CacheBudget(300_000);
+  using all = await relaying({ cacheSize: 2 ** 18, budget });
+  const { first, backend, session, log, resume } = all;
+  for (let i = 0; i < 20; i++) {
+    first.acknowledged = first.taken;
+    backend.flow(10_000);
+  }
+  for (let i = 0; i < 5; i++) backend.flow(10_000);
+  const received = first.acknowledged - ANSWER;
+  budget.add(100_000); // another session's
+  assert.deepEqual([log.of("resend cache shrunk").length, session.describe().cache], [1, 2 ** 17]);
+  const next = await resume(received);
+  assert.equal(next.taken, ANSWER + session.bytes.sent - received);
 });
 
 /** Looks at a session with these two values of `ack_timeout`. */
