@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { boundBy, DEFAULT_LISTENER, shadowed, taken } from "./config/addresses.ts";
 import { type Fault, formatPath, isReferredTo, type Node, plainOf, readSource } from "./config/document.ts";
-import { faultsOf, meaningless, notHonoured, unknownKeys } from "./config/faults.ts";
+import { faultsOf, meaningless, notHonoured, slow, unknownKeys } from "./config/faults.ts";
 import { type Lookup, lookUpNames } from "./config/names.ts";
 import { type LoadPair, loadPairs } from "./config/pairs.ts";
 import { schema } from "./config/schema.ts";
@@ -92,11 +92,12 @@ function parse(text: string, file: string, loadPair: LoadPair = () => ({ cert: "
   if (faults.length > 0 || !result.success) throw new ConfigError(tell(faults));
   const pairs = loadPairs(result.output.listen ?? [], loadPair, root);
   if (pairs.faults.length > 0) throw new ConfigError(tell(pairs.faults));
+  const config = configOf(result.output, pairs.loaded);
   return {
-    config: configOf(result.output, pairs.loaded),
+    config,
     root,
     bound: boundBy(input),
-    warnings: [...warnings, ...notHonoured(input, root)],
+    warnings: [...warnings, ...notHonoured(input, root), ...slow(config.scp, root)],
     /** `FILE:LINE:COLUMN: path: what is to be said`, in the order of the file. */
     tell,
   };

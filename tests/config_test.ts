@@ -118,6 +118,8 @@ Deno.test("parseConfig() takes a file of goscon, and warns once of each thing th
   ]);
   assert.deepEqual(warnings, [
     "f.yaml:3:6: kcp: KCP is not spoken by this version: no such listener is opened",
+    "f.yaml:7:17: scp.reuse_buffer: with in_flight: bounded a client gets 655 kB/s at the most over 50 ms; " +
+    "with 256KiB 2621 kB/s",
     "f.yaml:13:3: kcp_option: has no effect: KCP is not spoken by this version",
     "f.yaml:25:12: hosts[0].weigh: has no effect; did you mean weight?",
   ]);
@@ -588,4 +590,17 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
 
 Deno.test("lib/config/schema.json is what deno task schema writes", () => {
   assert.deepEqual(stored, JSON.parse(JSON.stringify(jsonSchema())));
+});
+
+Deno.test("parseConfig() warns of a reuse_buffer that makes clients slow, where what is on its way is bounded", () => {
+  const warningsOf = (scp: string) =>
+    parseConfig(`hosts: [{addr: "builtin:echo"}]\nscp:\n  ${scp}\n`, "f.yaml").warnings;
+  assert.deepEqual(warningsOf("reuse_buffer: 64KiB"), [
+    "f.yaml:3:17: scp.reuse_buffer: with in_flight: bounded a client gets 655 kB/s at the most over 50 ms; " +
+    "with 256KiB 2621 kB/s",
+  ]);
+  assert.deepEqual(warningsOf("reuse_buffer: 262143").length, 1);
+  assert.deepEqual(warningsOf("reuse_buffer: 262144"), []);
+  assert.deepEqual(warningsOf("reuse_time: 1s"), []);
+  assert.deepEqual(warningsOf("{reuse_buffer: 64KiB, in_flight: unbounded}"), []);
 });

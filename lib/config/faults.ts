@@ -2,7 +2,8 @@ import type * as v from "valibot";
 import { boundBy, listenersOf, oneSpelling, taken } from "./addresses.ts";
 import { type Fault, faultAt, type Node, type Path } from "./document.ts";
 import { schema } from "./schema.ts";
-import { parseFlag } from "./units.ts";
+import type { Config } from "./types.ts";
+import { formatSize, parseFlag } from "./units.ts";
 
 /** What the schema found wrong; nothing for an unknown key, of which the schema names but the first: see `unknownKeys`. */
 export function* faultsOf(issues: readonly v.BaseIssue<unknown>[], root: Node): Generator<Fault> {
@@ -147,4 +148,19 @@ export function notHonoured(input: Anything, root: Node): Fault[] {
     if ("weigh" in host) found.push(faultAt(root, ["hosts", i, "weigh"], "has no effect; did you mean weight?"));
   });
   return found;
+}
+
+/** What `reuse_buffer` has to be for phones to be served well enough, in bytes: the default. */
+const ENOUGH = 256 * 1024;
+/** What is said of it is said of a network with such a round trip, in milliseconds. */
+const ROUND_TRIP = 50;
+
+/** That the bound of what is on its way makes clients slow: half of `reuse_buffer` comes in a round trip. */
+export function slow({ reuseBuffer, inFlight }: Config["scp"], root: Node): Fault[] {
+  if (inFlight === "unbounded" || reuseBuffer >= ENOUGH) return [];
+  // Bytes a millisecond are kB/s.
+  const rate = (bytes: number) => `${Math.round(bytes / 2 / ROUND_TRIP)} kB/s`;
+  const text = `with in_flight: bounded a client gets ${rate(reuseBuffer)} at the most over ${ROUND_TRIP} ms; ` +
+    `with ${formatSize(ENOUGH)} ${rate(ENOUGH)}`;
+  return [faultAt(root, ["scp", "reuse_buffer"], text)];
 }

@@ -114,7 +114,7 @@ Deno.test("--test takes a pattern that Go takes, and refuses any other at its pl
   }
 });
 
-Deno.test("--test takes the configuration of the Go program goscon, with one warning of each thing that is not spoken", async () => {
+Deno.test("--test takes the configuration of the Go program goscon, with one warning of each thing that is not spoken, and of its small reuse_buffer", async () => {
   const file = join(import.meta.dirname!, "..", "testdata", "goscon.yaml");
   const { code, err } = await runProgram(["--test", "-c", file]);
   assert.equal(code, 0, err);
@@ -123,6 +123,7 @@ Deno.test("--test takes the configuration of the Go program goscon, with one war
   );
   assert.deepEqual(said, [
     "3:6: kcp",
+    "7:17: scp.reuse_buffer",
     "13:3: kcp_option",
     `goscon: the configuration ${file} is valid`,
   ]);
