@@ -1,0 +1,107 @@
+/** Peers that vanish without a word, and such as are only slow. */
+import assert from "node:assert/strict";
+import { writeAll } from "../../lib/link/link.ts";
+import { Backend, readExactly } from "../helpers/backend.ts";
+import { assertSameBytes } from "../helpers/bytes.ts";
+import { type Event, Goscon } from "../helpers/goscon.ts";
+import { HAS_NETWORKS, Network } from "../helpers/network.ts";
+import { pattern } from "../helpers/random.ts";
+import { openOver } from "../helpers/raw_client.ts";
+import { SmallLink } from "../helpers/small_link.ts";
+import { turn } from "../helpers/turns.ts";
+
+const OPTIONS = { ignore: !HAS_NETWORKS };
+const CLIENT = 0;
+const BACKEND = 1;
+const TIMEOUT = 1000;
+
+/** A proxy in a network of its own, with a session whose ends are here, each at a cable of its own. */
+async function session(keys: string) {
+  await using stack = new AsyncDisposableStack();
+  const network = stack.use(new Network());
+  const backend = stack.use(new Backend("0.0.0.0"));
+  const config = `
+listen: [{tcp: "${network.there(CLIENT)}:0"}]
+hosts: [{addr: "${network.here(BACKEND)}:${backend.port}"}]
+shutdown_timeout: 10ms
+${keys}`;
+  const goscon = stack.use(await Goscon.start(config, { by: network.inside }));
+  const link = new SmallLink(goscon.addresses[0]!);
+  const client = stack.use(await openOver(link));
+  const far = await backend.accept();
+  const all = stack.move();
+  return {
+    network,
+    goscon,
+    client,
+    far,
+    event: (message: string) => goscon.event((event) => event.message === message),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+const timeOf = (event: Event) => Date.parse(String(event["@timestamp"]));
+
+Deno.test(
+  "a client that vanishes with bytes on their way is lost after ack_timeout, and not before",
+  OPTIONS,
+  async () => {
+    await using all = await session(`tcp_option: {ack_timeout: ${TIMEOUT}ms, keepalive: false}`);
+    const { network, client, far, event } = all;
+    await writeAll(far, pattern(0, 1000));
+    assertSameBytes(await client.receive(1000), pattern(0, 1000));
+    network.cut(CLIENT);
+    const cut = Date.now();
+    await writeAll(far, pattern(1000, 1000));
+    const lost = await event("session lost");
+    assert.equal(lost.reason, `nothing was acknowledged for ${TIMEOUT} ms (ack_timeout)`);
+    assert(timeOf(lost) - cut >= TIMEOUT, `after ${timeOf(lost) - cut} ms`);
+  },
+);
+
+Deno.test(
+  "a client that takes nothing, for longer than ack_timeout between two probes of its window, is not lost",
+  OPTIONS,
+  async () => {
+    await using all = await session(`tcp_option: {ack_timeout: ${TIMEOUT}ms}`);
+    const { network, client, far, goscon } = all;
+    const sent = writeAll(far, pattern(0, 1_000_000));
+    while (network.silence(network.here(CLIENT)) < 4 * TIMEOUT) await turn();
+    assertSameBytes(await client.receive(1_000_000), pattern(0, 1_000_000));
+    await sent;
+    assert.deepEqual(goscon.events.filter(({ message }) => message === "session lost"), []);
+  },
+);
+
+Deno.test("a client that vanishes when it has taken nothing for long is lost, too", OPTIONS, async () => {
+  await using all = await session(`tcp_option: {ack_timeout: ${TIMEOUT}ms, keepalive: false}`);
+  const { network, far, event } = all;
+  writeAll(far, pattern(0, 1_000_000)).catch(() => {}); // until the end
+  while (network.silence(network.here(CLIENT)) < TIMEOUT) await turn();
+  network.cut(CLIENT);
+  assert.equal((await event("session lost")).reason, `nothing was acknowledged for ${TIMEOUT} ms (ack_timeout)`);
+});
+
+Deno.test(
+  "a backend that vanishes with bytes on their way is given up after upstream_option.ack_timeout",
+  OPTIONS,
+  async () => {
+    await using all = await session(`upstream_option: {ack_timeout: ${TIMEOUT}ms, keepalive: false}`);
+    const { network, client, far, event } = all;
+    await client.send(pattern(0, 1000));
+    assertSameBytes(await readExactly(far, 1000), pattern(0, 1000));
+    network.cut(BACKEND);
+    const cut = Date.now();
+    await client.send(pattern(1000, 1000));
+    const closed = await event("upstream closed");
+    assert.equal(closed.reason, `upstream failed: nothing was acknowledged for ${TIMEOUT} ms (ack_timeout)`);
+    assert(timeOf(closed) - cut >= TIMEOUT, `after ${timeOf(closed) - cut} ms`);
+  },
+);
+
+Deno.test("an idle client that vanishes is noticed by the probes of keepalive", OPTIONS, async () => {
+  await using all = await session("tcp_option: {keepalive_interval: 1s, keepalive_probes: 1, ack_timeout: 0}");
+  const { network, event } = all;
+  network.cut(CLIENT);
+  assert.match(String((await event("session lost")).reason), /timed out/);
+});
