@@ -118,7 +118,7 @@ Deno.test("parseConfig() takes a file of goscon, and warns once of each thing th
   ]);
   assert.deepEqual(warnings, [
     "f.yaml:3:6: kcp: KCP is not spoken by this version: no such listener is opened",
-    "f.yaml:7:17: scp.reuse_buffer: with in_flight: bounded a client gets 655 kB/s at the most over 50 ms; " +
+    "f.yaml:7:17: scp.reuse_buffer: with in_flight: bounded a client gets about 655 kB/s over 50 ms; " +
     "with 256KiB 2621 kB/s",
     "f.yaml:13:3: kcp_option: has no effect: KCP is not spoken by this version",
     "f.yaml:25:12: hosts[0].weigh: has no effect; did you mean weight?",
@@ -596,7 +596,7 @@ Deno.test("parseConfig() warns of a reuse_buffer that makes clients slow, where 
   const warningsOf = (scp: string) =>
     parseConfig(`hosts: [{addr: "builtin:echo"}]\nscp:\n  ${scp}\n`, "f.yaml").warnings;
   assert.deepEqual(warningsOf("reuse_buffer: 64KiB"), [
-    "f.yaml:3:17: scp.reuse_buffer: with in_flight: bounded a client gets 655 kB/s at the most over 50 ms; " +
+    "f.yaml:3:17: scp.reuse_buffer: with in_flight: bounded a client gets about 655 kB/s over 50 ms; " +
     "with 256KiB 2621 kB/s",
   ]);
   assert.deepEqual(warningsOf("reuse_buffer: 262143").length, 1);

@@ -160,7 +160,7 @@ export function slow({ reuseBuffer, inFlight }: Config["scp"], root: Node): Faul
   if (inFlight === "unbounded" || reuseBuffer >= ENOUGH) return [];
   // Bytes a millisecond are kB/s.
   const rate = (bytes: number) => `${Math.round(bytes / 2 / ROUND_TRIP)} kB/s`;
-  const text = `with in_flight: bounded a client gets ${rate(reuseBuffer)} at the most over ${ROUND_TRIP} ms; ` +
+  const text = `with in_flight: bounded a client gets about ${rate(reuseBuffer)} over ${ROUND_TRIP} ms; ` +
     `with ${formatSize(ENOUGH)} ${rate(ENOUGH)}`;
   return [faultAt(root, ["scp", "reuse_buffer"], text)];
 }
