@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { writeAll } from "../../lib/link/link.ts";
 import { Backend, readExactly } from "../helpers/backend.ts";
+import { BareWebSocket } from "../helpers/bare_web_socket.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { type Event, Goscon } from "../helpers/goscon.ts";
 import { HAS_NETWORKS, Network } from "../helpers/network.ts";
 import { pattern } from "../helpers/random.ts";
-import { openOver } from "../helpers/raw_client.ts";
+import { openOver, resumeOver } from "../helpers/raw_client.ts";
 import { SmallLink } from "../helpers/small_link.ts";
 import { turn } from "../helpers/turns.ts";
 
@@ -16,24 +17,28 @@ const BACKEND = 1;
 const TIMEOUT = 1000;
 
 /** A proxy in a network of its own, with a session whose ends are here, each at a cable of its own. */
-async function session(keys: string) {
+async function session(keys: string, kind: "tcp" | "ws" = "tcp") {
   await using stack = new AsyncDisposableStack();
   const network = stack.use(new Network());
   const backend = stack.use(new Backend("0.0.0.0"));
   const config = `
-listen: [{tcp: "${network.there(CLIENT)}:0"}]
+listen: [{${kind}: "${network.there(CLIENT)}:0"}]
 hosts: [{addr: "${network.here(BACKEND)}:${backend.port}"}]
 shutdown_timeout: 10ms
 ${keys}`;
   const goscon = stack.use(await Goscon.start(config, { by: network.inside }));
-  const link = new SmallLink(goscon.addresses[0]!);
-  const client = stack.use(await openOver(link));
+  const connect = async () => {
+    const link = new SmallLink(goscon.addresses[0]!);
+    return kind === "ws" ? await BareWebSocket.open(link) : link;
+  };
+  const client = stack.use(await openOver(await connect()));
   const far = await backend.accept();
   const all = stack.move();
   return {
     network,
     goscon,
     client,
+    connect,
     far,
     event: (message: string) => goscon.event((event) => event.message === message),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
@@ -58,6 +63,18 @@ Deno.test(
     assert(timeOf(lost) - cut >= TIMEOUT, `after ${timeOf(lost) - cut} ms`);
   },
 );
+
+Deno.test("so is one over a WebSocket, also when another thread carries it", OPTIONS, async () => {
+  // Of four threads one has the session, and any the connection.
+  await using all = await session(`tcp_option: {ack_timeout: ${TIMEOUT}ms, keepalive: false}\nworkers: 4`, "ws");
+  const { network, client, connect, far, goscon } = all;
+  (await resumeOver(client, await connect())).close();
+  await writeAll(far, pattern(0, 1000));
+  assertSameBytes(await client.receive(1000), pattern(0, 1000));
+  network.cut(CLIENT);
+  await writeAll(far, pattern(1000, 1000));
+  await goscon.event(({ message, reason }) => message === "session lost" && /ack_timeout/.test(String(reason)));
+});
 
 Deno.test(
   "a client that takes nothing, for longer than ack_timeout between two probes of its window, is not lost",
