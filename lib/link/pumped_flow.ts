@@ -17,6 +17,8 @@ export class PumpedFlow implements Flow {
   #buffer = new ReadBuffer(LARGEST_READ);
   #most = LARGEST_READ;
   #isPaused = true;
+  /** It was resumed of late. */
+  #isBeingRead = false;
   #isPumping = false;
   #isClosed = false;
   /** Settles what waits for `resume`. */
@@ -57,6 +59,7 @@ export class PumpedFlow implements Flow {
 
   resume(most: number): void {
     this.#isPaused = false;
+    this.#isBeingRead = true;
     this.#most = most;
     this.#go?.();
     if (!this.#isPumping) void this.#pump();
@@ -94,10 +97,17 @@ export class PumpedFlow implements Flow {
     if (this.#isBlocked) this.#tellWritable();
   }
 
-  /** What was taken is lost, and nobody may be reading: who writes is to find out. */
-  #broke(error: unknown): void {
+  /**
+   * What was taken is lost, and nobody may be reading: who writes is to find out. But whoever is only between two reads has what
+   * came before.
+   */
+  async #broke(error: unknown): Promise<void> {
     this.#writing = undefined;
     this.#error ??= error;
+    do {
+      this.#isBeingRead = false;
+      await turn();
+    } while (this.#isBeingRead);
     this.#tellWritable();
   }
 

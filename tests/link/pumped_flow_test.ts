@@ -10,6 +10,10 @@ import { turn } from "../helpers/turns.ts";
 const LARGEST_WRITE = 65536;
 const bytes = (text: string) => new TextEncoder().encode(text);
 
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await turn();
+}
+
 function open({ autoWrite = true } = {}) {
   const link = new ManualLink({ autoWrite });
   const flow = new PumpedFlow(link);
@@ -116,7 +120,7 @@ Deno.test("a pumped flow whose write broke tells what came before, then the loss
   flow.write(bytes("hello"));
   assert.equal(flow.write(bytes("more")), 0);
   link.take(new Error("broken pipe"));
-  await turn();
+  await turns(3);
   assert.deepEqual(told, ["(writable)"]);
   assert.throws(() => flow.write(bytes("x")), /broken pipe/);
   assert.throws(() => flow.write(bytes("")), /broken pipe/);
@@ -131,9 +135,35 @@ Deno.test("a pumped flow whose write broke says so, also when nothing was refuse
   const { link, flow, told } = open({ autoWrite: false });
   flow.write(bytes("hello"));
   link.take(new Error("broken pipe"));
-  await turn();
+  await turns(3);
   assert.deepEqual(told, ["(writable)"]);
   assert.throws(() => flow.write(bytes("")), /broken pipe/);
+});
+
+Deno.test("a pumped flow whose write broke tells whoever is between two reads what came before, and only then says so", async () => {
+  const { link, flow, told } = open({ autoWrite: false });
+  const { sink } = flow;
+  flow.sink = {
+    ...sink,
+    readable: (bytes) => {
+      sink.readable(bytes);
+      flow.pause();
+      queueMicrotask(() => flow.resume(10));
+    },
+  };
+  flow.resume(10);
+  flow.write(bytes("hello"));
+  link.bring(bytes("a"));
+  link.take(new Error("broken pipe"));
+  for (const text of ["b", "c", "d"]) {
+    await turn();
+    link.bring(bytes(text));
+  }
+  await turn();
+  assert.deepEqual(told, ["a", "b", "c", "d"]);
+  link.bring(null);
+  await turns(3);
+  assert.deepEqual(told.slice(4).sort(), ["(lost: broken pipe)", "(writable)"]);
 });
 
 Deno.test("a pumped flow that was lost says so to writes too", async () => {
@@ -157,7 +187,7 @@ Deno.test("a pumped flow ends its direction after the write under way; when that
   const other = open();
   other.link.closeWrite = () => Promise.reject(new Error("reset"));
   other.flow.closeWrite();
-  await turn();
+  await turns(3);
   assert.deepEqual(other.told, ["(writable)"]);
   assert.throws(() => other.flow.write(bytes("")), /reset/);
 });
