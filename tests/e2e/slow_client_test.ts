@@ -17,6 +17,8 @@ import { stalled } from "../helpers/turns.ts";
 
 const IS_LINUX = Deno.build.os === "linux";
 const LINUX = { ignore: !IS_LINUX };
+/** Deno's sockets do not tell what is on its way. */
+const EPOLL = "io: epoll";
 const TOTAL = 4 * 2 ** 20;
 /** Until what is on its way has filled whatever holds it. */
 const TURNS = 20_000;
@@ -95,14 +97,16 @@ function overTls(link: Link, ca: string): Link {
 
 Deno.test("a client that reads slowly resumes whenever it breaks off, by default", LINUX, async () => {
   await using backend = new Backend();
-  await using goscon = await Goscon.start(`listen: [{tcp: "127.0.0.1:0"}]\nhosts: [{addr: "${backend.address}"}]\n`);
+  await using goscon = await Goscon.start(
+    `${EPOLL}\nlisten: [{tcp: "127.0.0.1:0"}]\nhosts: [{addr: "${backend.address}"}]\n`,
+  );
   await takeAll(backend, goscon.addresses[0]!, (link) => link);
 });
 
 Deno.test("a client that reads slowly cannot resume with in_flight unbounded", LINUX, async () => {
   await using backend = new Backend();
   await using goscon = await Goscon.start(
-    `listen: [{tcp: "127.0.0.1:0"}]\nhosts: [{addr: "${backend.address}"}]\nscp: {in_flight: unbounded}\n`,
+    `${EPOLL}\nlisten: [{tcp: "127.0.0.1:0"}]\nhosts: [{addr: "${backend.address}"}]\nscp: {in_flight: unbounded}\n`,
   );
   const link = new SmallLink(goscon.addresses[0]!);
   using client = await openOver(link);
@@ -123,7 +127,7 @@ Deno.test("a client over TLS, or a WebSocket, that reads slowly resumes, also wh
   await using backend = new Backend();
   const dir = await Deno.makeTempDir();
   const { cert, key } = await makePair(dir, "one");
-  await using goscon = await Goscon.start(`
+  await using goscon = await Goscon.start(`${EPOLL}
 listen: [{tcp: "127.0.0.1:0", tls: {cert: ${cert}, key: ${key}}}, {ws: "127.0.0.1:0"}]
 hosts: [{addr: "${backend.address}"}]
 scp: {reuse_buffer: 512KiB}

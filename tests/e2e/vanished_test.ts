@@ -21,7 +21,7 @@ async function session(keys: string, kind: "tcp" | "ws" = "tcp") {
   await using stack = new AsyncDisposableStack();
   const network = stack.use(new Network());
   const backend = stack.use(new Backend("0.0.0.0"));
-  const config = `
+  const config = `io: epoll
 listen: [{${kind}: "${network.there(CLIENT)}:0"}]
 hosts: [{addr: "${network.here(BACKEND)}:${backend.port}"}]
 shutdown_timeout: 10ms
