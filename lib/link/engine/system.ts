@@ -33,8 +33,6 @@ const TCP_INFO = 11;
 const LAST_DATA_SENT = 11;
 const LAST_ACK_RECEIVED = 14;
 const PROBES = 3;
-export const IPPROTO_IPV6 = 41;
-export const IPV6_V6ONLY = 26;
 /** Bytes that the other end has not acknowledged. */
 const SIOCOUTQ = 0x5411;
 
