@@ -12,7 +12,7 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 export const STREAM_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
 const MSG_NOSIGNAL = 0x4000;
-export const SHUT_WR = 1;
+const SHUT_WR = 1;
 
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
@@ -36,7 +36,7 @@ const PROBES = 3;
 /** Bytes that the other end has not acknowledged. */
 const SIOCOUTQ = 0x5411;
 
-export const EPOLLIN = 1;
+const EPOLLIN = 1;
 export const EPOLLPRI = 2;
 export const EPOLLOUT = 4;
 export const EPOLLERR = 8;
