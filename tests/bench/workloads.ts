@@ -57,7 +57,10 @@ async function messages(load: Load, { isNew, cut }: { isNew: boolean; cut: boole
         connection.close();
         connection = await open(load, "echo");
       }
-      if (cut) await connection.cut();
+      if (cut) {
+        connection.cut();
+        connection.retryNow(); // without the client's pause
+      }
       await echo(connection);
       latencies.push(performance.now() - started);
     }
