@@ -4,7 +4,7 @@ import { writeAll } from "../../lib/link/link.ts";
 import { Backend, readExactly } from "../helpers/backend.ts";
 import { BareWebSocket } from "../helpers/bare_web_socket.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
-import { type Event, Goscon } from "../helpers/goscon.ts";
+import { type Event, Goscon, OLD_RUNTIME } from "../helpers/goscon.ts";
 import { HAS_NETWORKS, Network } from "../helpers/network.ts";
 import { pattern } from "../helpers/random.ts";
 import { openOver, resumeOver } from "../helpers/raw_client.ts";
@@ -64,7 +64,10 @@ Deno.test(
   },
 );
 
-Deno.test("so is one over a WebSocket, also when another thread carries it", OPTIONS, async () => {
+Deno.test("so is one over a WebSocket, also when another thread carries it", {
+  ...OPTIONS,
+  ignore: OPTIONS.ignore || OLD_RUNTIME, // whose node:http cannot be given its connections
+}, async () => {
   // Of four threads one has the session, and any the connection.
   await using all = await session(`tcp_option: {ack_timeout: ${TIMEOUT}ms, keepalive: false}\nworkers: 4`, "ws");
   const { network, client, connect, far, goscon } = all;
