@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { type SecureContext, TLSSocket } from "node:tls";
-import type { Flow } from "./flow.ts";
+import { type Flow, flowIn } from "./flow.ts";
 import type { ClientLink, Endpoint } from "./link.ts";
 import { LinkStream } from "./link_stream.ts";
 
@@ -25,7 +25,7 @@ export function carrierOf(link: ClientLink, secureContext?: SecureContext): Carr
     stream,
     remote: link.remote,
     local: link.local,
-    flow: "flow" in link ? link.flow as Flow : undefined,
+    flow: flowIn(link),
     destroy: () => {
       stream.destroy();
       bare.destroy();

@@ -40,6 +40,11 @@ export interface Flow {
   reset(): void;
 }
 
+/** What a link is made of, where it is a flow below. */
+export function flowIn(link: Link): Flow | undefined {
+  return "flow" in link ? (link as FlowingLink).flow : undefined;
+}
+
 /** A link that is a flow below. */
 export interface FlowingLink extends Link {
   /** What it is made of, which goes on for another sink: neither `read` nor `write` may be under way, or be called after that. */

@@ -1,4 +1,4 @@
-import type { Flow, Sink } from "./flow.ts";
+import { type Flow, flowIn, type Sink } from "./flow.ts";
 import type { Link } from "./link.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { LARGEST_READ } from "./relay.ts";
@@ -152,5 +152,5 @@ export class PumpedFlow implements Flow {
 
 /** A link as a flow, which owns it: its own, where it is made of one. */
 export function flowOf(link: Link): Flow {
-  return "flow" in link ? link.flow as Flow : new PumpedFlow(link);
+  return flowIn(link) ?? new PumpedFlow(link);
 }

@@ -1,4 +1,5 @@
 import { NativeFlow } from "../../link/engine/native_flow.ts";
+import { flowIn } from "../../link/flow.ts";
 import { LINGER, type Link, writeAll } from "../../link/link.ts";
 import { pump } from "../../link/relay.ts";
 
@@ -70,6 +71,6 @@ export class Carried {
 
 /** What a link is made of, where that is a socket of the system's: of one with TLS or a WebSocket on it, too. */
 export function flowBelow(link: Link): NativeFlow | undefined {
-  const flow = "flow" in link ? link.flow : link.carriedBy;
+  const flow = flowIn(link) ?? link.carriedBy;
   return flow instanceof NativeFlow ? flow : undefined;
 }
