@@ -3,7 +3,8 @@ import { LINGER } from "../../lib/link/link.ts";
 import { ScpError } from "../../lib/scp/error.ts";
 import { hashkey, hmac64Md5 } from "../../lib/scp/hmac64.ts";
 import { type ResumeRequest, resumeText } from "../../lib/scp/message.ts";
-import { bytes, type SessionStage, type stillTime } from "./session_stage.ts";
+import type { stillTime } from "./clock.ts";
+import { bytes, type SessionStage } from "./session_stage.ts";
 
 export const REUSE_TIME = 1000;
 const READ_TIMEOUT = 100;

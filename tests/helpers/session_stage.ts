@@ -1,4 +1,3 @@
-import { mock } from "node:test";
 import type { Endpoint } from "../../lib/link/link.ts";
 import { CacheBudget } from "../../lib/proxy/session/cache_budget.ts";
 import { InFlight } from "../../lib/proxy/session/in_flight.ts";
@@ -18,24 +17,6 @@ export const bytes = (text: string) => new TextEncoder().encode(text);
 
 /** What is told after a call, and not in the middle of it, has been told. */
 export const soon = () => Promise.resolve();
-
-/** Time stands still, for timers and for the clock, but for what the test lets pass. */
-export function stillTime() {
-  mock.timers.enable({ apis: ["setTimeout"] });
-  const real = performance.now;
-  let now = 0;
-  performance.now = () => now;
-  return {
-    pass: (ms: number) => {
-      now += ms;
-      mock.timers.tick(ms);
-    },
-    [Symbol.dispose]: () => {
-      performance.now = real;
-      mock.timers.reset();
-    },
-  };
-}
 
 export interface StageOptions {
   reuseTime?: number;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { mock } from "node:test";
 import { race, STAGGER } from "../../lib/link/race.ts";
+import { withTimers } from "../helpers/clock.ts";
 import { settled, turn } from "../helpers/turns.ts";
 
 /** A race whose attempts come out as a test says. */
@@ -34,16 +35,6 @@ class Stage {
   async fail(candidate: string): Promise<void> {
     this.attempts.get(candidate)!.reject(new Error(`no ${candidate}`));
     await turn();
-  }
-}
-
-/** Runs with `setTimeout` in the hands of the test. */
-async function withTimers(run: () => Promise<void>): Promise<void> {
-  mock.timers.enable({ apis: ["setTimeout"] });
-  try {
-    await run();
-  } finally {
-    mock.timers.reset();
   }
 }
 

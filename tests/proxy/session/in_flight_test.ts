@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
-import { mock } from "node:test";
 import { InFlight } from "../../../lib/proxy/session/in_flight.ts";
+import { stillTime } from "../../helpers/clock.ts";
 
 /** Rounds of events, and time, come when the test says so. */
 function manual() {
-  mock.timers.enable({ apis: ["setTimeout"] });
-  const real = performance.now;
-  let now = 0;
-  performance.now = () => now;
+  const time = stillTime();
   let next: (() => void)[] = [];
   const inFlight = new InFlight(true, { soon: (callback) => void next.push(callback) });
   return {
@@ -19,14 +16,7 @@ function manual() {
       next = [];
       for (const callback of callbacks) callback();
     },
-    pass: (ms: number) => {
-      now += ms;
-      mock.timers.tick(ms);
-    },
-    [Symbol.dispose]: () => {
-      performance.now = real;
-      mock.timers.reset();
-    },
+    ...time,
   };
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { LINGER } from "../../../lib/link/link.ts";
 import { type ModelOptions, SessionModel } from "../../helpers/session_model.ts";
-import { stillTime } from "../../helpers/session_stage.ts";
+import { stillTime } from "../../helpers/clock.ts";
 
 /** Small, so that its edges are met. */
 const CACHE = 40;

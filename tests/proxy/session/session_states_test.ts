@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type EventName, EVENTS, happen, REUSE_TIME, stateOf } from "../../helpers/session_events.ts";
-import { SessionStage, soon, stillTime } from "../../helpers/session_stage.ts";
+import { stillTime } from "../../helpers/clock.ts";
+import { SessionStage, soon } from "../../helpers/session_stage.ts";
 
 /** What leads to each state, from a session that has just begun. */
 const PATHS: Record<string, EventName[]> = {

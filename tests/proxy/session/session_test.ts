@@ -3,7 +3,8 @@ import { CacheBudget } from "../../../lib/proxy/session/cache_budget.ts";
 import { ScpError } from "../../../lib/scp/mod.ts";
 import { pattern } from "../../helpers/random.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
-import { bytes, SessionStage, soon, stillTime } from "../../helpers/session_stage.ts";
+import { stillTime } from "../../helpers/clock.ts";
+import { bytes, SessionStage, soon } from "../../helpers/session_stage.ts";
 
 const refusedWith = (code: number) => (error: unknown) => error instanceof ScpError && error.code === code;
 

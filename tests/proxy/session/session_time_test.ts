@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { LINGER } from "../../../lib/link/link.ts";
-import { bytes, SessionStage, stillTime } from "../../helpers/session_stage.ts";
+import { stillTime } from "../../helpers/clock.ts";
+import { bytes, SessionStage } from "../../helpers/session_stage.ts";
 
 const REUSE = { reuseTime: 1000 };
 

@@ -5,7 +5,8 @@ import { ProxySession } from "../../../lib/proxy/session/session.ts";
 import { Stats } from "../../../lib/proxy/stats.ts";
 import { ManualFlowLink } from "../../helpers/manual_flow.ts";
 import { TestLog } from "../../helpers/proxy.ts";
-import { bytes, SessionStage, soon, stillTime } from "../../helpers/session_stage.ts";
+import { stillTime } from "../../helpers/clock.ts";
+import { bytes, SessionStage, soon } from "../../helpers/session_stage.ts";
 
 /** The session of a stage, as another process would go on with it: over another connection to the backend, if that has not ended. */
 function moved(stage: SessionStage, { isEnded = false } = {}) {

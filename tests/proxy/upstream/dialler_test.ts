@@ -6,6 +6,7 @@ import type { Link } from "../../../lib/link/link.ts";
 import { STAGGER } from "../../../lib/link/race.ts";
 import { Dialler } from "../../../lib/proxy/upstream/dialler.ts";
 import { HostState } from "../../../lib/proxy/upstream/host_state.ts";
+import { withTimers } from "../../helpers/clock.ts";
 import { turn } from "../../helpers/turns.ts";
 
 /** A dialler of hosts `192.0.2.1:1` and on, whose connections come out as a test says. */
@@ -45,16 +46,6 @@ class Stage {
   /** Sessions of each host. */
   get sessions(): number[] {
     return this.states.map(({ sessions }) => sessions);
-  }
-}
-
-/** Runs with `setTimeout` in the hands of the test. */
-async function withTimers(run: () => Promise<void>): Promise<void> {
-  mock.timers.enable({ apis: ["setTimeout"] });
-  try {
-    await run();
-  } finally {
-    mock.timers.reset();
   }
 }
 
