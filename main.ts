@@ -1,26 +1,36 @@
 import { parseArgs } from "node:util";
-import { ConfigFileError, findConfig, readPair } from "./lib/admin/config_file.ts";
+import { ConfigFileError, findConfig, readCa, readCertificate, readPair } from "./lib/admin/config_file.ts";
 import { requestReload } from "./lib/admin/reload_command.ts";
-import { serve } from "./lib/admin/serve.ts";
-import { keepHangupIgnored, onSignals } from "./lib/admin/signals.ts";
+import { requestUpgrade } from "./lib/admin/upgrade_command.ts";
+import { Inheritance } from "./lib/admin/upgrade/inheritance.ts";
+import { ownInvocation } from "./lib/admin/upgrade/invocation.ts";
+import { serve, type ServeOptions } from "./lib/admin/serve.ts";
+import { onSignals } from "./lib/admin/signals.ts";
 import { SILENCE } from "./lib/client/connection_options.ts";
 import { DEFAULT_LINGER, startBridge } from "./lib/tools/bridge/bridge.ts";
 import { check } from "./lib/tools/check/check.ts";
 import { startFlaky } from "./lib/tools/flaky/flaky.ts";
-import { FLAKY_FLAGS, FLAKY_USAGE, flakyOptions } from "./lib/tools/flaky/flags.ts";
+import { FLAKY_FLAGS, FLAKY_USAGE, flakyOptions, udpFlakyOptions } from "./lib/tools/flaky/flags.ts";
+import { startUdpFlaky } from "./lib/tools/flaky/udp/udp_flaky.ts";
 import { terminal } from "./lib/tools/connect/terminal.ts";
+import { urlOf } from "./lib/tools/proxy_address.ts";
 import { startDemo } from "./lib/tools/demo/demo.ts";
 import {
+  type Config,
   ConfigError,
   DIALECTS,
   formatAddress,
   formatConfig,
+  idsOfThread,
   parseAddress,
   parseConfig,
   readConfig,
 } from "./lib/config.ts";
 import { raiseDescriptorLimit } from "./lib/link/descriptor_limit.ts";
 import { systemLookup } from "./lib/link/dial.ts";
+import type { KcpConnectOptions } from "./lib/client/kcp_dialers.ts";
+import { MOST_SHARDS } from "./lib/link/kcp/fec/reed_solomon.ts";
+import { checkCa, type TlsOptions } from "./lib/link/trust.ts";
 import { LONGEST_TIME, parseTime, TIME_FORM } from "./lib/config/units.ts";
 import { flushLog, LOG_FORMATS, LOG_LEVELS, openLog, writeLine } from "./lib/log.ts";
 import deno from "./deno.json" with { type: "json" };
@@ -33,13 +43,16 @@ const USAGE = `goscon ${deno.version}: a TCP proxy whose clients can lose their 
 Usage:
   ${COMMAND} [options]                     run the proxy
   ${COMMAND} connect ADDR [options]        join a session to standard input and output; ADDR: host:port, or a
-                                            URL: tcp://host:port ws://… wss://… unix:/path
+                                            URL: tcp://host:port tls://host:port kcp://host:port ws://… wss://…
+                                            unix:/path
   ${COMMAND} bridge --listen ADDR --connect ADDR [options]
                                             carry the TCP connections of any program as sessions
   ${COMMAND} flaky --listen ADDR --connect ADDR [options]
-                                            a relay that hurts on purpose, for tests
+                                            a relay of TCP or UDP that hurts on purpose, for tests
   ${COMMAND} demo [--listen ADDR]          a page that shows a session survive; default: 127.0.0.1:8080
   ${COMMAND} reload [-c FILE] [--pid PID]  have the running process reload the file, and say what it refuses
+  ${COMMAND} upgrade [-c FILE] [--pid PID] have a new process take over from the running one: the executable as it is
+                                            now, with the same arguments
   ${COMMAND} check ADDR [options]          try the rules of the protocol on a server whose backend is an echo
 
 Options of the proxy:
@@ -52,17 +65,24 @@ Options of the proxy:
 Options of connect, check and bridge:
       --target NAME        the backend to prefer; not of check
       --dialect DIALECT    goscon (default) or plain
-      --linger TIME        after the end of what is sent, for how long nothing must come until the session is ended;
-                           default 5m. Not of check
-      --silence TIME       a link over which something was sent, and nothing has come since for so long, is taken for
-                           dead, and replaced; default 10s, 0: never. Not of check
+      --ca FILE            PEM certificates that are trusted too, for tls://host:port, which all three take
+      --servername NAME    whom the certificate must be for there; default: the host
+      --fec DATA,PARITY    for kcp://host:port, which all three take: the server's fec, as in 10,3; default: none
+      --protocol VERSION   1 or 2; default: 2 where the server speaks it, else 1. Of check: whose rules are tried;
+                           default: those of 1, and of 2 where the server speaks it
+      --linger TIME        version 1, which cannot end one direction: after the end of what is sent, for how long nothing
+                           must come until the session is ended; default 5m. Not of check
+      --silence TIME       version 1: a link over which something was sent, and nothing has come since for so long, is
+                           taken for dead, and replaced; over kcp:// in both versions, when the server does not answer
+                           for so long; default 10s, 0: never. Not of check
       --server-forgets     the server forgets a session as soon as it ends, as the Go program does. Not of check
 
 ${FLAKY_USAGE}
   -h, --help
       --version
 
-Exit codes: 0; 1 for a failure at run time; 2 for bad usage or a bad configuration.
+Exit codes: 0; 1 for a failure at run time; 2 for bad usage or a bad configuration; of connect after a signal, 128 and
+its number.
 `;
 
 const COMMON = { help: { type: "boolean", short: "h" }, version: { type: "boolean" } } as const;
@@ -74,12 +94,21 @@ const SERVE = {
   "log-level": { type: "string" },
   "log-format": { type: "string" },
 } as const;
-const RELOAD = { ...COMMON, config: { type: "string", short: "c" }, pid: { type: "string" } } as const;
-const CHECK = { ...COMMON, dialect: { type: "string" } } as const;
+/** Of who asks a running process for something. */
+const ASK = { ...COMMON, config: { type: "string", short: "c" }, pid: { type: "string" } } as const;
+/** How a proxy is reached. */
+const REACH = {
+  ...COMMON,
+  dialect: { type: "string" },
+  ca: { type: "string" },
+  servername: { type: "string" },
+  fec: { type: "string" },
+  protocol: { type: "string" },
+} as const;
 const DEMO = { ...COMMON, listen: { type: "string", default: "127.0.0.1:8080" } } as const;
 const FLAKY = { ...COMMON, ...FLAKY_FLAGS } as const;
 const CONNECT = {
-  ...CHECK,
+  ...REACH,
   target: { type: "string" },
   linger: { type: "string" },
   silence: { type: "string" },
@@ -94,6 +123,19 @@ const BRIDGE = {
 } as const;
 
 class UsageError extends Error {}
+
+/** A signal has ended what was going on. */
+class Interruption extends Error {
+  readonly signal: Deno.Signal;
+
+  constructor(signal: Deno.Signal) {
+    super(signal);
+    this.signal = signal;
+  }
+}
+
+/** Exit codes after a signal, as a shell has them. */
+const SIGNAL_CODES: Partial<Record<Deno.Signal, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 function say(text: string): void {
   writeLine(`goscon: ${text}`);
@@ -116,11 +158,26 @@ function answered({ help, version }: { help?: boolean | undefined; version?: boo
 async function runServe(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: SERVE });
   if (answered(values)) return;
+  const invocation = ownInvocation();
+  const inheritance = await Inheritance.open(deno.version);
+  try {
+    await runProxy(values, { invocation, inheritance });
+  } catch (error) {
+    await inheritance?.refuse(error instanceof ConfigError ? error.faults : [messageOf(error)]);
+    throw error;
+  }
+}
+
+async function runProxy(
+  values: ReturnType<typeof parseArgs<{ options: typeof SERVE }>>["values"],
+  origin: Pick<ServeOptions, "invocation" | "inheritance">,
+): Promise<void> {
   const level = choice("log-level", values["log-level"], LOG_LEVELS);
   const format = choice("log-format", values["log-format"], LOG_FORMATS);
   const { file, read: readText } = findConfig(values.config);
   const read = async () => {
-    const { config, warnings } = await readConfig(readText(), file, { loadPair: readPair, lookup: systemLookup });
+    const files = { loadPair: readPair, loadCa: readCa };
+    const { config, warnings } = await readConfig(readText(), file, { ...files, lookup: systemLookup });
     const log = { level: level ?? config.log.level, format: format ?? config.log.format };
     return { config: { ...config, log }, warnings };
   };
@@ -128,14 +185,20 @@ async function runServe(args: string[]): Promise<void> {
   if (values.dump) console.log(formatConfig(config));
   if (values.test || values.dump) {
     for (const warning of warnings) say(`warning: ${warning}`);
-    if (values.test) say(`the configuration ${file} is valid`);
+    if (values.test) say(`the configuration ${file} is valid${roomIn(config)}`);
     return;
   }
   const log = openLog(config.log);
   log.info("goscon starting", { version: deno.version, config: file });
   for (const warning of warnings) log.warning(warning);
   raiseDescriptorLimit(log);
-  await serve(config, { log, command: COMMAND, read: async () => (await read()).config });
+  const { version } = deno;
+  await serve(config, { log, version, command: COMMAND, read: async () => (await read()).config, ...origin });
+}
+
+/** What slots and threads of a cluster leave of an id. */
+function roomIn({ cluster }: Config): string {
+  return cluster ? `; each thread of a node can have ${idsOfThread(cluster)} sessions` : "";
 }
 
 /** The one address that a command is for. */
@@ -145,12 +208,20 @@ function onlyAddress(command: string, [addr, ...more]: string[]): string {
 }
 
 async function runCheck(args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({ args, options: CHECK, allowPositionals: true });
+  const { values, positionals } = parseArgs({ args, options: REACH, allowPositionals: true });
   if (answered(values)) return;
   const addr = onlyAddress("check", positionals);
   const dialect = choice("dialect", values.dialect, DIALECTS) ?? "goscon";
-  const all = await check(addr, dialect, ({ section, rule, reason }) => {
-    console.log(`${reason === undefined ? "ok  " : "FAIL"}  ${rule} (${section})${reason ? `\n      ${reason}` : ""}`);
+  const all = await check(addr, {
+    dialect,
+    ...trustOf(addr, values),
+    ...fecOf(addr, values),
+    version: versionOf(values),
+    note: say,
+    tell: ({ section, rule, reason }) => {
+      const because = reason ? `\n      ${reason}` : "";
+      console.log(`${reason === undefined ? "ok  " : "FAIL"}  ${rule} (${section})${because}`);
+    },
   });
   if (!all) throw new Error(`${addr} does not keep every rule`);
 }
@@ -170,10 +241,37 @@ async function runBridge(args: string[]): Promise<void> {
   });
   raiseDescriptorLimit(log);
   const ended = untilSignal();
-  const more = { ...timesOf(values), serverForgets: values["server-forgets"] ?? false };
-  const bridge = startBridge({ listen: address, connect, dialect, target: target ?? "", log, ...more });
+  const version = versionOf(values) ?? "auto";
+  const reach = { ...trustOf(connect, values), ...fecOf(connect, values) };
+  const more = { ...timesOf(values), ...reach, serverForgets: values["server-forgets"] ?? false };
+  const bridge = startBridge({ listen: address, connect, dialect, version, target: target ?? "", log, ...more });
   await ended;
   await bridge.stop();
+}
+
+/** What `--protocol` says; `undefined`: it was not given. */
+function versionOf({ protocol }: { protocol?: string }): 1 | 2 | undefined {
+  const version = choice("protocol", protocol, ["1", "2"]);
+  return version && (Number(version) as 1 | 2);
+}
+
+/** What `--ca` and `--servername` say, for a proxy at `addr`. */
+function trustOf(addr: string, { ca, servername }: TlsOptions): TlsOptions {
+  if ((ca ?? servername) === undefined) return {};
+  if (!addr.startsWith("tls://")) throw new UsageError(`--ca and --servername are for tls://host:port, not ${addr}`);
+  const trust = { ca: ca === undefined ? ca : readCertificate(ca), servername };
+  orUsage(() => checkCa(trust));
+  return trust;
+}
+
+/** What `--fec` says, for a proxy at `addr`. */
+function fecOf(addr: string, { fec }: { fec?: string }): KcpConnectOptions {
+  if (fec === undefined) return {};
+  if (!addr.startsWith("kcp://")) throw new UsageError(`--fec is for kcp://host:port, not ${addr}`);
+  const [, data, parity] = /^([1-9]\d{0,2}),([1-9]\d{0,2})$/.exec(fec) ?? [];
+  const shards = { data: Number(data), parity: Number(parity) };
+  if (shards.data + shards.parity <= MOST_SHARDS) return { fec: shards };
+  throw new UsageError(`--fec ${fec}: expected DATA,PARITY, numbers of datagrams, ${MOST_SHARDS} at most together`);
 }
 
 /** The milliseconds of `--linger` and of `--silence`. */
@@ -216,7 +314,9 @@ async function runFlaky(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: FLAKY });
   if (answered(values)) return;
   const ended = untilSignal();
-  const flaky = startFlaky({ ...orUsage(() => flakyOptions(values)), tell: say });
+  const flaky = values.udp
+    ? await startUdpFlaky({ ...orUsage(() => udpFlakyOptions(values)), tell: say })
+    : startFlaky({ ...orUsage(() => flakyOptions(values)), tell: say });
   await ended;
   await flaky.stop();
 }
@@ -230,25 +330,36 @@ function orUsage<T>(read: () => T): T {
   }
 }
 
-/** The URL of an address. */
-function urlOf(addr: string): string {
-  const address = parseAddress(addr);
-  if (address.kind === "builtin") throw new Error(`Cannot connect to ${addr}: it is not an address`);
-  if (address.kind === "tcp") return `tcp://${formatAddress(address)}`;
-  return `unix:${encodeURI(address.path).replace(/[?#]/g, encodeURIComponent)}`;
-}
-
 async function runConnect(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, options: CONNECT, allowPositionals: true });
   if (answered(values)) return;
   const addr = onlyAddress("connect", positionals);
   const dialect = choice("dialect", values.dialect, DIALECTS) ?? "goscon";
   const { readable: input } = Deno.stdin;
-  const url = addr.includes("://") ? addr : orUsage(() => urlOf(addr));
+  const url = orUsage(() => urlOf(addr));
   const { linger, silence } = timesOf(values);
-  const options = { dialect, target: values.target ?? "", serverForgets: values["server-forgets"] ?? false, silence };
-  keepHangupIgnored();
+  const more = {
+    serverForgets: values["server-forgets"] ?? false,
+    silence,
+    ...trustOf(addr, values),
+    ...fecOf(addr, values),
+  };
+  const leaving = new AbortController();
+  const { signal } = leaving;
+  const options = {
+    dialect,
+    version: versionOf(values) ?? "auto" as const,
+    target: values.target ?? "",
+    signal,
+    ...more,
+  };
+  // The proxy is told that nobody comes back.
+  onSignals({ onEnd: (signal) => leaving.abort(new Interruption(signal)) });
   await terminal(url, options, { input, output: Deno.stdout.writable, tell: say, linger });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The exit code of what went wrong, which is told in one sentence. */
@@ -257,7 +368,8 @@ function fail(error: unknown): number {
     for (const fault of error.faults) writeLine(fault);
     return 2;
   }
-  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Interruption) return SIGNAL_CODES[error.signal] ?? 1;
+  const message = messageOf(error);
   const usage = error instanceof UsageError ||
     String((error as { code?: unknown } | null)?.code).startsWith("ERR_PARSE_ARGS");
   say(usage ? `${message} (see --help)` : message);
@@ -266,15 +378,28 @@ function fail(error: unknown): number {
 
 /** With a manager it is by that, and done when this ends; else by a signal. */
 async function runReload(args: string[]): Promise<void> {
-  const { values } = parseArgs({ args, options: RELOAD });
-  if (answered(values)) return;
+  const asked = askedOf(args);
+  if (asked) await requestReload(asked.config, asked.pid);
+}
+
+/** The same. */
+async function runUpgrade(args: string[]): Promise<void> {
+  const asked = askedOf(args);
+  const pid = asked && await requestUpgrade(asked.config, asked.pid);
+  if (pid !== undefined) console.log(`process ${pid} has taken over`);
+}
+
+/** By which configuration a process runs that is to be asked for something, and its number if that was given. */
+function askedOf(args: string[]): { config: Config; pid: number | undefined } | undefined {
+  const { values } = parseArgs({ args, options: ASK });
+  if (answered(values)) return undefined;
   const pid = values.pid ?? Deno.env.get("MAINPID");
   if (pid !== undefined && !/^[1-9]\d*$/.test(pid)) {
     throw new UsageError(`--pid ${pid}: expected the number of a process`);
   }
   const { file, read } = findConfig(values.config);
-  const { config } = parseConfig(read(), file, readPair);
-  await requestReload(config, pid === undefined ? undefined : Number(pid));
+  const { config } = parseConfig(read(), file, readPair, readCa);
+  return { config, pid: pid === undefined ? undefined : Number(pid) };
 }
 
 const COMMANDS: Record<string, (args: string[]) => Promise<void>> = {
@@ -284,6 +409,7 @@ const COMMANDS: Record<string, (args: string[]) => Promise<void>> = {
   demo: runDemo,
   flaky: runFlaky,
   reload: runReload,
+  upgrade: runUpgrade,
 };
 
 async function main(args: string[]): Promise<number> {

@@ -1,21 +1,29 @@
 import * as v from "valibot";
-import { boundBy, DEFAULT_LISTENER, shadowed, taken } from "./config/addresses.ts";
+import { boundBy, DEFAULT_LISTENER, shadowed, taken } from "./config/addresses/bound.ts";
+import { clusterWarnings, tight } from "./config/cluster/faults.ts";
+import { clusterOf } from "./config/cluster/options.ts";
 import { type Fault, formatPath, isReferredTo, type Node, plainOf, readSource } from "./config/document.ts";
-import { faultsOf, meaningless, notHonoured, slow, unknownKeys } from "./config/faults.ts";
-import { type Lookup, lookUpNames } from "./config/names.ts";
-import { type LoadPair, loadPairs } from "./config/pairs.ts";
+import { faultsOf, impatient, meaningless, notHonoured, slow, unknownKeys } from "./config/faults.ts";
+import { type Lookup, lookUpNames } from "./config/addresses/names.ts";
+import { type LoadCa, loadClusterTls, type LoadPair, loadPairs } from "./config/pairs.ts";
+import { kcpOf, kcpOfGoscon } from "./config/kcp/options.ts";
 import { schema } from "./config/schema.ts";
-import type { Config, Listen, Tls } from "./config/types.ts";
+import type { ClusterTls, Config, Listen, Tls } from "./config/types.ts";
 import type { Dialect } from "./scp/mod.ts";
 
-export { formatConfig, plainConfig } from "./config/format.ts";
-export type { LoadPair } from "./config/pairs.ts";
+export { formatConfig, plainConfig, withoutSecrets } from "./config/format.ts";
+export { faultOfMove } from "./config/addresses/move_url.ts";
+export { idsOfThread } from "./config/cluster/id_bits.ts";
+export type { LoadCa, LoadPair } from "./config/pairs.ts";
 export { matches } from "./config/pattern.ts";
 export type {
   Balance,
   Check,
+  ClusterOptions,
+  ClusterTls,
   Config,
   Host,
+  KcpListen,
   KeepAliveOption,
   Limits,
   Listen,
@@ -52,8 +60,8 @@ interface Parsed {
  * Reads a configuration file. `file` only names it, in faults and warnings. A warning names what goscon has and we
  * cannot honour. Throws `ConfigError` with all faults of the file.
  */
-export function parseConfig(text: string, file: string, loadPair?: LoadPair): Parsed {
-  const { config, root, bound, warnings, tell } = parse(text, file, loadPair);
+export function parseConfig(text: string, file: string, loadPair?: LoadPair, loadCa?: LoadCa): Parsed {
+  const { config, root, bound, warnings, tell } = parse(text, file, loadPair, loadCa);
   return { config, warnings: tell([...warnings, ...shadowed(bound, root)]) };
 }
 
@@ -64,9 +72,9 @@ export function parseConfig(text: string, file: string, loadPair?: LoadPair): Pa
 export async function readConfig(
   text: string,
   file: string,
-  { loadPair, lookup }: { loadPair: LoadPair; lookup: Lookup },
+  { loadPair, loadCa, lookup }: { loadPair: LoadPair; loadCa?: LoadCa; lookup: Lookup },
 ): Promise<Parsed> {
-  const { config, root, warnings, tell, ...parsed } = parse(text, file, loadPair);
+  const { config, root, warnings, tell, ...parsed } = parse(text, file, loadPair, loadCa);
   const { bound, warnings: unknown } = await lookUpNames(parsed.bound, lookup, root);
   const faults = taken(bound, root);
   if (faults.length > 0) throw new ConfigError(tell(faults));
@@ -74,7 +82,12 @@ export async function readConfig(
 }
 
 /** A file, as far as it says itself. */
-function parse(text: string, file: string, loadPair: LoadPair = () => ({ cert: "", key: "" })) {
+function parse(
+  text: string,
+  file: string,
+  loadPair: LoadPair = () => ({ cert: "", key: "" }),
+  loadCa: LoadCa = () => "",
+) {
   const { root: read, faults: noYaml, warnings, placeOf } = readSource(text);
   const root = settingsOf(read);
   const tell = (found: Fault[]) =>
@@ -91,13 +104,22 @@ function parse(text: string, file: string, loadPair: LoadPair = () => ({ cert: "
   ];
   if (faults.length > 0 || !result.success) throw new ConfigError(tell(faults));
   const pairs = loadPairs(result.output.listen ?? [], loadPair, root);
-  if (pairs.faults.length > 0) throw new ConfigError(tell(pairs.faults));
-  const config = configOf(result.output, pairs.loaded);
+  const peers = loadClusterTls(result.output.cluster?.tls, { loadPair, loadCa }, root);
+  const unusable = [...pairs.faults, ...peers.faults];
+  if (unusable.length > 0) throw new ConfigError(tell(unusable));
+  const config = configOf(result.output, pairs.loaded, peers.loaded);
   return {
     config,
     root,
     bound: boundBy(input),
-    warnings: [...warnings, ...notHonoured(input, root), ...slow(config.scp, root)],
+    warnings: [
+      ...warnings,
+      ...notHonoured(input, root),
+      ...slow(config.scp, root),
+      ...impatient(config.scp, root),
+      ...clusterWarnings(input, root),
+      ...tight(config, root),
+    ],
     /** `FILE:LINE:COLUMN: path: what is to be said`, in the order of the file. */
     tell,
   };
@@ -120,18 +142,20 @@ function settingsOf(root: Node): Node {
 
 type Output = v.InferOutput<typeof schema>;
 
-function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
-  const { scp, tcp_option, upstream_option: { resolv, check, ...upstream }, limits, manager } = output;
+function configOf(output: Output, pairs: (Tls | undefined)[], peers: ClusterTls | undefined): Config {
+  const { scp, tcp_option, upstream_option: { resolv, check, ...upstream }, limits, manager, cluster } = output;
   return {
     listen: listenOf(output, pairs),
     ...(manager && { manager: { hostname: manager.hostname, port: manager.port } }),
     managerToken: output.manager_token,
     managerAllow: output.manager_allow,
     scp: {
+      version: scp.version,
       handshakeTimeout: scp.handshake_timeout,
       reuseTime: scp.reuse_time,
       reuseBuffer: scp.reuse_buffer,
       inFlight: scp.in_flight,
+      v2: v2Of(scp.v2),
     },
     tcpOption: {
       readTimeout: tcp_option.read_timeout,
@@ -165,13 +189,26 @@ function configOf(output: Output, pairs: (Tls | undefined)[]): Config {
       resumeFailuresPerIp: limits.resume_failures_per_ip,
       cacheBytes: limits.cache_bytes,
     },
+    ...(cluster && { cluster: clusterOf(cluster, peers) }),
     io: output.io,
     workers: output.workers,
     allow: output.allow,
     deny: output.deny,
     drainTimeout: output.drain_timeout,
     shutdownTimeout: output.shutdown_timeout,
+    upgradeTimeout: output.upgrade_timeout,
     log: output.log,
+  };
+}
+
+function v2Of(v2: Output["scp"]["v2"]): Config["scp"]["v2"] {
+  return {
+    reuseTime: v2.reuse_time,
+    window: v2.window,
+    cache: v2.cache,
+    pingInterval: v2.ping_interval,
+    pingTimeout: v2.ping_timeout,
+    halfOpenTimeout: v2.half_open_timeout,
   };
 }
 
@@ -186,22 +223,28 @@ function keepAliveOf(
   };
 }
 
-/** goscon's own `tcp` comes first; where a file has neither form, there is the default one. */
+/** goscon's own `tcp` and `kcp` come first; where a file has neither `tcp` nor `listen`, there is the default one of TCP, as there. */
 function listenOf(output: Output, pairs: (Tls | undefined)[]): Listen[] {
-  const { tcp = null, listen } = output;
+  const { tcp = null, kcp, kcp_option, listen } = output;
   const first = tcp === "none" ? undefined : tcp ?? (listen ? undefined : DEFAULT_LISTENER);
-  const plainTcp = (address: typeof DEFAULT_LISTENER): Listen => (
+  const ofGoscon = (address: typeof DEFAULT_LISTENER): Listen => (
     { ...place(address), dialect: "goscon", acceptProxy: false, trusted: [] }
   );
-  const others = (listen ?? []).map(({ tcp, ws, dialect, accept_proxy, trusted, ...entry }, i): Listen => ({
-    ...place((tcp ?? ws)!),
+  const others = (listen ?? []).map(({ tcp, ws, kcp, dialect, accept_proxy, trusted, ...entry }, i): Listen => ({
+    ...place((tcp ?? ws ?? kcp)!),
     dialect,
     acceptProxy: accept_proxy,
     trusted,
     ...(pairs[i] && { tls: pairs[i] }),
     ...(ws && { webSocket: webSocketOf(entry) }),
+    ...(kcp && { kcp: kcpOf(entry) }),
+    ...(entry.public !== undefined && { public: entry.public }),
   }));
-  return [...(first ? [plainTcp(first)] : []), ...others];
+  return [
+    ...(first ? [ofGoscon(first)] : []),
+    ...(kcp ? [{ ...ofGoscon(kcp), kcp: kcpOfGoscon(kcp_option) }] : []),
+    ...others,
+  ];
 }
 
 function place({ hostname, port }: typeof DEFAULT_LISTENER) {

@@ -84,9 +84,15 @@ function formatText({ timestamp, level, message, properties }: LogRecord): strin
   return words.join(" ") + "\n";
 }
 
-/** A value that could be taken for more than one word, or more than one line, stands as a JSON string. */
+/**
+ * A value that could be taken for more than one word, or more than one line, stands as a JSON string; what a terminal would obey, or
+ * show in another order, is escaped: peers say why they end a session.
+ */
 function quoteIfNeeded(value: string): string {
-  return /^[!#-<>-~]+$/.test(value) ? value : JSON.stringify(value);
+  if (/^[!#-<>-~]+$/.test(value)) return value;
+  return JSON.stringify(value).replace(/[\x7f-\x9f\p{Bidi_Control}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
 }
 
 /** That lines were dropped is told whatever the level is. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Config, ConfigError, formatConfig, parseConfig } from "../lib/config.ts";
+import { type ClusterOptions, type Config, ConfigError, formatConfig, parseConfig } from "../lib/config.ts";
+import { ENGINES } from "../lib/config/engines.ts";
 import { jsonSchema } from "../lib/config/schema.ts";
 import stored from "../lib/config/schema.json" with { type: "json" };
 import shipped from "../config.yaml" with { type: "text" };
@@ -27,7 +28,21 @@ Deno.test("parseConfig() fills in every default", () => {
     listen: [{ hostname: "0.0.0.0", port: 1248, dialect: "goscon", acceptProxy: false, trusted: [] }],
     managerToken: "",
     managerAllow: [],
-    scp: { handshakeTimeout: 30_000, reuseTime: 30_000, reuseBuffer: 262_144, inFlight: "bounded" },
+    scp: {
+      version: 2,
+      handshakeTimeout: 30_000,
+      reuseTime: 30_000,
+      reuseBuffer: 262_144,
+      inFlight: "bounded",
+      v2: {
+        reuseTime: 300_000,
+        window: 262_144,
+        cache: 1_048_576,
+        pingInterval: 15_000,
+        pingTimeout: 10_000,
+        halfOpenTimeout: 0,
+      },
+    },
     tcpOption: { readTimeout: 0, backlog: 4096, ...KEEP_ALIVE },
     upstreamOption: {
       net: "tcp",
@@ -61,6 +76,7 @@ Deno.test("parseConfig() fills in every default", () => {
     deny: [],
     drainTimeout: 60_000,
     shutdownTimeout: 5000,
+    upgradeTimeout: 30_000,
     log: { level: "info", format: "text" },
   });
 });
@@ -72,10 +88,11 @@ Deno.test("parseConfig() takes the shipped configuration without a warning", () 
 });
 
 Deno.test("parseConfig() takes the shipped configuration with every key that it only mentions", () => {
-  const everything = shipped.replaceAll(/^# ( *(?:[a-z_]+:(?= |$)|#).*)$/gm, "$1");
+  const everything = shipped.replaceAll(/^# ( *(?:[a-z_0-9]+:(?= |$)|#).*)$/gm, "$1");
   const { config, warnings } = parseConfig(everything, "config.yaml");
   assert.deepEqual(warnings, []);
   assert.equal(config.upstreamOption.resolv?.port, 11248);
+  assert.deepEqual(config.scp, parsed(HOSTS).scp);
 });
 
 /** As goscon v1.1 ships it, misspelt weight and all. */
@@ -108,19 +125,20 @@ hosts:
     weight: 0
 `;
 
-Deno.test("parseConfig() takes a file of goscon, and warns once of each thing that it cannot honour", () => {
+Deno.test("parseConfig() takes a file of goscon, and warns of what has no effect, or a bad one", () => {
   const { config, warnings } = parseConfig(OF_GOSCON, "f.yaml");
-  assert.deepEqual(config.listen.map(({ port, dialect }) => [port, dialect]), [[1248, "goscon"]]);
+  assert.deepEqual(config.listen.map(({ port, dialect, kcp }) => [port, dialect, kcp?.readTimeout]), [
+    [1248, "goscon", undefined],
+    [1248, "goscon", 60_000],
+  ]);
   assert.deepEqual(config.upstreamOption.resolv, { prefix: "pre", suffix: ".suf", port: 3000, pattern: "^[a-z]+$" });
   assert.deepEqual(config.hosts.map(({ name, addr, weight }) => ({ name, addr, weight })), [
     { name: "test1", addr: { kind: "tcp", hostname: "127.0.0.1", port: 11248 }, weight: 100 },
     { name: "", addr: { kind: "tcp", hostname: "127.0.0.1", port: 1251 }, weight: 100 },
   ]);
   assert.deepEqual(warnings, [
-    "f.yaml:3:6: kcp: KCP is not spoken by this version: no such listener is opened",
     "f.yaml:7:17: scp.reuse_buffer: with in_flight: bounded a client gets about 655 kB/s over 50 ms; " +
     "with 256KiB 2621 kB/s",
-    "f.yaml:13:3: kcp_option: has no effect: KCP is not spoken by this version",
     "f.yaml:25:12: hosts[0].weigh: has no effect; did you mean weight?",
   ]);
 });
@@ -315,10 +333,10 @@ Deno.test("parseConfig() tells where a fault of an alias, a merge key or a key i
 
 Deno.test("parseConfig() takes any number of aliases, also of aliases", () => {
   const again = 't: &a ":5"\nu: &a ":6"\nlisten: [{&k tcp: *a}, {*k : ":7"}]\nv: [&a ":8", *a]\n';
-  assert.deepEqual(parsed(HOSTS + again.replace("t: &a", "kcp: &a")).listen.map(({ port }) => port), [6, 7]);
+  assert.deepEqual(parsed(HOSTS + again.replace("t: &a", "kcp: &a")).listen.map(({ port }) => port), [5, 6, 7]);
   const levels = Array.from({ length: 30 }, (_, i) => `  - &l${i + 1} [${Array(9).fill(`*l${i}`)}]`).join("\n");
   const hosts = Array.from({ length: 500 }, (_, i) => `  - {<<: *h, name: h${i}}`).join("\n");
-  assert.equal(parsed(`t: &h {addr: ":1"}\nkcp_option:\n  - &l0 [1]\n${levels}\nhosts:\n${hosts}`).hosts.length, 500);
+  assert.equal(parsed(`t: &h {addr: ":1"}\nl:\n  - &l0 [1]\n${levels}\nhosts:\n${hosts}`).hosts.length, 500);
 });
 
 Deno.test("parseConfig() takes keys without a value where goscon has them; without a certificate no TLS is a fault", () => {
@@ -394,6 +412,10 @@ Deno.test("parseConfig() refuses times that no timer can run for", () => {
   const keys = [
     "scp: {handshake_timeout: TIME}",
     "scp: {reuse_time: TIME}",
+    "scp: {v2: {reuse_time: TIME}}",
+    "scp: {v2: {ping_interval: TIME}}",
+    "scp: {v2: {ping_timeout: TIME}}",
+    "scp: {v2: {half_open_timeout: TIME}}",
     "tcp_option: {read_timeout: TIME}",
     "tcp_option: {keepalive_interval: TIME}",
     "upstream_option: {connect_timeout: TIME}",
@@ -401,12 +423,13 @@ Deno.test("parseConfig() refuses times that no timer can run for", () => {
     "upstream_option: {check: {timeout: TIME}}",
     "drain_timeout: TIME",
     "shutdown_timeout: TIME",
+    "upgrade_timeout: TIME",
   ];
   for (const key of keys) {
     for (const long of ["2147483648ms", "2147484", "597h"]) {
       const faults = faultsOf(HOSTS + key.replace("TIME", long));
       assert.equal(faults.length, 1, key);
-      assert.match(faults[0]!, /^f\.yaml:2:\d+: [a-z_.]+: expected at most 24 days/, key);
+      assert.match(faults[0]!, /^f\.yaml:2:\d+: [a-z_.0-9]+: expected at most 24 days/, key);
     }
     parsed(HOSTS + key.replace("TIME", "2147483647ms"));
   }
@@ -454,8 +477,8 @@ Deno.test("parseConfig() reads a listener of WebSockets", () => {
 
 Deno.test("parseConfig() tells what is wrong with a listener of WebSockets", () => {
   const cases: [string, RegExp][] = [
-    [`{ws: ":1", tcp: ":2"}`, /^f\.yaml:2:15: listen\[0\]\.ws: a listener is tcp or ws, not both$/],
-    [`{tcp: ":1"}, {dialect: plain}`, /^f\.yaml:2:23: listen\[1\]: expected tcp or ws: where to listen$/],
+    [`{ws: ":1", tcp: ":2"}`, /^f\.yaml:2:15: listen\[0\]\.ws: a listener is tcp, ws or kcp, not both tcp and ws$/],
+    [`{tcp: ":1"}, {dialect: plain}`, /^f\.yaml:2:23: listen\[1\]: expected tcp, ws or kcp: where to listen$/],
     [`{tcp: ":1", path: /scp}`, /^f\.yaml:2:28: listen\[0\]\.path: only a listener of WebSockets \(ws\) has this$/],
     [`{tcp: ":1", origins: []}`, /listen\[0\]\.origins: only a listener/],
     [`{tcp: ":1", ping_interval: 1}`, /listen\[0\]\.ping_interval: only a listener/],
@@ -491,6 +514,41 @@ Deno.test("parseConfig() takes a certificate and its key from who can read them,
   );
 });
 
+Deno.test("parseConfig() takes the public URL of a listener in its scheme, and in that of TLS which something in front may end", () => {
+  const [tls, long] = ["tls: {cert: c, key: k}", `ws://a.example/${"é".repeat(120)}`];
+  const right = [
+    ['tcp: ":1"', "tcp://a.example:1248"],
+    ['tcp: ":1"', "tls://[2001:db8::1]:443"],
+    ['ws: ":1"', "ws://a.example/scp"],
+    ['ws: ":1"', "wss://a.example:8443"],
+    ['ws: ":1"', long],
+    [`tcp: ":1", ${tls}`, "tls://a.example:1248"],
+    [`ws: ":1", ${tls}`, "wss://a.example/scp"],
+    ['kcp: ":1"', "kcp://a.example:1248"],
+  ];
+  for (const [entry, url] of right) {
+    assert.equal(parsed(`${HOSTS}listen: [{${entry}, public: "${url}"}]`).listen[0]!.public, url);
+  }
+  const wrong = [
+    ['tcp: ":1"', "ws://a.example/scp", "expected tcp://HOST:PORT, tls://HOST:PORT"],
+    ['tcp: ":1"', "tcp://a.example", "expected tcp://HOST:PORT, tls://HOST:PORT"],
+    ['tcp: ":1"', "", "expected tcp://HOST:PORT, tls://HOST:PORT"],
+    ['ws: ":1"', "tcp://a.example:1", "expected ws://HOST/PATH, wss://HOST/PATH"],
+    ['ws: ":1"', "https://a.example/", "expected ws://HOST/PATH, wss://HOST/PATH"],
+    [`tcp: ":1", ${tls}`, "tcp://a.example:1248", "expected tls://HOST:PORT"],
+    [`ws: ":1", ${tls}`, "ws://a.example/scp", "expected wss://HOST/PATH"],
+    ['kcp: ":1"', "tcp://a.example:1248", "expected kcp://HOST:PORT"],
+    ['tcp: ":1"', "kcp://a.example:1248", "expected tcp://HOST:PORT, tls://HOST:PORT"],
+    ['ws: ":1"', `${long}a`, "it has 256 bytes, and there is room for 255"],
+  ];
+  for (const [entry, url, fault] of wrong) {
+    const at = 10 + `{${entry}, public: `.length;
+    assert.deepEqual(faultsOf(`${HOSTS}listen: [{${entry}, public: "${url}"}]`), [
+      `f.yaml:2:${at}: listen[0].public: ${fault}`,
+    ]);
+  }
+});
+
 Deno.test("formatConfig() writes what parseConfig() reads", () => {
   const name = fc.stringMatching(/^[a-zA-Z_0-9]{0,8}$/);
   const port = fc.integer({ min: 1, max: 65534 });
@@ -508,6 +566,57 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
     keepaliveProbes: fc.integer({ min: 1, max: 127 }),
     ackTimeout: time,
   };
+  const place = fc.record({ hostname: fc.constantFrom("192.0.2.9", "2001:db8::9", "b.example"), port });
+  const cluster: fc.Arbitrary<ClusterOptions> = fc.record({
+    name: fc.stringMatching(/^[a-zA-Z_0-9.-]{1,64}$/),
+    role: fc.constant("node" as const),
+    slots: fc.constantFrom(4, 64),
+    threads: fc.constant(64),
+    discovery: fc.constantFrom("static" as const, "dns" as const, "redis" as const),
+    slot: fc.nat(3),
+    nodes: fc.uniqueArray(fc.nat(3), { minLength: 1 }).chain((slots) =>
+      fc.tuple(...slots.map((slot) => place.map((place) => ({ slot, ...place }))))
+    ),
+    dns: fc.record({ service: fc.constantFrom("a", "b.c"), port }),
+    redis: fc.record({ url: fc.webUrl().map((url) => url.replace(/^\w+/, "redis")), prefix: name, lease: time }),
+    listen: fc.record({ hostname: fc.constantFrom("0.0.0.0", "127.0.0.2"), port: fc.constant(0) }),
+    advertise: place,
+    serves: fc.array(fc.constantFrom("", "^a$", "[0-9]+")),
+    weight: count,
+    tls: fc.constant({ caFile: "c.pem", certFile: "a.pem", keyFile: "b.pem", name: "peer", ca: "", cert: "", key: "" }),
+    secrets: fc.array(fc.string({ minLength: 16 })),
+    stateDir: fc.stringMatching(/^\/[a-z .]{1,10}$/),
+    drainDelay: time,
+    drainRate: count,
+  });
+  const segments = fc.integer({ min: 1, max: 65535 });
+  const kcp = fc.record({
+    mtu: fc.integer({ min: 58, max: 1500 }),
+    interval: fc.integer({ min: 1, max: 5000 }),
+    resend: fc.nat(65535),
+    noDelay: fc.boolean(),
+    congestion: fc.boolean(),
+    sendWindow: segments,
+    receiveWindow: segments,
+    readTimeout: fc.nat(10_000_000),
+    fec: fc.record({ data: fc.integer({ min: 1, max: 128 }), parity: fc.integer({ min: 1, max: 128 }) }),
+    readBuffer: count,
+    writeBuffer: count,
+  });
+  // On the port of one of TCP as well.
+  const kcpListens = fc.uniqueArray(fc.record({ port, kcp }), { maxLength: 2, selector: ({ port }) => port }).map((
+    each,
+  ) =>
+    each.map(({ port, kcp: { fec, readBuffer, writeBuffer, ...kcp } }) => ({
+      hostname: "::1",
+      port,
+      dialect: port % 2 ? "goscon" as const : "plain" as const,
+      acceptProxy: false,
+      trusted: [],
+      kcp: { ...kcp, ...(port % 3 === 0 && { fec }), ...(port % 5 === 0 && { readBuffer, writeBuffer }) },
+      ...(port % 7 === 0 && { public: `kcp://a.example:${port}` }),
+    }))
+  );
   const config: fc.Arbitrary<Config> = fc.record({
     listen: fc.uniqueArray(port, { minLength: 1, maxLength: 3 }).map((ports) =>
       ports.map((port) => ({
@@ -517,20 +626,30 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
         acceptProxy: port % 3 === 0,
         trusted: port % 3 === 0 ? ["10.0.0.0/8", "fe80::/10"] : [],
         ...(port % 3 !== 0 && port % 5 === 0 && { tls: { certFile: "a.pem", keyFile: "b.pem", cert: "", key: "" } }),
+        ...(port % 7 === 0 && { public: `${port % 3 === 1 ? "wss" : "tls"}://a.example:${port}` }),
         ...(port % 3 === 1 && {
           webSocket: { path: "/a/b", origins: port % 2 ? ["https://a.example"] : [], pingInterval: port },
         }),
       }))
-    ),
+    ).chain((listens) => kcpListens.map((others) => [...listens, ...others])),
     // No listener's: one address twice is a fault.
     manager: fc.record({ hostname: fc.constantFrom("127.0.0.1", "::1"), port: fc.constant(65535) }),
     managerToken: name,
     managerAllow: fc.constantFrom([], ["192.0.2.1", "2001:db8::/32"]),
     scp: fc.record({
+      version: fc.constantFrom(1 as const, 2 as const),
       handshakeTimeout: time,
       reuseTime: time,
       reuseBuffer: fc.integer({ min: 1, max: 2 ** 30 }),
       inFlight: fc.constantFrom("bounded" as const, "unbounded" as const),
+      v2: fc.record({
+        reuseTime: fc.nat(10_000_000),
+        window: fc.integer({ min: 4096, max: 2 ** 24 }),
+        cache: fc.integer({ min: 65536, max: 2 ** 30 }),
+        pingInterval: fc.nat(10_000_000),
+        pingTimeout: time,
+        halfOpenTimeout: fc.nat(10_000_000),
+      }),
     }),
     tcpOption: fc.record({ readTimeout: time, backlog: count, ...keepAlive }),
     upstreamOption: fc.record({
@@ -571,12 +690,14 @@ Deno.test("formatConfig() writes what parseConfig() reads", () => {
       resumeFailuresPerIp: fc.nat(),
       cacheBytes: fc.oneof(fc.nat(), fc.constant("auto" as const)),
     }),
-    io: fc.constantFrom("auto" as const, "epoll" as const, "deno" as const),
+    cluster,
+    io: fc.constantFrom(...ENGINES),
     workers: fc.constantFrom("auto" as const, 1, 64),
     allow: fc.constantFrom([], ["192.0.2.1"]),
     deny: fc.constantFrom([], ["192.0.2.0/24", "::/0"]),
     drainTimeout: time,
     shutdownTimeout: time,
+    upgradeTimeout: time,
     log: fc.record({
       level: fc.constantFrom("debug" as const, "info" as const, "warning" as const, "error" as const),
       format: fc.constantFrom("text" as const, "json" as const),
@@ -603,4 +724,75 @@ Deno.test("parseConfig() warns of a reuse_buffer that makes clients slow, where 
   assert.deepEqual(warningsOf("reuse_buffer: 262144"), []);
   assert.deepEqual(warningsOf("reuse_time: 1s"), []);
   assert.deepEqual(warningsOf("{reuse_buffer: 64KiB, in_flight: unbounded}"), []);
+});
+
+Deno.test("parseConfig() reads what is for version 2, in each form, up to its bounds", () => {
+  const scp = (text: string) => parsed(`${HOSTS}scp: ${text}`).scp;
+  const versions = ["1", '"1"', "0x1", "2", "2.0"].map((version) => scp(`{version: ${version}}`).version);
+  assert.deepEqual(versions, [1, 1, 1, 2, 2]);
+  const times = "reuse_time: 0, ping_interval: 0, ping_timeout: 1ms, half_open_timeout: 1.5";
+  assert.deepEqual(scp(`{v2: {${times}, window: 4096, cache: 65536}}`).v2, {
+    reuseTime: 0,
+    window: 4096,
+    cache: 65536,
+    pingInterval: 0,
+    pingTimeout: 1,
+    halfOpenTimeout: 1500,
+  });
+  const { window, cache, reuseTime } = scp("{V2: {window: 16MiB, Cache: 1GiB}}").v2;
+  assert.deepEqual([window, cache, reuseTime], [16_777_216, 1_073_741_824, 300_000]);
+  assert.deepEqual(scp("{v2: }"), scp("{}"));
+});
+
+Deno.test("parseConfig() tells what is wrong with what is for version 2", () => {
+  const time = "a number of seconds, or one with its unit: 500ms 30s 5m 1h";
+  const size = "a number of bytes, or one with its unit: 64KiB 1MiB 1GiB";
+  for (const version of ["0", "3", "1.5", "two", "[2]"]) {
+    const found = /^f\.yaml:2:16: scp\.version: expected 1 or 2, not /;
+    assert.match(faultsOf(`${HOSTS}scp: {version: ${version}}`).join(), found, version);
+  }
+  assert.deepEqual(faultsOf(HOSTS + "scp: {v2: 2}"), [
+    "f.yaml:2:11: scp.v2: expected a map, not 2",
+  ]);
+  const text = `scp:
+  v2:
+    reuse_time: long
+    window: 4095
+    cache: 65535
+    ping_interval: -1
+    ping_timeout: 0
+    half_open_timeout: soon
+    pong_timeout: 1
+`;
+  assert.deepEqual(faultsOf(HOSTS + text), [
+    `f.yaml:4:17: scp.v2.reuse_time: expected ${time}, not "long"`,
+    "f.yaml:5:13: scp.v2.window: expected at least 4KiB",
+    "f.yaml:6:12: scp.v2.cache: expected at least 64KiB",
+    `f.yaml:7:20: scp.v2.ping_interval: expected ${time}, not -1`,
+    `f.yaml:8:19: scp.v2.ping_timeout: expected ${time}, more than 0, not 0`,
+    `f.yaml:9:24: scp.v2.half_open_timeout: expected ${time}, not "soon"`,
+    "f.yaml:10:5: scp.v2.pong_timeout: unknown key; did you mean ping_timeout?",
+  ]);
+  assert.deepEqual(faultsOf(HOSTS + "scp: {v2: {window: 16777217, cache: 1073741825}}"), [
+    "f.yaml:2:20: scp.v2.window: expected at most 16MiB",
+    "f.yaml:2:37: scp.v2.cache: expected at most 1GiB",
+  ]);
+  assert.deepEqual(faultsOf(HOSTS + "scp: {v2: {window: 4KB}}"), [
+    `f.yaml:2:20: scp.v2.window: expected ${size}, not "4KB"`,
+  ]);
+});
+
+Deno.test("parseConfig() warns of a ping_timeout that takes clients for lost which are not, where it has an effect", () => {
+  const warningsOf = (scp: string) => parseConfig(`${HOSTS}scp: ${scp}\n`, "f.yaml").warnings;
+  assert.deepEqual(warningsOf("{v2: {ping_timeout: 2999ms}}"), [
+    "f.yaml:2:26: scp.v2.ping_timeout: below 3s a client whose network is slow for a moment is taken for lost",
+  ]);
+  assert.deepEqual(warningsOf("{v2: {ping_timeout: 3}}"), []);
+  assert.deepEqual(warningsOf("{v2: {ping_timeout: 1, ping_interval: 0}}"), []);
+  assert.deepEqual(warningsOf("{version: 1, v2: {ping_timeout: 1}}"), []);
+});
+
+Deno.test("parseConfig() takes read_timeout without a warning: clients of version 1 may come whatever scp.version is", () => {
+  const { config, warnings } = parseConfig(`${HOSTS}tcp_option: {read_timeout: 60}`, "f.yaml");
+  assert.deepEqual([config.tcpOption.readTimeout, warnings], [60_000, []]);
 });

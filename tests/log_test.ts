@@ -26,6 +26,12 @@ Deno.test("text is one line an event, with what could be misread in quotes", () 
   );
 });
 
+Deno.test("what a terminal would obey is escaped, and other text is as it was said", () => {
+  const { log, said } = lines({ level: "info", format: "text" });
+  log.info("session ended", { reason: "tschüß\u009b31m \x1b[0m\x7f \u202egnp.exe\u2028" });
+  assert.match(said[0]!, / reason="tschüß\\u009b31m \\u001b\[0m\\u007f \\u202egnp\.exe\\u2028"\n$/);
+});
+
 Deno.test("json is one object a line, with the fields beside the message", () => {
   const { log, said } = lines({ level: "info", format: "json" });
   log.warning("session lost", { id: 7, reason: 'a "b"\n' });

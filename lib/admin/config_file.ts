@@ -1,7 +1,8 @@
 import { dirname, join } from "node:path";
 import embedded from "../../config.yaml" with { type: "text" };
-import type { LoadPair } from "../config.ts";
+import type { LoadCa, LoadPair } from "../config.ts";
 import { reasonOf } from "../link/link.ts";
+import { checkCa } from "../link/trust.ts";
 
 const NAME = "config.yaml";
 
@@ -16,6 +17,12 @@ export interface ConfigSource {
 /** A file that cannot be read: its message is one sentence for the operator. */
 export class ConfigFileError extends Error {
   override readonly name = "ConfigFileError";
+  readonly file: string;
+
+  constructor(message: string, file: string) {
+    super(message);
+    this.file = file;
+  }
 }
 
 /**
@@ -32,7 +39,7 @@ export function findConfig(given: string | undefined): ConfigSource {
 
 /** Reads a certificate and its key, and tries them: see `LoadPair`. */
 export const readPair: LoadPair = (certFile, keyFile) => {
-  const [cert, key] = [readFile(certFile, "the certificate"), readFile(keyFile, "the key")];
+  const [cert, key] = [readCertificate(certFile), readFile(keyFile, "the key")];
   try {
     Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }).close();
   } catch (error) {
@@ -40,6 +47,18 @@ export const readPair: LoadPair = (certFile, keyFile) => {
   }
   return { cert, key };
 };
+
+/** Reads the certificates of authorities: see `LoadCa`. */
+export const readCa: LoadCa = (file) => {
+  const ca = readCertificate(file);
+  checkCa({ ca });
+  return ca;
+};
+
+/** Reads what is to be certificates. Throws `ConfigFileError` when it cannot. */
+export function readCertificate(file: string): string {
+  return readFile(file, "the certificate");
+}
 
 function exists(file: string): boolean {
   try {
@@ -59,6 +78,6 @@ function readFile(file: string, what: string): string {
       : error instanceof Deno.errors.PermissionDenied
       ? "permission denied"
       : reasonOf(error);
-    throw new ConfigFileError(`Cannot read ${what} ${file}: ${reason}`);
+    throw new ConfigFileError(`Cannot read ${what} ${file}: ${reason}`, file);
   }
 }

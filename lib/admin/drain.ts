@@ -7,22 +7,32 @@ const LOOK = 200;
 const PROGRESS = 5000;
 
 /**
- * Lets no new session begin, and settles when there is none left or `timeout` milliseconds are over: it is asked for at each
- * look, for a reload may change it. `onProgress` is called every 5 s.
+ * Lets no new session begin, and settles when there is none left, and nothing is carried for others, but not before `delay`
+ * milliseconds; or when `timeout` are over. Both are asked for at each look, for a reload may change them. `onProgress` is called
+ * every 5 s. `isReplaced`: it does not listen any more, and whoever it has accepted still begins a session.
  */
 export async function drain(
   dataPlane: DataPlane,
-  { log, timeout, onProgress }: { log: Log; timeout: () => number; onProgress: () => void },
+  { log, timeout, delay, onProgress, isReplaced }: {
+    log: Log;
+    timeout: () => number;
+    delay: () => number;
+    onProgress: () => void;
+    isReplaced: boolean;
+  },
 ): Promise<void> {
-  await dataPlane.drain();
+  if (!isReplaced) await dataPlane.drain();
   const started = performance.now();
   for (let told = -Infinity;;) {
-    const sessions = countSessions((await dataPlane.snapshot()).gauges);
+    const { gauges } = await dataPlane.snapshot();
+    const left = { sessions: countSessions(gauges), ...(gauges.carrying > 0 && { carried: gauges.carrying }) };
     const elapsed = performance.now() - started;
-    if (sessions === 0) return log.info("drained", { after_ms: Math.round(elapsed) });
-    if (elapsed >= timeout()) return log.warning("drain_timeout is over", { sessions });
+    const coming = isReplaced ? gauges.handshakes : 0;
+    const isDone = left.sessions + gauges.carrying + coming === 0 && elapsed >= delay();
+    if (isDone) return log.info("drained", { after_ms: Math.round(elapsed) });
+    if (elapsed >= timeout()) return log.warning("drain_timeout is over", left);
     if (elapsed - told >= PROGRESS) {
-      log.info("draining", { sessions, left_ms: Math.round(timeout() - elapsed) });
+      log.info("draining", { ...left, left_ms: Math.round(timeout() - elapsed) });
       onProgress();
       told = elapsed;
     }

@@ -1,7 +1,8 @@
-import { type Config, ConfigError, plainConfig } from "../config.ts";
+import { type ClusterTls, type Config, ConfigError, plainConfig } from "../config.ts";
 import { reasonOf } from "../link/link.ts";
 import type { Log } from "../log.ts";
 import type { DataPlane } from "../proxy/data_plane.ts";
+import { isSameAddress } from "../proxy/front/listener.ts";
 
 /** What a reload came to. */
 export type ReloadResult =
@@ -14,8 +15,23 @@ export type ReloadResult =
   }
   | { ok: false; faults: string[] };
 
-/** What cannot change while the process runs. */
+/** What cannot change while the process runs: it goes on as it was. */
 const FIXED = ["manager", "io", "workers"];
+
+/** What of `cluster` cannot, so that nothing else may: by these peers know the process, and ids whose a session is. */
+const FIXED_IN_CLUSTER = [
+  "name",
+  "role",
+  "slots",
+  "threads",
+  "discovery",
+  "slot",
+  "dns",
+  "redis",
+  "listen",
+  "advertise",
+  "state_dir",
+];
 
 export interface ReloaderOptions {
   log: Log;
@@ -34,6 +50,7 @@ export class Reloader {
   #config: Config;
   readonly #options: ReloaderOptions;
   #last: Promise<unknown> = Promise.resolve();
+  #closed: string | undefined;
 
   constructor(config: Config, options: ReloaderOptions) {
     this.#config = config;
@@ -48,46 +65,95 @@ export class Reloader {
   /** Reads the file and goes by it; with any fault nothing changes. Logs what came of it. Never rejects. */
   reload(): Promise<ReloadResult> {
     const { onBegin, onEnd } = this.#options;
-    const result = this.#last.then(async () => {
+    return this.exclusively(async () => {
+      if (this.#closed !== undefined) return this.#refused([this.#closed]);
       onBegin?.();
       const result = await this.#reload();
       onEnd?.(result);
       return result;
     });
+  }
+
+  /** What `task` gives, which must not reject: no reload goes on meanwhile. */
+  exclusively<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(task);
     this.#last = result;
     return result;
+  }
+
+  /** There is no reload any more, for that reason. */
+  close(reason: string): void {
+    this.#closed = reason;
   }
 
   async #reload(): Promise<ReloadResult> {
     const { log, dataPlane, read, apply } = this.#options;
     try {
       const config = await read();
+      refuseOther(config, this.#config);
       const changed = differencesOf(this.#config, config);
       await dataPlane.reconfigure(config);
       apply(config);
+      const needsRestart = [
+        ...changed.filter((line) => FIXED.some((key) => line.startsWith(`${key}:`))),
+        ...changesOfFec(this.#config, config),
+      ];
       this.#config = config;
-      const needsRestart = changed.filter((line) => FIXED.some((key) => line.startsWith(`${key}:`)));
       log.info("configuration reloaded", { changed: changed.join("; ") || "nothing" });
       for (const line of needsRestart) log.warning("this change needs a restart", { key: line });
       return { ok: true, changed, needsRestart };
     } catch (error) {
-      const faults = error instanceof ConfigError ? [...error.faults] : [reasonOf(error)];
-      for (const fault of faults) log.error("configuration not reloaded", { reason: fault });
-      return { ok: false, faults };
+      return this.#refused(error instanceof ConfigError ? [...error.faults] : [reasonOf(error)]);
     }
+  }
+
+  #refused(faults: string[]): ReloadResult {
+    for (const fault of faults) this.#options.log.error("configuration not reloaded", { reason: fault });
+    return { ok: false, faults };
   }
 }
 
-/** Where two configurations differ; of the token and of certificates only that they do. */
-function differencesOf(before: Config, after: Config): string[] {
-  const tls = after.listen.flatMap(({ tls }, i) => {
-    const was = before.listen[i]?.tls;
-    const renewed = tls && was && (tls.cert !== was.cert || tls.key !== was.key);
-    return renewed ? [`listen[${i}].tls: the files have changed`] : [];
+/** Throws a `ConfigError` when the process, which goes by `before`, would have to be another one of the cluster, or of none. */
+function refuseOther(after: Config, before: Config): void {
+  const [was, is] = [before, after].map((config) => plainConfig(config).cluster as Record<string, unknown> | undefined);
+  if (!was && !is) return;
+  const changed = FIXED_IN_CLUSTER.filter((key) => differences(was?.[key], is?.[key]).length > 0);
+  const keys = was && is ? changed.map((key) => `cluster.${key}`) : ["cluster"];
+  if (keys.length === 0) return;
+  throw new ConfigError([`${keys.join(", ")}: no reload can change this: restart the process, or leave it as it was`]);
+}
+
+/** Listeners of KCP that stay, but for their FEC: that is for all conversations of a socket. */
+function changesOfFec(before: Config, after: Config): string[] {
+  return after.listen.flatMap((listen, i) => {
+    const same = before.listen.find((each) => isSameAddress(each, listen));
+    return same?.kcp && listen.kcp ? differences(same.kcp.fec, listen.kcp.fec, `listen[${i}].fec`) : [];
   });
+}
+
+/** Where two configurations differ; of what is secret, and of certificates, only that they do. */
+function differencesOf(before: Config, after: Config): string[] {
+  const tls = after.listen.flatMap(({ tls }, i) => renewed(`listen[${i}].tls`, before.listen[i]?.tls, tls));
+  const peers = renewed("cluster.tls", before.cluster?.tls, after.cluster?.tls);
+  const [was, is] = [before, after].map(({ cluster }) => JSON.stringify(cluster?.secrets));
+  const secrets = was === is ? [] : ["cluster.secrets: they have changed"];
   const token = before.managerToken === after.managerToken ? [] : ["manager_token: it has changed"];
-  const plain = (config: Config) => plainConfig({ ...config, managerToken: "" });
-  return [...differences(plain(before), plain(after)), ...tls, ...token];
+  return [...differences(plainOf(before), plainOf(after)), ...tls, ...peers, ...secrets, ...token];
+}
+
+/** Without what is secret and may change. */
+function plainOf({ cluster, ...config }: Config): Record<string, unknown> {
+  return plainConfig({ ...config, managerToken: "", ...(cluster && { cluster: { ...cluster, secrets: [] } }) });
+}
+
+/** Whether there is something else now in the same files. */
+function renewed(
+  path: string,
+  before: Partial<ClusterTls> | undefined,
+  after: Partial<ClusterTls> | undefined,
+): string[] {
+  const differs = (["ca", "cert", "key"] as const).some((part) => after?.[part] !== before?.[part]);
+  return before && after && differs ? [`${path}: the files have changed`] : [];
 }
 
 /** Where two values differ, key by key. */

@@ -1,6 +1,5 @@
 import { type Config, ConfigError } from "../config.ts";
-import { formatEndpoint, reasonOf } from "../link/link.ts";
-import { reachable } from "./serve.ts";
+import { askManager } from "./ask_manager.ts";
 
 /** Milliseconds that a reload may take. */
 const PATIENCE = 60_000;
@@ -10,21 +9,17 @@ const PATIENCE = 60_000;
  * throws `ConfigError` with the faults when it is refused; without one it sends SIGHUP to `pid`, and what comes of it only the
  * log says. Throws when nobody can be reached.
  */
-export async function requestReload({ manager, managerToken }: Config, pid: number | undefined): Promise<void> {
-  if (!manager) {
-    if (pid === undefined) {
-      throw new Error("Cannot reload: the file has no manager, and neither --pid nor MAINPID is given");
-    }
-    return Deno.kill(pid, "SIGHUP");
+export async function requestReload(config: Config, pid: number | undefined): Promise<void> {
+  const { manager, managerToken } = config;
+  if (!manager) return signalProcess(pid, "SIGHUP", "reload");
+  const { ok, body } = await askManager({ manager, managerToken }, "/reload", { what: "reload", patience: PATIENCE });
+  if (!ok) throw new ConfigError((body as { faults: string[] }).faults);
+}
+
+/** Sends a signal to a process, as there is no manager to ask. Throws when it is not known, or cannot be reached; `what`: cannot be done. */
+export function signalProcess(pid: number | undefined, signal: Deno.Signal, what: string): void {
+  if (pid === undefined) {
+    throw new Error(`Cannot ${what}: the file has no manager, and neither --pid nor MAINPID is given`);
   }
-  const url = `http://${formatEndpoint(reachable(manager))}/reload`;
-  const headers: HeadersInit = managerToken === "" ? {} : { authorization: `Bearer ${managerToken}` };
-  const signal = AbortSignal.timeout(PATIENCE);
-  const response = await fetch(url, { method: "POST", headers, signal }).catch((error) => {
-    throw new Error(`Cannot reload: the manager at ${url} cannot be reached: ${reasonOf(error)}`);
-  });
-  const text = await response.text();
-  if (response.ok) return;
-  if (response.status === 422) throw new ConfigError((JSON.parse(text) as { faults: string[] }).faults);
-  throw new Error(`Cannot reload: the manager at ${url} answers ${response.status}: ${text.trim()}`);
+  Deno.kill(pid, signal);
 }

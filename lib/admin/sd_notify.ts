@@ -13,6 +13,8 @@ export interface ServiceNotifier {
   /** The end takes longer: it is to be waited for 30 s more. */
   extend(): void;
   stopping(): void;
+  /** Another process is the service from now on: nothing more is told by this one. Settles as `close`. */
+  handOver(pid: number): Promise<void>;
   /** Settles when all was told, or nobody took it for a second. */
   close(): Promise<void>;
 }
@@ -23,6 +25,7 @@ const SILENT: ServiceNotifier = {
   reloading() {},
   extend() {},
   stopping() {},
+  handOver: () => Promise.resolve(),
   close: () => Promise.resolve(),
 };
 
@@ -55,7 +58,9 @@ export function openNotifier(
   // One after another: the socket sends but one at a time, and its queue is short.
   let last: Promise<unknown> = Promise.resolve();
   let pending = 0;
+  let isOver = false;
   const send = (state: string) => {
+    if (isOver) return;
     pending++;
     // Whoever listened may be gone: that is no reason to stop serving.
     last = last.then(() => socket.send(new TextEncoder().encode(state), { transport: "unixpacket", path }))
@@ -75,6 +80,11 @@ export function openNotifier(
     },
     extend: () => send(`EXTEND_TIMEOUT_USEC=${MORE * 1000}`),
     stopping: () => send("STOPPING=1"),
+    handOver: async (pid) => {
+      send(`READY=1\nSTATUS=\nMAINPID=${pid}`);
+      isOver = true;
+      await within(PATIENCE, last);
+    },
     close: async () => {
       clearInterval(timer);
       await within(PATIENCE, last);

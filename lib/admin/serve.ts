@@ -1,67 +1,157 @@
-import { type Config, formatAddress, type Listen } from "../config.ts";
-import { type Endpoint, formatEndpoint } from "../link/link.ts";
+import type { Config } from "../config.ts";
+import type { Engine, Listening } from "../link/engine/engine.ts";
+import { openEngine } from "../link/engine/open_engine.ts";
+import type { Endpoint } from "../link/link.ts";
 import { type Log, logInternalErrors, openLog } from "../log.ts";
-import type { DataPlane } from "../proxy/data_plane.ts";
-import { reservePort } from "../proxy/front/listener.ts";
-import { startWorkers, type WorkerPool } from "../proxy/cluster/worker_pool.ts";
+import { isReplaceable, type PassedListener } from "../proxy/data_plane.ts";
+import { type Plane, startDataPlane } from "../proxy/cluster/cluster_plane.ts";
+import { announceAll } from "./announce.ts";
 import { drain } from "./drain.ts";
-import { startManager } from "./manager.ts";
+import { MANAGER_LISTENING, startManager } from "./manager/manager.ts";
 import { Reloader, type ReloaderOptions } from "./reload.ts";
 import { openNotifier, type ServiceNotifier } from "./sd_notify.ts";
 import { onSignals } from "./signals.ts";
+import type { Inheritance } from "./upgrade/inheritance.ts";
+import type { Invocation } from "./upgrade/invocation.ts";
+import { Upgrader } from "./upgrade/upgrader.ts";
 import { within } from "../within.ts";
+
+/** Milliseconds for connections of the manager to close, of clients who take nothing. */
+const LAST_WORDS = 1000;
 
 export interface ServeOptions {
   log: Log;
+  /** Of this program. */
+  version: string;
   /** How to call this program, for the hint of what to try next. */
   command: string;
   /** Reads the configuration anew, for a reload: see `ReloaderOptions`. */
   read: () => Promise<Config>;
+  /** How this process was started; `undefined`: that is not known. */
+  invocation: Invocation | undefined;
+  /** What another process has for this one, which goes on with it; missing: there is none. */
+  inheritance?: Inheritance | undefined;
 }
+
+/** How a process comes to its end. */
+type End = "drain" | "stop" | "replaced";
 
 /**
  * Runs the proxy until a signal or the manager says to end, and then until it has ended in order: after SIGTERM or a drain when
- * its sessions have ended or `drain_timeout` is over, after SIGINT at once. A second signal ends the process. Throws when an
- * address cannot be had.
+ * its sessions have ended or `drain_timeout` is over, after SIGINT at once, and when another process has taken over as after SIGTERM,
+ * without listening any more. A second signal ends the process. Throws when an address cannot be had.
  */
-export async function serve(config: Config, { log, command, read }: ServeOptions): Promise<void> {
+export async function serve(config: Config, options: ServeOptions): Promise<void> {
+  const { log, read, inheritance } = options;
   logInternalErrors(log);
-  const end = Promise.withResolvers<"drain" | "stop">();
-  const started = Promise.withResolvers<Reloader>();
+  const end = Promise.withResolvers<End>();
+  const started = Promise.withResolvers<{ reloader: Reloader; upgrader: Upgrader }>();
   // Before anybody is served: a signal that nobody handles ends the process.
   onSignals({
     onEnd: (signal) => {
       log.info("signal received", { signal });
       end.resolve(signal === "SIGINT" ? "stop" : "drain");
     },
-    onReload: async () => void (await started.promise).reload(),
+    onReload: async () => void (await started.promise).reloader.reload(),
+    onUpgrade: async () => void (await started.promise).upgrader.upgrade(),
   });
-  // What cannot be had is known before a client is accepted.
-  if (config.manager) reservePort(config.manager);
-  const dataPlane = await startWorkers(config, log);
+  const { engine, listening, dataPlane } = await open(config, { ...options, end: end.promise });
+  if (!dataPlane) {
+    await listening?.close();
+    await engine.close();
+    return log.info("stopped");
+  }
+  if (inheritance) await takeOver(inheritance, { dataPlane, log, ended: end.promise });
   const notifier = openNotifier(log, () => dataPlane.hung.length === 0);
   const apply = ({ log }: Config) => void openLog(log);
   const reloader = new Reloader(config, { log, dataPlane, read, apply, ...toldBy(notifier) });
-  const manager = config.manager &&
-    startManager(config.manager, { dataPlane, reloader, log, drain: () => end.resolve("drain") });
-  started.resolve(reloader);
-  announceEngine(dataPlane, log);
-  announce(config, dataPlane, { log, command, manager: manager?.address });
+  const drained = () => end.resolve("drain");
+  const manager = listening &&
+    startManager(listening, { dataPlane, reloader, log, drain: drained, upgrade: () => upgrader.upgrade() });
+  const onReplaced = () => end.resolve("replaced");
+  const upgrader: Upgrader = new Upgrader({
+    ...options,
+    dataPlane,
+    manager,
+    managerAt: config.manager,
+    reloader,
+    notifier,
+    onReplaced,
+  });
+  started.resolve({ reloader, upgrader });
+  await announceAll(config, dataPlane, { ...options, manager: manager?.address });
   notifier.ready();
-  if (await Promise.race([end.promise, dataPlane.failed]) === "drain") {
-    await drain(dataPlane, {
-      log,
-      timeout: () => reloader.config.drainTimeout,
-      onProgress: () => notifier.extend(),
-    });
-  }
-  notifier.stopping();
+  await toEnd(await Promise.race([end.promise, dataPlane.failed]), { dataPlane, reloader, upgrader, notifier, log });
   log.info("stopping");
   await dataPlane.stop();
   // A client that takes nothing holds no end up.
   await within(reloader.config.shutdownTimeout, manager?.shutdown());
+  await within(LAST_WORDS, engine.close());
   await notifier.close();
   log.info("stopped");
+}
+
+/**
+ * What a process serves by; what it inherits it has, and nobody is accepted by that. What cannot be had is known before a client is. There
+ * is no data plane when the end comes before there can be one.
+ */
+async function open(config: Config, { log, inheritance, end }: ServeOptions & { end: Promise<End> }) {
+  const inherited = await inheritance?.listeners(config);
+  const { engine } = openEngine(config.io === "deno" ? "deno" : "epoll");
+  const listening = config.manager && listenForManager(engine, config.manager, inherited?.manager);
+  const dataPlane = await startDataPlane(config, log, { end, inherited: inherited?.listen });
+  return { engine, listening, dataPlane };
+}
+
+function listenForManager(engine: Engine, endpoint: Endpoint, inherited: PassedListener | undefined): Listening {
+  if (!inherited) return engine.listen(endpoint, MANAGER_LISTENING);
+  if (!engine.adoptListening) throw new Error("sockets are had by Deno, which takes none");
+  return engine.adoptListening(inherited.descriptors[0]!, endpoint.hostname, MANAGER_LISTENING);
+}
+
+/** Serves in the place of the process before, which is on its way to its end then. Throws when it is not to. */
+async function takeOver(
+  inheritance: Inheritance,
+  { dataPlane, log, ended }: { dataPlane: Plane; log: Log; ended: Promise<End> },
+): Promise<void> {
+  const asked = await Promise.race([inheritance.ready(), ended, dataPlane.failed]);
+  if (asked !== "asked" && asked !== "alone") throw new Error("a signal came before this process took over");
+  if (!isReplaceable(dataPlane)) throw new Error("what this process has cannot go on from another one");
+  // Before anybody comes for one of them.
+  if (asked === "asked") await dataPlane.moveIn(inheritance.coming, []);
+  await dataPlane.setListening("on");
+  const isWhole = asked === "asked" && await inheritance.takeSessions(async (session, descriptors) => {
+    await dataPlane.moveIn(session, descriptors.numbers);
+    descriptors.take();
+  });
+  if (!isWhole) log.error("the old process is gone, and its sessions with it");
+  await inheritance.leave();
+  log.info("taken over", { from: inheritance.from });
+}
+
+/** Settles when the data plane is to stop. */
+async function toEnd(
+  end: End,
+  { dataPlane, reloader, upgrader, notifier, log }: {
+    dataPlane: Plane;
+    reloader: Reloader;
+    upgrader: Upgrader;
+    notifier: ServiceNotifier;
+    log: Log;
+  },
+): Promise<void> {
+  await upgrader.close("this process is coming to its end");
+  if (end !== "stop") {
+    await drain(dataPlane, {
+      log,
+      timeout: () => reloader.config.drainTimeout,
+      // In which balancers see that it is not ready, and may still send clients.
+      delay: () => Math.min(reloader.config.cluster?.drainDelay ?? 0, reloader.config.drainTimeout),
+      onProgress: () => notifier.extend(),
+      isReplaced: end === "replaced",
+    });
+  }
+  notifier.stopping();
 }
 
 /** Has systemd told of each reload, whoever asked for it. */
@@ -70,42 +160,4 @@ function toldBy(notifier: ServiceNotifier): Pick<ReloaderOptions, "onBegin" | "o
     onBegin: () => notifier.reloading(),
     onEnd: (result) => notifier.ready(result.ok ? "" : `configuration not reloaded: ${result.faults[0]}`),
   };
-}
-
-/** Says how sockets are had. */
-function announceEngine({ engine: { name: io, why } }: Pick<WorkerPool, "engine">, log: Log): void {
-  if (why === undefined) log.info("sockets", { io });
-  else log.warning("sockets", { io, reason: why });
-}
-
-/** Says where it listens, where it forwards, and what to try next. */
-function announce(
-  config: Config,
-  { addresses }: DataPlane,
-  { log, command, manager }: { log: Log; command: string; manager: Endpoint | undefined },
-): void {
-  config.listen.forEach(({ dialect, tls, acceptProxy, webSocket }, i) => {
-    const more = {
-      ...(webSocket && { ws: webSocket.path }),
-      ...(tls && { tls: tls.certFile }),
-      ...(acceptProxy && { accept_proxy: "true" }),
-    };
-    log.info("listening", { address: formatEndpoint(addresses[i]!), dialect, ...more });
-  });
-  for (const { name, addr, weight } of config.hosts) {
-    log.info("forwarding", { to: formatAddress(addr), name: name || undefined, weight });
-  }
-  if (manager) log.info("manager", { url: `http://${formatEndpoint(reachable(manager))}/` });
-  log.info(`ready; try: ${command} connect ${triedBy(config.listen[0]!, formatEndpoint(reachable(addresses[0]!)))}`);
-}
-
-/** Where this machine can reach what listens on an address. */
-export function reachable({ hostname, port }: Endpoint): Endpoint {
-  return { hostname: { "0.0.0.0": "127.0.0.1", "::": "::1" }[hostname] ?? hostname, port };
-}
-
-/** What `goscon connect` takes to reach a listener. */
-function triedBy({ dialect, tls, webSocket }: Listen, address: string): string {
-  const url = webSocket ? `${tls ? "wss" : "ws"}://${address}${webSocket.path}` : address;
-  return url + (dialect === "plain" ? " --dialect plain" : "");
 }

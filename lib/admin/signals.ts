@@ -8,10 +8,12 @@ export interface SignalActions {
   onEnd: (signal: Deno.Signal) => void;
   /** At each SIGHUP. Missing: that is a signal to end, as the terminal is gone, unless the process was started not to heed it. */
   onReload?: () => void;
+  /** At each SIGUSR2. Missing: it ends the process. */
+  onUpgrade?: () => void;
 }
 
 /** Heeds signals from now on. To be called once, in the first turn of the process. */
-export function onSignals({ onEnd, onReload }: SignalActions): void {
+export function onSignals({ onEnd, onReload, onUpgrade }: SignalActions): void {
   const ignoresHangup = keepHangupIgnored();
   let ending = false;
   const end = (signal: Deno.Signal) => {
@@ -21,6 +23,7 @@ export function onSignals({ onEnd, onReload }: SignalActions): void {
   const exit = () => void flushLog().then(() => Deno.exit(1));
   for (const signal of END) Deno.addSignalListener(signal, () => ending ? exit() : end(signal));
   if (Deno.build.os === "windows") return;
+  if (onUpgrade) Deno.addSignalListener("SIGUSR2", onUpgrade);
   if (onReload) Deno.addSignalListener("SIGHUP", onReload);
   // Of a terminal that closes it comes twice, from the system and from the shell: the second is none to end at once.
   else if (!ignoresHangup) Deno.addSignalListener("SIGHUP", () => ending || end("SIGHUP"));

@@ -30,7 +30,7 @@ export function compileArguments(output: string, flags: readonly string[], versi
   // Deno 2.6 does not read `unstable` of deno.json here, and has imports of text switched off.
   const old = version.startsWith("2.6.") ? ["--unstable-net", "--unstable-raw-imports"] : [];
   // A worker is named by an address, which no import shows.
-  const worker = ["--include", join(ROOT, "lib/proxy/cluster/worker.ts")];
+  const worker = ["--include", join(ROOT, "lib/proxy/cluster/threads/worker.ts")];
   return [...fixed, ...old, ...worker, ...flags, "--output", output, join(ROOT, "main.ts")];
 }
 

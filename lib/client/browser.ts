@@ -3,24 +3,26 @@
  *
  * @module
  */
-import { type Dialer, dialFor, webSocketDialers } from "./dialers.ts";
+import { dialFor, webSocketDialers } from "./dialers.ts";
+import { openConnection } from "./open_connection.ts";
 import { type ConnectOptions, ResumableConnection } from "./resumable_connection.ts";
 
 export type { Resumption } from "./connection.ts";
 export type { ConnectionEvents, ConnectOptions } from "./resumable_connection.ts";
-export { ScpError } from "../scp/mod.ts";
+export { ScpError } from "../scp/error.ts";
+export { SessionEndedError } from "./session_ended_error.ts";
 export { ResumableConnection };
 
-const tcp: Dialer = (url) => {
-  throw new Error(`Cannot connect to ${url.href}: a browser has no TCP; expected ws:// or wss://`);
-};
+/** A file of its own, as most pages never load it. */
+const version1 = async () => (await import("./v1/connection.ts")).Version1Connection;
 
 /**
  * Opens a session with the SCP proxy at `ws://…` or `wss://…`. Rejects with an `ScpError` when the proxy refuses, with
  * why it cannot be reached, or with the signal's reason.
  *
- * What the page does not read waits in its memory, however much it is: a WebSocket cannot hold the proxy up, until
- * version 2 of the protocol bounds it. So read on, or ask the backend for no more than is read. What is written waits.
+ * What the page does not read waits in its memory: in version 2 of the protocol at most the option `window`. A server that speaks only
+ * version 1 cannot be held up over a WebSocket: there read on, or ask the backend for no more than is read; and so on pages that are
+ * neither https nor localhost, which cannot have version 2. What is written waits.
  *
  * ```ts
  * import { connect } from "./browser.ts";
@@ -35,5 +37,6 @@ const tcp: Dialer = (url) => {
  * ```
  */
 export async function connect(url: string | URL, options: ConnectOptions = {}): Promise<ResumableConnection> {
-  return await ResumableConnection.open(dialFor(url, { ...webSocketDialers(), "tcp:": tcp }), options);
+  const dialling = dialFor(url, webSocketDialers());
+  return await ResumableConnection.open(dialling, options, (all) => openConnection(all, version1));
 }

@@ -1,31 +1,39 @@
-import { type Link, readRecord, writeAll } from "../link/link.ts";
-import { parseResumeAnswer, ScpError } from "../scp/mod.ts";
-import type { ConnectionOptions } from "./connection_options.ts";
+import type { FlowingLink } from "../link/flow.ts";
+import { writeAll } from "../link/link.ts";
+import { ScpError } from "../scp/error.ts";
+import { parseResumeAnswer } from "../scp/message.ts";
+import { decodeRecord, MAX_RECORD } from "../scp/record.ts";
+import { type FlowingOptions, HANDSHAKE_TIMEOUT } from "./connection_options.ts";
+
+/** What came of a handshake: the link, the content of the record that answered, and bytes that came after it. */
+export interface Exchanged {
+  link: FlowingLink;
+  content: string;
+  rest: Uint8Array;
+}
 
 /**
  * Dials, sends a handshake's record and reads the one that answers. The caller owns the link. `record` is called once the link is
  * there; what it throws is thrown.
  */
 export async function exchange(
-  record: () => Uint8Array,
-  { dial, handshakeTimeout = 10_000 }: ConnectionOptions,
+  record: () => Uint8Array | Promise<Uint8Array>,
+  { dial, handshakeTimeout = HANDSHAKE_TIMEOUT }: Pick<FlowingOptions, "dial" | "handshakeTimeout">,
   signal: AbortSignal | undefined,
-): Promise<{ link: Link; content: string; rest: Uint8Array }> {
+): Promise<Exchanged> {
   const abort = new AbortController();
   const giveUp = () => abort.abort();
   const deadline = setTimeout(giveUp, handshakeTimeout);
   signal?.addEventListener("abort", giveUp);
   if (signal?.aborted) giveUp();
-  let link: Link | undefined;
+  let link: FlowingLink | undefined;
   try {
     link = await dial(abort.signal);
     const opened = link;
     abort.signal.addEventListener("abort", () => opened.close());
     if (abort.signal.aborted) opened.close();
-    await writeAll(opened, record());
-    const answer = await readRecord(opened);
-    if (!answer) throw new Error("the connection was closed in the handshake");
-    return { link: opened, ...answer };
+    await writeAll(opened, await record());
+    return { link: opened, ...await readAnswer(opened) };
   } catch (error) {
     link?.close();
     if (signal?.aborted) throw signal.reason;
@@ -33,6 +41,18 @@ export async function exchange(
   } finally {
     clearTimeout(deadline);
     signal?.removeEventListener("abort", giveUp);
+  }
+}
+
+async function readAnswer(link: FlowingLink): Promise<Omit<Exchanged, "link">> {
+  // A record that is longer is refused before that is full.
+  const buffer = new Uint8Array(2 * MAX_RECORD);
+  for (let filled = 0;;) {
+    const n = await link.read(buffer.subarray(filled));
+    if (n === null) throw new Error("the connection was closed in the handshake");
+    filled += n;
+    const record = decodeRecord(buffer.subarray(0, filled));
+    if (record) return { content: record.content, rest: buffer.subarray(record.size, filled) };
   }
 }
 

@@ -3,24 +3,38 @@
  *
  * @module
  */
-import { dial } from "../link/dial.ts";
-import { KEEP_ALIVE } from "../link/engine/engine.ts";
-import { type Dialer, dialFor, tcpTarget, webSocketDialers } from "./dialers.ts";
+import type { TlsOptions } from "../link/trust.ts";
+import { Connection } from "./connection.ts";
+import { HANDSHAKE_TIMEOUT } from "./connection_options.ts";
+import { dialFor, webSocketDialers } from "./dialers.ts";
+import { type KcpConnectOptions, kcpDialers } from "./kcp_dialers.ts";
 import { type ConnectOptions, ResumableConnection } from "./resumable_connection.ts";
+import { socketDialers } from "./socket_dialers.ts";
 
 export type { Resumption } from "./connection.ts";
 export type { ConnectionEvents, ConnectOptions } from "./resumable_connection.ts";
 export { ScpError } from "../scp/mod.ts";
+export { SessionEndedError } from "./session_ended_error.ts";
+export type { KcpConnectOptions } from "./kcp_dialers.ts";
+export type { TlsOptions } from "../link/trust.ts";
 export { ResumableConnection };
 
-const DEFAULT_HANDSHAKE_TIMEOUT = 10_000;
+/** What `connect` takes in Deno; what is of TLS holds for `tls://`, and `fec` for `kcp://`. */
+export interface DenoConnectOptions extends ConnectOptions, TlsOptions, KcpConnectOptions {}
 
 /**
- * Opens a session with the SCP proxy at `tcp://host:port`, `ws://…`, `wss://…` or `unix:/path`. Rejects with an `ScpError`
- * when the proxy refuses, with why it cannot be reached, or with the signal's reason.
+ * Opens a session with the SCP proxy at `tcp://host:port`, `tls://host:port`, `ws://…`, `wss://…`, `kcp://host:port` or
+ * `unix:/path`. Rejects with an `ScpError` when the proxy refuses, with why it cannot be reached or not be trusted, or with the
+ * signal's reason.
  *
- * Over `ws` and `wss`, what is not read waits in memory, however much it is: a WebSocket cannot hold the proxy up, until
- * version 2 of the protocol bounds it.
+ * Over `tls` the server's certificate must be for the host, or the option `servername`, and be signed by whom the runtime
+ * or the option `ca` trusts; so must that of each link that follows.
+ *
+ * Over `kcp` nobody is told that the other end has gone: it is asked when nothing comes, in version 2 as well, see `silence`; and in version
+ * 1 the end of what the backend sends is not told. Of a name with several addresses each has its part of `handshakeTimeout` to answer.
+ *
+ * What is not read waits in memory: in version 2 of the protocol at most the option `window`; in version 1 nothing over TCP, and over a
+ * WebSocket, which cannot be held up, however much it is.
  *
  * ```ts
  * import { connect } from "./mod.ts";
@@ -35,14 +49,12 @@ const DEFAULT_HANDSHAKE_TIMEOUT = 10_000;
  * }
  * ```
  */
-export async function connect(url: string | URL, options: ConnectOptions = {}): Promise<ResumableConnection> {
-  const timeout = options.handshakeTimeout ?? DEFAULT_HANDSHAKE_TIMEOUT;
-  const tcp: Dialer = (url) => {
-    const { host: hostname, port } = tcpTarget(url);
-    return (signal) => dial({ kind: "tcp", hostname, port }, { timeout, keepAlive: KEEP_ALIVE, signal });
+export async function connect(url: string | URL, options: DenoConnectOptions = {}): Promise<ResumableConnection> {
+  const { handshakeTimeout: timeout = HANDSHAKE_TIMEOUT, ca, servername, fec, silence } = options;
+  const dialers = {
+    ...socketDialers({ timeout, ca, servername }),
+    ...webSocketDialers(),
+    ...kcpDialers({ timeout, fec, silence }),
   };
-  const unix: Dialer = ({ pathname }) => (signal) =>
-    dial({ kind: "unix", path: decodeURIComponent(pathname) }, { timeout, signal });
-  const dialers = { "tcp:": tcp, "unix:": unix, ...webSocketDialers() };
-  return await ResumableConnection.open(dialFor(url, dialers), options);
+  return await ResumableConnection.open(dialFor(url, dialers), options, Connection.open);
 }

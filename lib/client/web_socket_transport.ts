@@ -1,5 +1,5 @@
-import type { Link } from "../link/link.ts";
-import { messageOf, type WebSocketLike, WebSocketLink } from "./web_socket_link.ts";
+import { FlowLink } from "../link/flow_link.ts";
+import { messageOf, WebSocketFlow, type WebSocketLike } from "./web_socket_flow.ts";
 
 /** What makes one; it is connecting then. */
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
@@ -13,13 +13,13 @@ export async function dialWebSocket(
   url: string,
   signal: AbortSignal,
   WebSocket: WebSocketConstructor | undefined = globalThis.WebSocket,
-): Promise<Link> {
+): Promise<FlowLink> {
   signal.throwIfAborted();
   if (WebSocket) return await open(url, new WebSocket(url), signal);
   throw new Error(`Cannot connect to ${url}: this runtime has no WebSocket; give one as the option WebSocket`);
 }
 
-function open(url: string, socket: WebSocketLike, signal: AbortSignal): Promise<Link> {
+function open(url: string, socket: WebSocketLike, signal: AbortSignal): Promise<FlowLink> {
   return new Promise((resolve, reject) => {
     const giveUp = () => {
       reject(signal.reason);
@@ -32,7 +32,7 @@ function open(url: string, socket: WebSocketLike, signal: AbortSignal): Promise<
     };
     const fail = (reason: string) => settle(() => reject(new Error(`Cannot connect to ${url}: ${reason}`)));
     // A link from the start: no message can be missed.
-    const link = new WebSocketLink(socket);
+    const link = new FlowLink(new WebSocketFlow(socket));
     socket.addEventListener("open", () => settle(() => resolve(link)));
     socket.addEventListener("error", (event) => fail(messageOf(event)));
     socket.addEventListener("close", () => fail("the WebSocket was closed"));

@@ -1,6 +1,9 @@
 import type * as v from "valibot";
-import { boundBy, listenersOf, oneSpelling, taken } from "./addresses.ts";
+import { boundBy, isExposed, listenersOf, oneSpelling, taken } from "./addresses/bound.ts";
+import { clusterFaults } from "./cluster/faults.ts";
 import { type Fault, faultAt, type Node, type Path } from "./document.ts";
+import { faultOfMove, type Scheme } from "./addresses/move_url.ts";
+import { faultsOfKcpEntry, faultsOfKcpOption, halfFec } from "./kcp/faults.ts";
 import { schema } from "./schema.ts";
 import type { Config } from "./types.ts";
 import { formatSize, parseFlag } from "./units.ts";
@@ -78,11 +81,13 @@ export function meaningless(input: Anything, root: Node): Fault[] {
   if (Array.isArray(input) || typeof input !== "object" || input === null) return [];
   const faults: Fault[] = [];
   const { hosts } = input;
-  if ((hosts === undefined || hosts === null || hosts.length === 0) && !input.upstream_option?.resolv) {
+  const isEdge = input.cluster?.role === "edge";
+  if ((hosts === undefined || hosts === null || hosts.length === 0) && !input.upstream_option?.resolv && !isEdge) {
     faults.push(faultAt(root, ["hosts"], "expected at least one host, or upstream_option.resolv"));
   }
   const list = Array.isArray(input.listen) ? input.listen : [];
   const used = listenersOf(input);
+  faults.push(...faultsOfKcpOption(input.kcp_option, root));
   if (used.length === 0 && (input.tcp === "" || Array.isArray(input.listen))) {
     faults.push(faultAt(root, [Array.isArray(input.listen) ? "listen" : "tcp"], "expected at least one listener"));
   }
@@ -102,18 +107,23 @@ export function meaningless(input: Anything, root: Node): Fault[] {
       faultAt(root, ["manager"], "expected manager_token, or a loopback address: anybody could end sessions"),
     );
   }
-  return faults;
+  return [...faults, ...clusterFaults(input, root)];
 }
 
 /** What is wrong with an entry of `listen` whose keys are each right: where, and what. */
 function* meaninglessInListen(entry: Anything): Generator<[key: Path, text: string]> {
   if (typeof entry !== "object" || entry === null) return;
-  if ("tcp" in entry && "ws" in entry) yield [["ws"], "a listener is tcp or ws, not both"];
-  else if (!("tcp" in entry || "ws" in entry)) yield [[], "expected tcp or ws: where to listen"];
+  const [first, ...others] = ["tcp", "ws", "kcp"].filter((kind) => kind in entry);
+  if (first === undefined) yield [[], "expected tcp, ws or kcp: where to listen"];
+  for (const other of others) yield [[other], `a listener is tcp, ws or kcp, not both ${first} and ${other}`];
+  yield* faultsOfKcpEntry(entry);
   for (const key of ["path", "origins", "ping_interval"]) {
     if (key in entry && !("ws" in entry)) yield [[key], "only a listener of WebSockets (ws) has this"];
   }
+  const fault = typeof entry.public === "string" ? faultOfMove(entry.public, schemesOf(entry)) : undefined;
+  if (fault) yield [["public"], fault];
   if (parseFlag(String(entry.accept_proxy)) !== true) return;
+  if (entry.kcp) return;
   const at = ["accept_proxy"];
   if (entry.tls) yield [at, "the header of the PROXY protocol comes before TLS: let the proxy in front end it"];
   if (entry.ws) yield [at, "not with ws: there the proxies that are `trusted` tell it by X-Forwarded-For or Forwarded"];
@@ -122,20 +132,16 @@ function* meaninglessInListen(entry: Anything): Generator<[key: Path, text: stri
   }
 }
 
-/** Whether others than this machine could reach the address of the manager. */
-function isExposed(manager: unknown): boolean {
-  return typeof manager === "string" && manager !== "" && !/^(127\.\d+\.\d+\.\d+|\[::1\]|localhost):/.test(manager);
+/** By which schemes clients may come to a listener: by those of TLS also when it has none, as something in front may end that. */
+function schemesOf({ ws, kcp, tls }: Anything): Scheme[] {
+  if (kcp) return ["kcp:"];
+  const [clear, secret]: [Scheme, Scheme] = ws ? ["ws:", "wss:"] : ["tcp:", "tls:"];
+  return tls ? [secret] : [clear, secret];
 }
 
 /** What goscon has and we cannot honour, where the file sets it to what would matter; and what lets in more than one may think. */
 export function notHonoured(input: Anything, root: Node): Fault[] {
   const rules: [Path, unknown, string][] = [
-    [["kcp"], input.kcp, "KCP is not spoken by this version: no such listener is opened"],
-    [
-      ["kcp_option"],
-      Object.keys(input.kcp_option ?? {}).length > 0,
-      "has no effect: KCP is not spoken by this version",
-    ],
     [
       ["upstream_option", "resolv"],
       input.upstream_option?.resolv && !input.upstream_option.resolv.prefix && !input.upstream_option.resolv.suffix,
@@ -147,7 +153,7 @@ export function notHonoured(input: Anything, root: Node): Fault[] {
   hosts.forEach((host, i) => {
     if ("weigh" in host) found.push(faultAt(root, ["hosts", i, "weigh"], "has no effect; did you mean weight?"));
   });
-  return found;
+  return [...found, ...halfFec(input.kcp_option, root)];
 }
 
 /** What `reuse_buffer` has to be for phones to be served well enough, in bytes: the default. */
@@ -163,4 +169,14 @@ export function slow({ reuseBuffer, inFlight }: Config["scp"], root: Node): Faul
   const text = `with in_flight: bounded a client gets about ${rate(reuseBuffer)} over ${ROUND_TRIP} ms; ` +
     `with ${formatSize(ENOUGH)} ${rate(ENOUGH)}`;
   return [faultAt(root, ["scp", "reuse_buffer"], text)];
+}
+
+/** Within so many milliseconds a network that works may be silent: while a phone changes cells, say. */
+const SILENCE = 3000;
+
+/** That clients are taken for lost which are not: where PINGs are sent, and an answer is not waited for long enough. */
+export function impatient({ version, v2 }: Config["scp"], root: Node): Fault[] {
+  if (version === 1 || v2.pingInterval === 0 || v2.pingTimeout >= SILENCE) return [];
+  const text = "below 3s a client whose network is slow for a moment is taken for lost";
+  return [faultAt(root, ["scp", "v2", "ping_timeout"], text)];
 }

@@ -1,7 +1,10 @@
 import { RE2JS } from "re2js";
 
-/** The pattern asked for last, as a configuration has but one. Of each thread its own: only texts cross from one to another. */
-let last: { pattern: string; compiled: RE2JS } | undefined;
+/** The most patterns that are kept compiled. */
+const MOST_KEPT = 256;
+
+/** Patterns that were asked for, as a configuration has few. Of each thread its own: only texts cross from one to another. */
+const compiled = new Map<string, RE2JS>();
 
 /**
  * Whether some part of `text` fits a pattern, which is a regular expression of Go: as its `MatchString`. Takes a time that
@@ -9,8 +12,12 @@ let last: { pattern: string; compiled: RE2JS } | undefined;
  * the pattern is none.
  */
 export function matches(pattern: string, text: string): boolean {
-  if (last?.pattern !== pattern) last = { pattern, compiled: RE2JS.compile(pattern) };
-  return last.compiled.test(text);
+  const kept = compiled.get(pattern);
+  if (kept) return kept.test(text);
+  if (compiled.size >= MOST_KEPT) compiled.clear();
+  const fresh = RE2JS.compile(pattern);
+  compiled.set(pattern, fresh);
+  return fresh.test(text);
 }
 
 /** What is wrong with a pattern; nothing when Go would take it. */

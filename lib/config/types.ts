@@ -16,6 +16,10 @@ export interface Listen {
   tls?: Tls;
   /** Its connections are WebSockets. */
   webSocket?: WebSocketOptions;
+  /** Its connections are conversations of KCP, over UDP. */
+  kcp?: KcpListen;
+  /** The URL by which clients everywhere reach this very listener, which they are told to move to; missing: none. */
+  public?: string;
 }
 
 /** What a WebSocket is let in by. */
@@ -24,8 +28,31 @@ export interface WebSocketOptions {
   path: string;
   /** `https://game.example`; empty: any. */
   origins: string[];
-  /** 0: none. */
+  /** 0: none. A connection of a session of version 2 gets none, whatever it says: that one has its own, see `Config.scp.v2`. */
   pingInterval: number;
+}
+
+/** How conversations of KCP go. Times are milliseconds, windows segments. */
+export interface KcpListen {
+  /** The most bytes of a datagram, 50 to 1,500, with all that KCP and FEC put around what they carry. */
+  mtu: number;
+  /** Between two flushes, while there is something to do. */
+  interval: number;
+  /** ACKs of later segments after which one is sent again; 0: never. */
+  resend: number;
+  /** Whether what is lost is sent again soon. */
+  noDelay: boolean;
+  /** Whether less is sent when segments are lost. */
+  congestion: boolean;
+  sendWindow: number;
+  receiveWindow: number;
+  /** So many datagrams of parity for so many of data; missing: none. */
+  fec?: { data: number; parity: number };
+  /** Without a byte of the stream from the client, after which a conversation is lost; 0: it is not. */
+  readTimeout: number;
+  /** Bytes that the system is to hold of what came and is not read, and of what is not on its way; missing: as it sees fit. */
+  readBuffer?: number;
+  writeBuffer?: number;
 }
 
 /** A certificate and its key: the names of the files, and what is in them. */
@@ -97,6 +124,51 @@ export interface KeepAliveOption {
   ackTimeout: number;
 }
 
+/** How nodes serve one space of sessions together. `slots` and `threads` are powers of two, and the same on all nodes. */
+export interface ClusterOptions {
+  /** Nodes of another name are no peers. */
+  name: string;
+  /** An edge owns no session: it carries every connection to a node. */
+  role: "node" | "edge";
+  /** How many nodes there may be, and how many threads each may have. */
+  slots: number;
+  threads: number;
+  /** How nodes find each other. */
+  discovery: "static" | "dns" | "redis";
+  /** The slot of this node, with `static`. */
+  slot?: number;
+  /** All nodes, with `static`. */
+  nodes: { slot: number; hostname: string; port: number }[];
+  /** With `dns`: the node of a slot is NAME-SLOT.`service`, where this host is NAME-SLOT. */
+  dns?: { service: string; port: number };
+  /** With `redis`: a node has a slot for `lease`, again and again. */
+  redis?: { url: string; prefix: string; lease: number };
+  /** Where peers connect. */
+  listen: { hostname: string; port: number };
+  /** Where others reach that; missing: as `listen` says. */
+  advertise?: { hostname: string; port: number };
+  /** Regular expressions of Go, one of which the targetServer must match of a session that an edge sends here; empty: any does. */
+  serves: string[];
+  /** How often edges choose this node, beside the others: at least 1. */
+  weight: number;
+  tls?: ClusterTls;
+  /** Any of which a peer may have; the first is what this one says. */
+  secrets: string[];
+  /** Where a node keeps which epoch it had; missing: nowhere. */
+  stateDir?: string;
+  /** After a drain began, until clients are told to move: balancers have seen by then that this one is not ready. */
+  drainDelay: number;
+  /** How many clients are told so in a second, at least 1. */
+  drainRate: number;
+}
+
+/** How peers know each other by certificates: both show one that `ca` signed for `name`. */
+export interface ClusterTls extends Tls {
+  caFile: string;
+  ca: string;
+  name: string;
+}
+
 /** A configuration in effect. Times are milliseconds, sizes bytes; `config.yaml` says what each key is for. */
 export interface Config {
   listen: Listen[];
@@ -107,15 +179,33 @@ export interface Config {
   /** IP addresses and networks that may connect to the manager; empty: any. */
   managerAllow: string[];
   scp: {
+    /** The newest that is spoken; with 2 a client that does not offer it has a session of version 1. */
+    version: 1 | 2;
     /** 0: no limit. */
     handshakeTimeout: number;
-    /** 0: a session ends with its connection. */
+    /** Of version 1. 0: a session ends with its connection. */
     reuseTime: number;
+    /** Of version 1. */
     reuseBuffer: number;
     /** Whether no more is on its way to a client than half of what can be sent again. */
     inFlight: "bounded" | "unbounded";
+    /** For sessions of version 2; each keeps the `reuseTime` and the `window` that its client was told. */
+    v2: {
+      /** 0: a session ends with its connection. */
+      reuseTime: number;
+      /** The most that waits for the backend, 4096 to 16777216. */
+      window: number;
+      /** The most that waits for the client's acknowledgement, to be sent again; at least 65536. */
+      cache: number;
+      /** Of silence of either side, before a PING. 0: none are sent. */
+      pingInterval: number;
+      /** From a PING to the loss of its connection, when nothing is heard: more than 0. */
+      pingTimeout: number;
+      /** How long one direction may go on after the other has ended. 0: as long as it likes. */
+      halfOpenTimeout: number;
+    };
   };
-  /** For connections of clients. */
+  /** For connections of clients; `readTimeout` for those of version 1. */
   tcpOption: KeepAliveOption & { readTimeout: number; backlog: number };
   upstreamOption: KeepAliveOption & {
     net: "tcp" | "scp";
@@ -128,6 +218,8 @@ export interface Config {
     resolv?: Resolv;
   };
   hosts: Host[];
+  /** Missing: it is alone. */
+  cluster?: ClusterOptions;
   /** How sockets are had. */
   io: EngineName;
   /** Threads of the data plane; `auto`: one a core. */
@@ -140,5 +232,7 @@ export interface Config {
   /** How long sessions may go on after a drain began; 0: no time. */
   drainTimeout: number;
   shutdownTimeout: number;
+  /** How long another process that is to take over may take to be ready, and then for each thing that it is given. */
+  upgradeTimeout: number;
   log: { level: LogLevel; format: LogFormat };
 }

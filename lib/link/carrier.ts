@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { type SecureContext, TLSSocket } from "node:tls";
 import { type Flow, flowIn } from "./flow.ts";
 import type { ClientLink, Endpoint } from "./link.ts";
+import { holdBack } from "./hold_back.ts";
 import { LinkStream } from "./link_stream.ts";
 
 /** An accepted connection as a stream of Node's, with TLS or without. */
@@ -19,8 +20,7 @@ export interface Carrier {
 /** Carries over `link`, which the carrier owns from now on; as the server's end of TLS, when there is a context for it. */
 export function carrierOf(link: ClientLink, secureContext?: SecureContext): Carrier {
   const bare = new LinkStream(link);
-  // It takes any stream, whatever its types say.
-  const stream = secureContext ? new TLSSocket(bare as never, { isServer: true, secureContext }) : bare;
+  const stream = secureContext ? tlsOver(bare, secureContext) : bare;
   return {
     stream,
     remote: link.remote,
@@ -31,4 +31,12 @@ export function carrierOf(link: ClientLink, secureContext?: SecureContext): Carr
       bare.destroy();
     },
   };
+}
+
+/** The server's end of TLS. */
+function tlsOver(bare: LinkStream, secureContext: SecureContext): TLSSocket {
+  // It takes any stream, whatever its types say.
+  const tls = new TLSSocket(bare as never, { isServer: true, secureContext });
+  holdBack(tls, bare);
+  return tls;
 }

@@ -24,8 +24,10 @@ export interface Flow {
    * Throws when the link broke, also of no bytes; what came before that is still told, unless it is paused, and then the loss.
    */
   write(bytes: Uint8Array<ArrayBuffer>): number;
-  /** Nothing more will be written: to be called when all was taken. */
+  /** Nothing more will be written: to be called when all was taken. Again it does nothing. */
   closeWrite(): void;
+  /** Whether all that was written, and the end, is the system's: where not, `writable` says when. A close before that loses it. */
+  readonly isDrained: boolean;
   /** Tells of nothing but room for writes, until `resume`. */
   pause(): void;
   /** `most`: the most bytes to be told of at once. */
@@ -34,11 +36,58 @@ export interface Flow {
   unacknowledged(): number;
   /** Milliseconds since its system was heard of, while it owes an answer; 0: it owes none, or nobody knows. */
   silence(): number;
+  /** What is done with it goes on in the runtime's own loop, which is to have its turns; missing: it has. */
+  yieldSoon?(): void;
   /** Closes it at once; nothing is told any more. May be called again. */
   close(): void;
   /** As `close`, so that the other end sees a reset; where that cannot be had it sees an end. */
   reset(): void;
 }
+
+/** What a connection is beside its descriptor, when nothing is under way for it: plain data. */
+export interface Remains {
+  /** Bytes that came and were not told. */
+  came: Uint8Array<ArrayBuffer>;
+  /** The end, or the loss, was told. */
+  isOver: boolean;
+  /** Why it broke, which the system tells once. */
+  fault: string | undefined;
+  /** Bytes that were taken and are not the system's: who goes on writes them first; and whether the direction ends after these. */
+  unsent: Uint8Array<ArrayBuffer>;
+  isEnding: boolean;
+}
+
+/** A flow over a descriptor, which another one can go on over: of another engine, thread or process. */
+export interface MovableFlow extends Flow {
+  /** Something else of this process carries on what goes over it: another could not go on with it alone. */
+  readonly isCarriedOn: boolean;
+  /**
+   * Tells nothing any more, and must not be used from now on. When all that was under way has come to its end it gives the descriptor
+   * to the caller, who owns it, and the other end has noticed nothing. `undefined`: it was closed, or is meanwhile.
+   */
+  giveAway(): Promise<{ fd: number; remains: Remains } | undefined>;
+}
+
+/** Whether another flow can go on over its descriptor. */
+export function isMovableFlow(flow: Flow): flow is MovableFlow {
+  return "giveAway" in flow && !(flow as MovableFlow).isCarriedOn;
+}
+
+/** A flow of which a stream has let go, open still, and bytes of it that the stream was told and has not dealt with. */
+export interface LetGo<F extends Flow = Flow> {
+  flow: F;
+  rest: Uint8Array;
+}
+
+/** Has nobody hear of a flow any more, which stays open, and is the caller's. */
+export function letGo<F extends Flow>(flow: F): F {
+  flow.pause();
+  flow.sink = NOBODY;
+  return flow;
+}
+
+/** Hears of a flow that nobody listens to yet. */
+export const NOBODY: Sink = { readable() {}, writable() {}, ended() {}, lost() {} };
 
 /** What a link is made of, where it is a flow below. */
 export function flowIn(link: Link): Flow | undefined {

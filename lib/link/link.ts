@@ -1,5 +1,5 @@
 import type { Flow } from "./flow.ts";
-import { decodeRecord, MAX_RECORD } from "../scp/mod.ts";
+import { decodeRecord, MAX_RECORD } from "../scp/record.ts";
 
 /**
  * One connection: what the data plane needs of a transport. A link has one reader and one writer at a time; the owner
@@ -14,6 +14,8 @@ export interface Link {
   closeWrite(): Promise<void>;
   /** Closes both ways at once, and interrupts what is pending. May be called again. */
   close(): void;
+  /** As `close`, so that the other end can tell that from an end, where that can be had; missing: it cannot. */
+  reset?(): void;
   /** What carries it and knows what the other end's system has acknowledged, where there is such a thing. */
   readonly carriedBy?: Pick<Flow, "unacknowledged" | "silence"> | undefined;
 }
@@ -32,6 +34,34 @@ export interface ClientLink extends Link {
   local: Endpoint;
   /** Settles when such a proxy has said who the client is; missing where it says so otherwise. Rejects when the link broke. */
   ready?(): Promise<unknown>;
+  /**
+   * Where anybody could have written its address: writes the answer to the request of a new session, before which nothing is to be
+   * done that costs anything, and settles when the client has shown that it got it. Rejects when it did not. Missing: it is proven.
+   */
+  prove?(answer: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** The same, where another writes the answer: to be called before that. Missing: another knows. */
+  proven?(): Promise<void>;
+  /** Whether it has shown that; missing: it is proven. */
+  readonly isProven?: boolean;
+  /** Sends no pings of its own any more, if it does: what goes over it has its own. */
+  stopPings?(): void;
+  /** Who carries it to here: another process. Missing: it is the client's own. */
+  via?: Via;
+}
+
+/** By what a client is connected. */
+export type Transport = "tcp" | "tls" | "ws" | "wss" | "kcp";
+
+/** Another process to which a client is connected, and which of its connections that is. */
+export interface Via {
+  /** Its name. */
+  instance: string;
+  thread: number;
+  number: number;
+  /** By what the client is connected to it. */
+  transport: Transport;
+  /** The most bytes that may be on their way between here and the client, beside what the system here knows of. */
+  between: number;
 }
 
 /** `host:port`, IPv6 in brackets. */
@@ -77,7 +107,7 @@ export async function readDecoded<T extends { size: number }>(
     // Reading into no room at all would go on for ever.
     if (filled === before.length + most) throw new Error(`Cannot decode what came: ${filled} bytes are not enough`);
     if (filled === buffer.length) {
-      const larger = new Uint8Array(before.length + most);
+      const larger = new Uint8Array(Math.min(4 * buffer.length, before.length + most));
       larger.set(buffer);
       buffer = larger;
     }

@@ -1,4 +1,4 @@
-import { type Flow, flowIn, type Sink } from "./flow.ts";
+import { type Flow, flowIn, NOBODY, type Sink } from "./flow.ts";
 import type { Link } from "./link.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import { LARGEST_READ } from "./relay.ts";
@@ -6,9 +6,6 @@ import { turn } from "./turn.ts";
 
 /** The most bytes that are held for a link. */
 const LARGEST_WRITE = 64 * 1024;
-
-/** Hears of a flow that nobody listens to yet. */
-export const NOBODY: Sink = { readable() {}, writable() {}, ended() {}, lost() {} };
 
 /** A link of promises as a flow, which owns it: it reads ahead of its sink by one read, and holds one write for the link. */
 export class PumpedFlow implements Flow {
@@ -26,6 +23,9 @@ export class PumpedFlow implements Flow {
   #writing: Promise<void> | undefined;
   /** Bytes of that. */
   #underWay = 0;
+  /** Nothing more will be written; the link is not told yet. */
+  #isWriteClosed = false;
+  #isEnding = false;
   /** A write was refused while another was under way. */
   #isBlocked = false;
   /** Why it broke: an end that comes after that is none. */
@@ -49,8 +49,18 @@ export class PumpedFlow implements Flow {
   }
 
   closeWrite(): void {
+    // `writable` is told of the first one, and who hears of that may end the direction again.
+    if (this.#isWriteClosed) return;
+    this.#isWriteClosed = this.#isEnding = true;
     const before = this.#writing ?? Promise.resolve();
-    before.then(() => this.#link.closeWrite()).catch((error) => this.#broke(error));
+    before.then(() => this.#link.closeWrite()).then(() => {
+      this.#isEnding = false;
+      this.#tellWritable();
+    }).catch((error) => this.#broke(error));
+  }
+
+  get isDrained(): boolean {
+    return !this.#writing && !this.#isEnding;
   }
 
   pause(): void {
@@ -81,6 +91,7 @@ export class PumpedFlow implements Flow {
   }
 
   reset(): void {
+    this.#link.reset?.();
     this.close();
   }
 
@@ -103,6 +114,7 @@ export class PumpedFlow implements Flow {
    */
   async #broke(error: unknown): Promise<void> {
     this.#writing = undefined;
+    this.#isEnding = false;
     this.#error ??= error;
     do {
       this.#isBeingRead = false;

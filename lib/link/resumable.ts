@@ -1,7 +1,7 @@
 import type { Session } from "../scp/mod.ts";
-import type { Flow, Sink } from "./flow.ts";
-import { type Link, reasonOf } from "./link.ts";
-import { flowOf, NOBODY } from "./pumped_flow.ts";
+import { type Flow, isMovableFlow, type LetGo, letGo, NOBODY, type Sink } from "./flow.ts";
+import { joined } from "./joined.ts";
+import { reasonOf } from "./link.ts";
 
 const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
@@ -13,6 +13,16 @@ export interface Attachment {
   from: number;
   /** Bytes of the stream that came with the handshake. */
   rest: Uint8Array;
+  /** The link knows that nothing more will be written, if it is so: another stream has told it. */
+  isToldFinished?: boolean;
+}
+
+/** How far a stream is with the link that it has, as plain data: another goes on from there over the same connection. */
+export interface LinkStanding {
+  /** What is to be written before anything of the stream, and the position up to which the link has taken that. */
+  first: Uint8Array<ArrayBuffer>;
+  written: number;
+  isToldFinished: boolean;
 }
 
 /** Hears why a link was lost, and whether it was an end of stream: the other end, or what stands between, closed it. */
@@ -104,16 +114,44 @@ export class ResumableStream implements Flow, Sink {
     if (this.#flow) this.#lose(reason);
   }
 
-  /** Goes on over `link`, which the stream owns from now on. There must be no other, and the stream must not have ended. */
-  attach(link: Link, { first, from, rest }: Attachment): void {
-    const flow = flowOf(link);
+  /** Whether another stream can go on over the link that there is, if any. */
+  get isMovable(): boolean {
+    return !this.#flow || isMovableFlow(this.#flow);
+  }
+
+  /** How it is with the link that there is. */
+  get standing(): LinkStanding | undefined {
+    if (!this.#flow) return undefined;
+    return { first: joined(...this.#first), written: this.#written, isToldFinished: this.#isToldFinished };
+  }
+
+  /** Takes the link away, if there is one, and leaves it open: it is the caller's. */
+  putAside(reason: string): Flow | undefined {
+    if (!this.#flow) return undefined;
+    const flow = letGo(this.#flow);
+    this.#forgetLink();
+    this.#onLost(reason, false);
+    return flow;
+  }
+
+  /** Ends the stream here, as it goes on elsewhere: lets go of the link, if there is one. See `standing`. */
+  leave(): LetGo | undefined {
+    const [flow, rest] = [this.#flow, this.#rest];
+    if (flow) letGo(flow);
+    this.#flow = undefined;
+    this.close();
+    return flow && { flow, rest };
+  }
+
+  /** Goes on over `flow`, which the stream owns from now on. There must be no other, and the stream must not have ended. */
+  attach(flow: Flow, { first, from, rest, isToldFinished = false }: Attachment): void {
     flow.sink = this;
     this.#flow = flow;
     this.#first = first;
     this.#written = from;
     // An empty part of it would keep the whole buffer of the handshake.
     this.#rest = rest.length > 0 ? rest : NOTHING;
-    this.#isToldFinished = false;
+    this.#isToldFinished = isToldFinished;
     // What came already counts, also when the link is broken by now.
     if (!this.#isPaused) this.resume(this.#most);
     this.#flush();
@@ -142,6 +180,10 @@ export class ResumableStream implements Flow, Sink {
     if (this.#flow) this.#flush();
   }
 
+  get isDrained(): boolean {
+    return this.isReady && this.#isToldFinished === this.#isFinished && this.#flow!.isDrained;
+  }
+
   pause(): void {
     this.#isPaused = true;
     this.#flow?.pause();
@@ -166,7 +208,11 @@ export class ResumableStream implements Flow, Sink {
   }
 
   unacknowledged(): number {
-    return this.#flow ? this.session.sent - this.#written + this.#flow.unacknowledged() : 0;
+    if (!this.#flow) return 0;
+    let waiting = this.session.sent - this.#written;
+    // Bytes of the stream may be among these, after a move.
+    for (const { length } of this.#first) waiting += length;
+    return waiting + this.#flow.unacknowledged();
   }
 
   silence(): number {
@@ -252,10 +298,14 @@ export class ResumableStream implements Flow, Sink {
 
   #lose(reason: string, endOfStream = false): void {
     this.#flow!.close();
+    this.#forgetLink();
+    this.#onLost(reason, endOfStream);
+  }
+
+  #forgetLink(): void {
     this.#flow = undefined;
     this.#isHeld = false;
     this.#rest = NOTHING;
     this.#isAwaited = true;
-    this.#onLost(reason, endOfStream);
   }
 }

@@ -88,6 +88,10 @@ export class WebSocketLink implements ClientLink {
     return this.#socket!;
   }
 
+  stopPings(): void {
+    clearInterval(this.#pings);
+  }
+
   get carriedBy(): Carrier["flow"] {
     return this.#carrier.flow;
   }

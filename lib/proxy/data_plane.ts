@@ -1,28 +1,39 @@
+import type { Public } from "./publics.ts";
 import type { Config } from "../config.ts";
+import type { ClusterInfo } from "./cluster_info.ts";
 import type { EngineName } from "../config/engines.ts";
+import type { KcpGauges } from "../link/kcp/kcp_stats.ts";
 import type { Endpoint } from "../link/link.ts";
 import type { SessionInfo, SessionState } from "./session/session_record.ts";
+import type { SessionCounts } from "./session/session_table.ts";
 import type { StatsValues } from "./stats.ts";
 import type { UpstreamInfo } from "./upstream/upstream.ts";
 
 /** How much of everything there is now. */
-export interface Gauges {
-  sessions: Record<SessionState, number>;
+export interface Gauges extends SessionCounts {
   handshakes: number;
+  /** Connections that are carried to other processes. */
+  carrying: number;
   draining: boolean;
-  /** Of the sessions there are. */
-  bytesReceived: number;
-  bytesSent: number;
-  /** Of resend caches: bytes now, at the most so far, and how many went for `limits.cache_bytes`, and how often one shrank. */
+  /**
+   * Of resend caches, and of windows beyond what each session has for nothing: bytes now, at the most so far, and how many went for
+   * `limits.cache_bytes`, and how often one shrank.
+   */
   cacheBytes: number;
   cacheHighWater: number;
   cachesReleased: number;
   cachesShrunk: number;
+  /** Keys of new sessions of version 2 that are being derived, or wait for that. */
+  keysWaiting: number;
+  kcp: KcpGauges;
   /** Lines of the log that were dropped. */
   logDropped: number;
 }
 
-/** How sockets are had: by which engine, and `why` not as it was asked for. */
+/** Another node, whose session is asked for, does not answer. */
+export class NodeAway extends Error {}
+
+/** How sockets are had: by which engine, and `why` not by those that would come before it. */
 export interface IoInfo {
   name: EngineName;
   why?: string;
@@ -36,6 +47,8 @@ export interface Snapshot {
   io: IoInfo;
   /** Of each thread whether it goes on; of one that does not this has what it said last. */
   threads: boolean[];
+  /** Missing: this process is alone. */
+  cluster?: ClusterInfo;
 }
 
 /** Which sessions are wanted. */
@@ -45,16 +58,37 @@ export interface SessionQuery {
   /** What the id, the client, the upstream or the target must contain. */
   filter?: string;
   state?: SessionState;
+  /** Of the protocol. */
+  version?: 1 | 2;
+  /** The slot of the node that has them; `this`: those that are here. */
+  node?: number | "this";
 }
 
-/** Sessions that were asked for. */
+/** A node of the cluster that did not tell of its sessions, by its slot, and why. */
+export interface MissingNode {
+  node: number;
+  reason: string;
+}
+
+/** Sessions that were asked for, those first that began first. */
 export interface SessionPage {
   /** How many fit, beyond the limit too. */
   total: number;
   sessions: SessionInfo[];
+  /** Missing: other nodes were not asked. */
+  missing?: MissingNode[];
 }
 
-/** What the control plane asks of the data plane. All that is given are plain values: it may be in other threads. */
+/**
+ * What came of telling the client of a session to move: it was told; there is no such session; it is of version 1, which has no word
+ * for that; or its client is away, and cannot be told.
+ */
+export type MoveOutcome = "moved" | "not there" | "version 1" | "away";
+
+/**
+ * What the control plane asks of the data plane. All that is given are plain values: it may be in other threads. What is asked of one
+ * session rejects with `NodeAway` when it is another node's, which does not answer.
+ */
 export interface DataPlane {
   /** Where it listens, in the order of the configuration, with the ports that were had. */
   readonly addresses: Endpoint[];
@@ -66,6 +100,17 @@ export interface DataPlane {
   session(id: number): Promise<SessionInfo | undefined>;
   /** Ends a session at once. Gives whether there was one of that id. */
   endSession(id: number): Promise<boolean>;
+  /**
+   * Tells the client of a session to resume over another connection, while it keeps this one (protocol: Version 2: Resume, MOVE).
+   * `url`: where, at most 255 bytes of UTF-8; empty: at the address in use.
+   */
+  moveSession(id: number, url: string): Promise<MoveOutcome>;
+  /**
+   * Tells at most so many clients, whose connections that process carries to here, to come over another one: to a listener here of the
+   * same kind that has a `public` URL, or else to one of `elsewhere`, or else at their own address. Each once for a connection. Gives
+   * how many were told.
+   */
+  moveOff(instance: string, most: number, elsewhere?: readonly Public[]): Promise<number>;
   /**
    * Goes by another configuration, all at once: sessions live on, those of listeners that are gone too. The size of the
    * resend cache is that of new sessions. Rejects, and nothing has changed, when an address cannot be had.
@@ -80,19 +125,79 @@ export interface DataPlane {
   stop(): Promise<void>;
 }
 
+/** An address that a process listens on, by which another one can go on. */
+export interface PassedListener {
+  /** As the configuration has it, where the port may be any, and the port that was had. */
+  hostname: string;
+  port: number;
+  hadPort: number;
+  /** Of its sockets, one for each thread, as a rule. */
+  descriptors: number[];
+}
+
+/** `on`: clients are accepted; `paused`: they wait; `off`: for good, they are another process's. */
+export type ListeningState = "on" | "paused" | "off";
+
+/** A data plane whose listeners another process can go on with. */
+export interface PassableDataPlane extends DataPlane {
+  /** What it listens on, by descriptors that are the caller's. Rejects where there are none to be had: by Deno's sockets. */
+  passListeners(): Promise<PassedListener[]>;
+  setListening(state: ListeningState): Promise<void>;
+}
+
+/** A piece of what a process has of its sessions, that another one can go on with. */
+export interface RestingSession {
+  /** Plain data. */
+  data: unknown;
+  /** They stay whose they are, and must not be used until it is known whose the session is. */
+  descriptors: readonly number[];
+  /** How many it is: 1, or 0, as it is about others. */
+  count: number;
+  /** One of these is called: the other process has it, and what is here of it is to be closed; or it has not, and it goes on here. */
+  onTaken(): void;
+  onKept(reason: string): void;
+}
+
+/** A data plane that another process can go on with, from one that it has. */
+export interface ReplaceableDataPlane extends PassableDataPlane {
+  /** What is to come by `moveOut`, for `moveIn`. */
+  sessionIds(): Promise<unknown>;
+  /** Gives its sessions, one by one, each of which stands still until it is known what came of it. */
+  moveOut(): AsyncIterable<RestingSession>;
+  /**
+   * Takes what another one gave, as plain data, by descriptors that it owns when this has settled. Rejects when it does not take that, and
+   * nothing has changed.
+   */
+  moveIn(data: unknown, descriptors: readonly number[]): Promise<void>;
+}
+
+/** Whether another process can go on with what it has. */
+export function isReplaceable<T extends DataPlane>(dataPlane: T): dataPlane is T & ReplaceableDataPlane {
+  return "sessionIds" in dataPlane;
+}
+
 /** How many sessions there are. */
 export function countSessions({ sessions }: Gauges): number {
   return sessions.connecting + sessions.attached + sessions.detached;
 }
 
 /** Those of `sessions` that are wanted. */
-export function pageOf(sessions: Iterable<SessionInfo>, { limit, filter = "", state }: SessionQuery): SessionPage {
+export function pageOf(sessions: Iterable<SessionInfo>, query: SessionQuery): SessionPage {
+  const { limit, filter = "", state, version, node } = query;
   const page: SessionPage = { total: 0, sessions: [] };
   for (const session of sessions) {
     if (state !== undefined && session.state !== state) continue;
+    if (version !== undefined && session.version !== version) continue;
+    if (typeof node === "number" && session.node !== node) continue;
     const { id, client, upstream, target } = session;
     if (![String(id), client, upstream, target].some((text) => text.includes(filter))) continue;
     if (page.total++ < limit) page.sessions.push(session);
   }
   return page;
+}
+
+/** One page of those of several that have sessions of their own. */
+export function mergePages(pages: readonly SessionPage[], limit: number): SessionPage {
+  const sessions = pages.flatMap(({ sessions }) => sessions).sort((a, b) => a.since - b.since || a.id - b.id);
+  return { total: pages.reduce((sum, { total }) => sum + total, 0), sessions: sessions.slice(0, limit) };
 }

@@ -1,22 +1,32 @@
+import { type Public, publicsOf } from "./publics.ts";
 import type { Config, Listen } from "../config.ts";
-import type { ClientLink, Endpoint } from "../link/link.ts";
+import { Descriptors } from "../link/engine/passing/descriptors.ts";
+import { type KcpGauges, newKcpGauges } from "../link/kcp/kcp_stats.ts";
+import type { ClientLink, Endpoint, Transport } from "../link/link.ts";
 import { droppedLines } from "../log.ts";
+import type { Dialect } from "../scp/mod.ts";
 import { Admission } from "./front/admission.ts";
 import { CacheBudget, cacheLimitOf } from "./session/cache_budget.ts";
 import {
-  type DataPlane,
   type Gauges,
+  type ListeningState,
+  type MoveOutcome,
   pageOf,
+  type PassableDataPlane,
+  type PassedListener,
   type SessionPage,
   type SessionQuery,
   type Snapshot,
 } from "./data_plane.ts";
-import { isSameAddress, Listener } from "./front/listener.ts";
+import { KcpListener } from "./front/kcp_listener.ts";
+import { isSameAddress, isSamePort, Listener } from "./front/listener.ts";
 import { Reception } from "./front/reception.ts";
-import type { Preface, Seams } from "./seams.ts";
+import type { HandedOver, Inherited, Seams } from "./seams.ts";
 import { tcpOptionsOf } from "./tcp_options.ts";
 import type { SessionInfo } from "./session/session_record.ts";
 import { InFlight } from "./session/in_flight.ts";
+import type { MovedIds } from "./session/move/moved.ts";
+import type { Packed } from "./session/move/packed.ts";
 import { SessionTable } from "./session/session_table.ts";
 import { Upstreams } from "./upstream/upstream.ts";
 import { Visitors } from "./front/visitors.ts";
@@ -28,7 +38,7 @@ import { Visitors } from "./front/visitors.ts";
 const TICK = 1000;
 
 /** A running proxy: the data plane in this thread. */
-export class Proxy implements DataPlane {
+export class Proxy implements PassableDataPlane {
   #config: Config;
   readonly #seams: Seams;
   readonly #visitors: Visitors;
@@ -39,11 +49,15 @@ export class Proxy implements DataPlane {
   readonly #sessions: SessionTable;
   readonly #reception: Reception;
   readonly #timer: ReturnType<typeof setInterval>;
-  #listeners: Listener[] = [];
+  #listeners: (Listener | KcpListener)[] = [];
+  /** Those that may be opened again, and whose conversations live on. */
+  readonly #closed = new Set<KcpListener>();
+  /** Settles when it listens everywhere. Rejects when an address cannot be had, of which that is known only then. */
+  readonly ready: Promise<void>;
   #stopped = false;
 
   /** Use `startProxy`. */
-  constructor(config: Config, seams: Seams) {
+  constructor(config: Config, seams: Seams, inherited?: Inherited) {
     this.#config = config;
     this.#seams = seams;
     this.#visitors = new Visitors(config.limits, seams.now);
@@ -51,12 +65,14 @@ export class Proxy implements DataPlane {
     this.#admission = new Admission(config, { shared: sharedState, gate });
     this.#budget = new CacheBudget(cacheLimitOf(config.limits.cacheBytes), sharedState);
     this.#inFlight = new InFlight(config.scp.inFlight === "bounded", seams.engine);
-    this.#upstreams = new Upstreams(seams, { checks: cluster.index === 0 });
+    this.#upstreams = new Upstreams(seams, { checks: cluster.self.thread === 0 });
     const shared = { seams, budget: this.#budget, config: () => this.#config };
     this.#sessions = new SessionTable({ ...shared, inFlight: this.#inFlight, upstreams: this.#upstreams });
     this.#reception = new Reception({ ...shared, admission: this.#admission, sessions: this.#sessions });
-    this.#listeners = this.#listenAll(config);
-    for (const listener of this.#listeners) listener.accept();
+    this.#listeners = this.#listenAll(config, inherited);
+    if (!inherited) startAccepting(this.#listeners);
+    this.ready = readyAll(this.#listeners);
+    this.ready.catch(() => {}); // whoever waits for it is told
     this.#upstreams.reconfigure(config);
     const observe = lateness(seams.stats);
     this.#timer = setInterval(() => {
@@ -84,7 +100,7 @@ export class Proxy implements DataPlane {
   }
 
   session(id: number): Promise<SessionInfo | undefined> {
-    return Promise.resolve(this.#sessions.get(id)?.describe());
+    return Promise.resolve(this.#sessions.describeOne(id));
   }
 
   endSession(id: number): Promise<boolean> {
@@ -93,16 +109,34 @@ export class Proxy implements DataPlane {
     return Promise.resolve(session !== undefined);
   }
 
+  moveSession(id: number, url: string): Promise<MoveOutcome> {
+    const session = this.#sessions.get(id);
+    if (!session) return Promise.resolve("not there");
+    if (session.version === 1) return Promise.resolve("version 1");
+    return Promise.resolve(session.move(url) ? "moved" : "away");
+  }
+
+  moveOff(instance: string, most: number, elsewhere: readonly Public[] = []): Promise<number> {
+    const own = this.#reception.draining ? [] : publicsOf(this.#config);
+    const urlFor = (transport: Transport, dialect: Dialect) =>
+      // Only of the same scheme: a client refuses another one.
+      [...own, ...elsewhere].find((each) => each.dialect === dialect && each.url.startsWith(`${transport}://`))?.url ??
+        "";
+    return Promise.resolve(this.#sessions.moveOff(instance, most, urlFor));
+  }
+
   async reconfigure(config: Config): Promise<void> {
     if (this.#stopped) throw new Error("Cannot go by another configuration: the proxy has been stopped");
     const left = [...this.#listeners];
-    const plan = config.listen.map((listen) => {
-      const at = left.findIndex((listener) => isSameAddress(listener.listen, listen));
-      return { listen, listener: at < 0 ? undefined : left.splice(at, 1)[0] };
-    });
+    const closed = [...this.#closed].filter(({ hasSocket }) => hasSocket);
+    const plan = config.listen.map((listen) => ({ listen, listener: taken(left, listen) ?? taken(closed, listen) }));
     const missing = plan.filter(({ listener }) => !listener).map(({ listen }) => listen);
     const opened = this.#listenAll({ ...config, listen: missing });
-    for (const listener of opened) listener.accept();
+    startAccepting(opened);
+    await readyAll(opened).catch(async (error) => {
+      await Promise.all(opened.map(giveUp));
+      throw error;
+    });
     this.#listeners = plan.map(({ listener }) => listener ?? opened.shift()!);
     this.#config = config;
     this.#budget.limit = cacheLimitOf(config.limits.cacheBytes);
@@ -111,13 +145,53 @@ export class Proxy implements DataPlane {
     this.#admission.reconfigure(config);
     this.#upstreams.reconfigure(config);
     const tcp = tcpOptionsOf(config.tcpOption);
-    for (const { listen, listener } of plan) listener?.reconfigure(listen, tcp);
-    await Promise.all(left.map((listener) => listener.close()));
+    for (const { listen, listener } of plan) {
+      listener?.reconfigure(listen, tcp);
+      if (listener instanceof KcpListener) this.#closed.delete(listener);
+    }
+    await Promise.all(left.map((listener) => this.#close(listener)));
   }
 
   /** Takes a connection of a client of ours that a peer has: see `Reception.takeOver`. */
-  takeOver(link: ClientLink, read: () => Promise<{ preface: Preface; rest: Uint8Array }>): void {
+  takeOver(link: ClientLink, read: () => Promise<HandedOver>): void {
     this.#reception.takeOver(link, read);
+  }
+
+  /** See `SessionTable.ids`. */
+  movedIds(): MovedIds {
+    return this.#sessions.ids;
+  }
+
+  /** Gives all sessions away: see `SessionTable.moveOut`. */
+  moveOut(): AsyncGenerator<Packed, void, void> {
+    return this.#sessions.moveOut();
+  }
+
+  /** Takes what another gave: see `SessionTable.moveIn`. */
+  moveIn(data: unknown, descriptors: readonly number[]): void {
+    this.#sessions.moveIn(data, descriptors, (address) => this.#admission.take(address));
+  }
+
+  // deno-lint-ignore require-await -- it rejects
+  async passListeners(): Promise<PassedListener[]> {
+    using made = new Descriptors();
+    const passed = this.#listeners.map((listener) => {
+      if (listener instanceof KcpListener) throw new Error("a listener of KCP cannot be passed");
+      const { listen: { hostname, port }, address } = listener;
+      return { hostname, port, hadPort: address.port, descriptors: listener.duplicate(made) };
+    });
+    made.take();
+    return passed;
+  }
+
+  async setListening(state: ListeningState): Promise<void> {
+    if (state === "on") {
+      // Nobody else listens here: what has left for another process went with that.
+      this.#sessions.forgetLeft();
+      startAccepting(this.#listeners);
+    }
+    if (state !== "on") { for (const listener of this.#listeners) if (listener instanceof Listener) listener.pause(); }
+    if (state === "off") await Promise.all(this.#listeners.splice(0).map((listener) => this.#close(listener)));
   }
 
   drain(): Promise<void> {
@@ -127,9 +201,8 @@ export class Proxy implements DataPlane {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#timer);
     this.#upstreams.stop();
-    const closed = this.#listeners.map((listener) => listener.close());
+    const closed = this.#listeners.map((listener) => this.#close(listener));
     this.#reception.close();
     this.#sessions.stop();
     const deadline = setTimeout(() => {
@@ -138,8 +211,10 @@ export class Proxy implements DataPlane {
     await Promise.all(closed);
     await this.#reception.closed();
     await this.#sessions.closed();
+    clearInterval(this.#timer); // till then sessions are looked at: acknowledgements, and dead links, wait for that
     this.#inFlight.stop();
     clearTimeout(deadline);
+    await Promise.all([...this.#closed].map((listener) => listener.stop()));
   }
 
   #look(): void {
@@ -152,43 +227,82 @@ export class Proxy implements DataPlane {
     return {
       ...this.#sessions.count(),
       handshakes: this.#reception.handshakes,
+      carrying: this.#seams.cluster.carrying ?? 0,
       draining: this.#reception.draining,
       cacheBytes: this.#budget.inUse,
       cacheHighWater: this.#budget.highWater,
       cachesReleased: this.#budget.released,
       cachesShrunk: this.#budget.shrunk,
+      keysWaiting: this.#reception.keysWaiting,
+      kcp: this.#kcp(),
       logDropped: droppedLines(),
     };
   }
 
+  #kcp(): KcpGauges {
+    const sum = newKcpGauges();
+    for (const listener of new Set([...this.#listeners, ...this.#closed])) {
+      if (listener instanceof KcpListener) listener.addTo(sum);
+    }
+    return sum;
+  }
+
   /** The port to listen on: one that strangers do not have. */
   #portOf(listen: Listen): number {
-    const isOurs = this.#listeners.some(({ address }) => address.port === listen.port);
+    const isOurs = this.#listeners.some(({ address: { port }, listen: { kcp } }) => isSamePort({ port, kcp }, listen));
     return isOurs ? listen.port : this.#seams.portOf(listen);
   }
 
   /** All of them, or none. */
-  #listenAll({ listen: listens, tcpOption }: Config): Listener[] {
-    const listeners: Listener[] = [];
+  #listenAll({ listen: listens, tcpOption }: Config, inherited?: Inherited): (Listener | KcpListener)[] {
+    const listeners: (Listener | KcpListener)[] = [];
     try {
-      for (const listen of listens) {
-        listeners.push(
-          new Listener(listen, this.#portOf(listen), {
-            onConnection: (link, listen) => this.#reception.welcome(link, listen),
-            engine: this.#seams.engine,
-            backlog: tcpOption.backlog,
-            tcp: tcpOptionsOf(tcpOption),
-            log: this.#seams.log,
-            stats: this.#seams.stats,
-          }),
-        );
-      }
+      for (const [i, listen] of listens.entries()) listeners.push(this.#open(listen, tcpOption, inherited?.[i]));
     } catch (error) {
-      for (const listener of listeners) void listener.close();
+      for (const listener of listeners) void giveUp(listener);
       throw error;
     }
     return listeners;
   }
+
+  #open(listen: Listen, tcpOption: Config["tcpOption"], descriptors?: readonly number[]): Listener | KcpListener {
+    const { engine, log, stats, cluster: { self: { thread } } } = this.#seams;
+    const port = this.#portOf(listen);
+    const options = {
+      ...{ engine, log, stats },
+      onConnection: (link: ClientLink, listen: Listen) => this.#reception.welcome(link, listen),
+    };
+    const { kcp } = listen;
+    if (kcp) return new KcpListener({ ...listen, kcp }, port, { ...options, thread });
+    const tcp = tcpOptionsOf(tcpOption);
+    return new Listener(listen, port, { ...options, backlog: tcpOption.backlog, tcp, descriptors });
+  }
+
+  async #close(listener: Listener | KcpListener): Promise<void> {
+    if (listener instanceof KcpListener) this.#closed.add(listener);
+    await listener.close();
+  }
+}
+
+/** That of the same address, which is taken out of them. */
+function taken<T extends Listener | KcpListener>(listeners: T[], listen: Listen): T | undefined {
+  const at = listeners.findIndex((listener) => isSameAddress(listener.listen, listen));
+  return at < 0 ? undefined : listeners.splice(at, 1)[0];
+}
+
+/** Nobody has come yet. */
+async function giveUp(listener: Listener | KcpListener): Promise<void> {
+  await (listener instanceof KcpListener ? listener.stop() : listener.close());
+}
+
+/** Has those of TCP take connections. */
+function startAccepting(listeners: readonly (Listener | KcpListener)[]): void {
+  for (const listener of listeners) if (listener instanceof Listener) listener.accept();
+}
+
+/** Settles when each of them listens. Rejects when one cannot. */
+async function readyAll(listeners: readonly (Listener | KcpListener)[]): Promise<void> {
+  await Promise.all(listeners.map(({ ready }) => ready));
 }
 
 /** Observes, each time that it is called when it should be, how late that is. */
@@ -201,7 +315,10 @@ function lateness({ lag }: Seams["stats"]): () => void {
   };
 }
 
-/** Listens as `config` says and serves until `stop`. Throws, and has changed nothing, when an address cannot be had. */
-export function startProxy(config: Config, seams: Seams): Proxy {
-  return new Proxy(config, seams);
+/**
+ * Listens as `config` says and serves until `stop`. What is inherited is had from the start, and nobody is accepted before
+ * `setListening`. Throws, and has changed nothing, when an address cannot be had.
+ */
+export function startProxy(config: Config, seams: Seams, inherited?: Inherited): Proxy {
+  return new Proxy(config, seams, inherited);
 }

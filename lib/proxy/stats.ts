@@ -1,3 +1,4 @@
+import { type KcpStats, newKcpStats } from "../link/kcp/kcp_stats.ts";
 import type { Code } from "../scp/mod.ts";
 
 /** What a histogram counted, as plain values. */
@@ -37,6 +38,10 @@ export const END_KINDS = [
   "unanswered",
   "shutdown",
   "admin",
+  "client_closed",
+  "client_gave_up",
+  "protocol_error",
+  "limit",
 ] as const;
 export type EndKind = (typeof END_KINDS)[number];
 
@@ -51,6 +56,9 @@ export const REFUSALS = [
   "new_per_second_per_ip",
   "resume_failures_per_ip",
   "cache_bytes",
+  "key_derivations",
+  "no_node",
+  "no_slot",
 ] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
@@ -77,6 +85,14 @@ export class Stats {
   readonly refused = zeros(REFUSALS);
   /** Clients that were given up because no host of their group could be reached. */
   upstreamFails = 0;
+  /** Links of version 2 that were given up because no PING was answered, and how often a client of it was told to move. */
+  pingTimeouts = 0;
+  moves = 0;
+  /** Those who came to where peers connect, and are none. */
+  peersRefused = 0;
+  /** Keys of sessions of version 2 that were derived. */
+  keyDerivations = 0;
+  readonly kcp: KcpStats = newKcpStats();
   /** Of sessions that have ended. */
   bytesReceived = 0;
   bytesSent = 0;

@@ -1,9 +1,10 @@
 import type { Engine } from "../link/engine/engine.ts";
 import { DenoEngine } from "../link/engine/deno_engine.ts";
 import type { Log } from "../log.ts";
-import { reservePort } from "./front/listener.ts";
+import { reservePortOf } from "./front/listener.ts";
 import { HostSlots } from "./host_slots.ts";
 import type { Seams } from "./seams.ts";
+import { layoutAlone } from "./owner.ts";
 import { SharedState } from "./shared_state.ts";
 import { Stats } from "./stats.ts";
 
@@ -21,7 +22,12 @@ export function systemSeams(log: Log, engine: Engine = new DenoEngine()): Seams 
     randomU64: () => crypto.getRandomValues(new BigUint64Array(1))[0]!,
     shared,
     assignSlots: (keys) => hostSlots.assign(keys),
-    cluster: { index: 0, size: 1, carry: () => Promise.reject(new Error("Cannot carry: there is no other")) },
-    portOf: reservePort,
+    cluster: {
+      layout: layoutAlone(1),
+      self: { thread: 0, slot: 0, epoch: 0 },
+      owns: ({ thread }) => thread === 0,
+      carry: () => Promise.reject(new Error("Cannot carry: there is no other")),
+    },
+    portOf: reservePortOf,
   };
 }

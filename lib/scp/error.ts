@@ -6,6 +6,7 @@ export const MESSAGES = {
   403: "Index Expired",
   404: "User Not Found",
   406: "Not Acceptable",
+  410: "Gone",
   501: "Network Error",
 } as const;
 
@@ -17,9 +18,9 @@ export class ScpError extends Error {
   override readonly name = "ScpError";
   readonly code: Code;
 
-  /** `detail` says what was wrong, for a log line; it never goes over the wire. */
+  /** `detail` says what was wrong, or nothing, for a log line; it never goes over the wire. */
   constructor(code: Code, detail: string) {
-    super(`${code} ${MESSAGES[code]}: ${detail}`);
+    super(`${code} ${MESSAGES[code]}${detail && `: ${detail}`}`);
     this.code = code;
   }
 }

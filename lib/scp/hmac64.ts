@@ -37,23 +37,13 @@ function high(x: bigint): number {
   return Number(x >> 32n & MASK_32);
 }
 
-function join(highHalf: number, lowHalf: number): bigint {
+/** The value of two halves, of which 32 bits count each. */
+export function join(highHalf: number, lowHalf: number): bigint {
   return BigInt(highHalf >>> 0) << 32n | BigInt(lowHalf >>> 0);
 }
 
 /** Either of the two ways to compute the hmac of a resume request. */
 export type Hmac = (x: bigint, y: bigint) => bigint;
-
-/** djb2 of the bytes in the low half, the JS hash in the high half. */
-export function hashkey(bytes: Uint8Array): bigint {
-  let djb = 5381;
-  let js = 1315423911;
-  for (const byte of bytes) {
-    djb = (djb + (djb << 5) + byte) | 0;
-    js ^= (js << 5) + byte + (js >>> 2);
-  }
-  return join(js, djb);
-}
 
 /** What goscon computes: the MD5 of x y x y x y, its first half xor its second half. */
 export function hmac64Md5(x: bigint, y: bigint): bigint {

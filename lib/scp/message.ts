@@ -1,3 +1,4 @@
+import { formatBase64, parseBase64 } from "./base64.ts";
 import { isUsablePublicKey } from "./dh64.ts";
 import { type Code, MESSAGES, ScpError } from "./error.ts";
 
@@ -114,17 +115,12 @@ function parseKey(text: string | undefined): bigint {
   return key;
 }
 
-/** The last of the 11 digits has 4 bits, the other two 0, or it would not be the one standard form of the value. */
-const BASE64_OF_8_BYTES = /^[A-Za-z0-9+/]{10}[AEIMQUYcgkosw048]=$/;
-
 function parseU64(text: string | undefined, what: string): bigint {
-  if (!BASE64_OF_8_BYTES.test(text ?? "")) throw new ScpError(400, `the ${what} is not the base64 of 8 bytes`);
-  const bytes = Uint8Array.from(atob(text!), (c) => c.charCodeAt(0));
-  return new DataView(bytes.buffer).getBigUint64(0, true);
+  return new DataView(parseBase64(text, 8, what).buffer).getBigUint64(0, true);
 }
 
 function formatU64(value: bigint): string {
   const bytes = new DataView(new ArrayBuffer(8));
   bytes.setBigUint64(0, value, true);
-  return btoa(String.fromCharCode(...new Uint8Array(bytes.buffer)));
+  return formatBase64(new Uint8Array(bytes.buffer));
 }

@@ -9,6 +9,7 @@ export {
   type ResumeRequest,
 } from "./message.ts";
 export { decodeRecord, encodeRecord, MAX_RECORD } from "./record.ts";
-export { hashkey, hmac64, hmac64Md5 } from "./hmac64.ts";
+export { hashkey } from "./hashkey.ts";
+export { hmac64, hmac64Md5 } from "./hmac64.ts";
 export { Session, type SessionSnapshot } from "./session.ts";
 export { accept, answerRecord, request, resumeRecord } from "./handshake.ts";

@@ -1,5 +1,6 @@
 import { ScpError } from "./error.ts";
-import { hashkey, type Hmac, hmac64, hmac64Md5, isEqual64 } from "./hmac64.ts";
+import { hashkey } from "./hashkey.ts";
+import { type Hmac, hmac64, hmac64Md5, isEqual64 } from "./hmac64.ts";
 import { type Dialect, type ResumeRequest, resumeText } from "./message.ts";
 import { Rc4, rc4Key, type Rc4State } from "./rc4.ts";
 import { ResendCache } from "./resend_cache.ts";
@@ -17,7 +18,9 @@ export interface SessionOptions {
 }
 
 /** All that one end of a session is, as plain data: what goes on from it is the same session. It has its secret. */
-export interface SessionSnapshot extends SessionOptions {
+export interface SessionSnapshot extends Omit<SessionOptions, "secret"> {
+  /** In decimal. */
+  secret: string;
   received: number;
   sent: number;
   index: number;
@@ -34,6 +37,7 @@ export interface SessionSnapshot extends SessionOptions {
  * The stream of each direction is counted in absolute positions from 0; only the wire takes them mod 2^32.
  */
 export class Session {
+  readonly version = 1;
   readonly id: number;
   readonly dialect: Dialect;
   readonly #secret: bigint;
@@ -55,7 +59,7 @@ export class Session {
 
   /** The session that was written down. Copies what it takes. */
   static restore(snapshot: SessionSnapshot): Session {
-    const session = new Session(snapshot);
+    const session = new Session({ ...snapshot, secret: BigInt(snapshot.secret) });
     session.#received = snapshot.received;
     session.#index = snapshot.index;
     session.#cache = ResendCache.restore(snapshot.cacheSize, snapshot.cache, snapshot.sent);
@@ -70,7 +74,7 @@ export class Session {
   get snapshot(): SessionSnapshot {
     return {
       id: this.id,
-      secret: this.#secret,
+      secret: String(this.#secret),
       dialect: this.dialect,
       cacheSize: this.#cache.capacity,
       received: this.#received,

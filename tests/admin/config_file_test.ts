@@ -32,7 +32,7 @@ Deno.test("findConfig() decides once: a file that goes is missed, and comes back
     assert.equal(file, "config.yaml");
     assert.equal(read(), "first");
     Deno.removeSync("config.yaml");
-    assert.throws(read, new ConfigFileError("Cannot read the configuration config.yaml: there is no such file"));
+    assert.throws(read, new ConfigFileError(`Cannot read the configuration ${file}: there is no such file`, file));
     Deno.writeTextFileSync("config.yaml", "second");
     assert.equal(read(), "second");
   }));

@@ -55,7 +55,13 @@ ${line(({ p99 }) => p99 * 1000, "#c0362c")}
 const proxy = await startProxyUnderLoad(1);
 const points: Point[] = [];
 for (const conns of CONNS) {
-  const load = { address: proxy.addresses.goscon, dialect: "goscon" as const, conns, seconds: SECONDS };
+  const load = {
+    address: proxy.addresses.goscon,
+    protocol: 1 as const,
+    dialect: "goscon" as const,
+    conns,
+    seconds: SECONDS,
+  };
   const { rate, p99 } = await WORKLOADS.echo!(load);
   points.push({ conns, rate, p99 });
   console.log(`${conns} connections: ${rate.toFixed(0)} messages/s, p99 ${p99.toFixed(2)} ms`);

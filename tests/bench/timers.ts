@@ -1,7 +1,7 @@
 /**
  * How late Deno's own timers are while an engine's links echo at full speed: what else a thread does must go on.
  *
- *     deno run -A tests/bench/timers.ts [epoll|deno] [links] [seconds]
+ *     deno run -A tests/bench/timers.ts [auto|uring|epoll|deno] [links] [seconds]
  */
 import type { EngineName } from "../../lib/config/engines.ts";
 import type { AcceptedLink, SocketLink } from "../../lib/link/engine/engine.ts";
@@ -73,5 +73,5 @@ async function measure(name: EngineName, count: number, seconds: number): Promis
   await engine.close();
 }
 
-const [name = "epoll", count = "100", seconds = "3"] = Deno.args;
+const [name = "auto", count = "100", seconds = "3"] = Deno.args;
 await measure(name as EngineName, Number(count), Number(seconds));

@@ -8,6 +8,8 @@ import { tcp } from "../helpers/raw_client.ts";
 export interface Load {
   /** The proxy. Its backends `echo`, `source` and `sink` are named so. */
   address: string;
+  /** The version of the protocol. */
+  protocol: 1 | 2;
   dialect: Dialect;
   conns: number;
   seconds: number;
@@ -36,8 +38,8 @@ export const WORKLOADS: Record<string, (load: Load) => Promise<Result>> = {
   idle,
 };
 
-function open({ address, dialect }: Load, target: string): Promise<Connection> {
-  return Connection.open({ dial: () => tcp(address), dialect, target, random: () => 0 });
+function open({ address, protocol, dialect }: Load, target: string): Promise<Connection> {
+  return Connection.open({ dial: () => tcp(address), version: protocol, dialect, target, random: () => 0 });
 }
 
 /** One checked echo after another; each over a new session, or after a cut, when it is told so. */

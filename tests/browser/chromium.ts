@@ -2,7 +2,7 @@ import { type Browser, chromium } from "playwright-core";
 import { isInstalled } from "../helpers/programs.ts";
 
 /** The browser, where there is one. */
-export const CHROMIUM = ["chromium", "google-chrome"].find(isInstalled);
+export const CHROMIUM = ["chromium", "google-chrome"].find((name) => isInstalled(name));
 
 /** Without a sandbox, which root may not have, and without calls home. */
 const ARGS = [

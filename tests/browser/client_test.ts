@@ -8,7 +8,8 @@ import { CHROMIUM, launchChromium } from "./chromium.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
 const FILES: Record<string, string> = {
-  "/client.js": "lib/client/browser.min.js",
+  "/browser.min.js": "lib/client/browser.min.js",
+  "/version1.min.js": "lib/client/version1.min.js",
   "/numbers.js": "tests/helpers/numbers.js",
 };
 
@@ -17,10 +18,12 @@ const FILES: Record<string, string> = {
  * is set; pauses before a resume are days while `patient` is.
  */
 const PAGE = `<!DOCTYPE html><link rel="icon" href="data:,"><script type="module">
-  import { connect } from "./client.js";
+  import { connect } from "./browser.min.js";
   import { exchangeNumbers } from "./numbers.js";
   Object.assign(globalThis, { events: [], received: 0, pauses: 0, enough: false, patient: false });
-  const connection = await connect("ws://127.0.0.1:" + location.hash.slice(1) + "/scp", {
+  const [port, version] = location.hash.slice(1).split(",").map(Number);
+  const connection = await connect("ws://127.0.0.1:" + port + "/scp", {
+    version,
     dialect: "plain",
     cacheSize: 16 * 2 ** 20,
     random: () => (pauses++, patient ? 1e7 : 0), // asked for each pause
@@ -115,12 +118,16 @@ async function stall(page: Streaming): Promise<void> {
 
 const ROUNDS = 10;
 
-Deno.test("the client loses nothing in Chromium, however often its network is cut", {
-  ignore: CHROMIUM === undefined,
-  // A browser is more than a test's own resources.
-  sanitizeOps: false,
-  sanitizeResources: false,
-}, async () => {
+for (const version of [1, 2]) {
+  Deno.test(`in version ${version} the client loses nothing in Chromium, however often its network is cut`, {
+    ignore: CHROMIUM === undefined,
+    // A browser is more than a test's own resources.
+    sanitizeOps: false,
+    sanitizeResources: false,
+  }, () => stream(version));
+}
+
+async function stream(version: number): Promise<void> {
   await using backend = new NumberBackend();
   await using goscon = await Goscon.start(`
     listen: [{ws: "127.0.0.1:0", dialect: plain}]
@@ -135,7 +142,7 @@ Deno.test("the client loses nothing in Chromium, however often its network is cu
     const page = await browser.newPage();
     const faults: string[] = [];
     page.on("pageerror", (error) => faults.push(error.message));
-    await page.goto(`http://127.0.0.1:${server.addr.port}/#${line.address.port}`);
+    await page.goto(`http://127.0.0.1:${server.addr.port}/#${line.address.port},${version}`);
     await page.waitForFunction("globalThis.outcome !== undefined");
     const streaming = new Streaming(page, await page.context().newCDPSession(page));
     for (let round = 1; round <= ROUNDS; round++) {
@@ -159,4 +166,4 @@ Deno.test("the client loses nothing in Chromium, however often its network is cu
     await line.close();
     await server.shutdown();
   }
-});
+}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect as connectInBrowser } from "../../lib/client/browser.ts";
 import { connect, type ResumableConnection } from "../../lib/client/mod.ts";
 import { Line } from "../../lib/tools/demo/line.ts";
-import { Backend, echo, readExactly } from "../helpers/backend.ts";
+import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes, concat } from "../helpers/bytes.ts";
 import { TestProxy } from "../helpers/proxy.ts";
 import { pattern } from "../helpers/random.ts";
@@ -75,11 +75,16 @@ Deno.test("the readable closes, and closed settles, when the backend ends the se
 });
 
 Deno.test("the readable errors, and closed rejects, when the session is lost for good", async () => {
-  const proxy = TestProxy.start(ECHO);
-  const connection = await connect(`tcp://${proxy.address}`, { giveUpAfter: 1, random: () => 0 });
-  await proxy[Symbol.asyncDispose]();
-  await assert.rejects(read(connection.readable, 1), /gave up/);
-  await assert.rejects(connection.closed, /gave up/);
+  for (const [version, expected] of [[1, /gave up/], [2, { name: "SessionEndedError", code: 1 }]] as const) {
+    const proxy = TestProxy.start(ECHO);
+    const connection = await connect(`tcp://${proxy.address}`, { version, giveUpAfter: 1, random: () => 0 });
+    const details: object[] = [];
+    connection.on("closed", ({ detail }) => details.push(detail));
+    await proxy[Symbol.asyncDispose]();
+    await assert.rejects(read(connection.readable, 1), expected);
+    await assert.rejects(connection.closed, expected);
+    assert.deepEqual(details.map((detail) => "code" in detail && detail.code), [version === 2 && 1]);
+  }
 });
 
 Deno.test("closing the writable ends the session; cancelling the readable closes it", async () => {
@@ -150,9 +155,48 @@ Deno.test("connect() refuses what is no URL of a kind it knows", async () => {
   ) {
     await assert.rejects(connect(url), /expected tcp:|Invalid URL/, url);
   }
+  await assert.rejects(connect("tls://a:1/path"), /expected tls:\/\/host:port/);
   await assert.rejects(
     connect("http://a:1"),
-    /Cannot connect to http:\/\/a:1: its scheme is none of tcp: unix: ws: wss:/,
+    /Cannot connect to http:\/\/a:1: its scheme is none of tcp: tls: unix: ws: wss:/,
   );
-  await assert.rejects(connectInBrowser("tcp://a:1"), /a browser has no TCP; expected ws:\/\/ or wss:\/\//);
+  await assert.rejects(connectInBrowser("tcp://a:1"), /Cannot connect to tcp:\/\/a:1: its scheme is none of ws: wss:/);
+});
+
+Deno.test("in version 2 closing the writable ends one direction, and the readable goes on", async () => {
+  await using backend = new Backend();
+  await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
+  const connection = await connect(`tcp://${proxy.address}`, { version: 2 });
+  assert.equal(connection.version, 2);
+  const far = await backend.accept();
+  const writer = connection.writable.getWriter();
+  await writer.write(pattern(0, 1000));
+  await writer.close();
+  assertSameBytes(await readToEnd(far), pattern(0, 1000));
+  await far.write(pattern(0, 1000));
+  far.close();
+  assertSameBytes(concat(await Array.fromAsync(connection.readable)), pattern(0, 1000));
+  await connection.closed;
+});
+
+Deno.test("in version 2 close() resets a backend that may lack something, and abort() of the writable always does", async () => {
+  await using backend = new Backend();
+  await using proxy = TestProxy.start({ hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" });
+  for (const how of ["done", "abort"]) {
+    const connection = await connect(`tcp://${proxy.address}`, { version: 2 });
+    const far = await backend.accept();
+    const writer = connection.writable.getWriter();
+    await writer.write(pattern(0, 10));
+    await far.read(new Uint8Array(10));
+    await far.write(pattern(0, 10));
+    // With that comes an ACK.
+    await read(connection.readable, 10);
+    if (how === "done") connection.close();
+    else await writer.abort();
+    const end = far.read(new Uint8Array(1));
+    if (how === "done") assert.equal(await end, null);
+    else await assert.rejects(end, /reset/);
+    far.close();
+    await connection.closed;
+  }
 });

@@ -13,7 +13,7 @@ const ECHO = { hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" };
 Deno.test("an echo goes on over links of which each dies without a word", async () => {
   await using proxy = TestProxy.start(ECHO);
   await using relay = flakyTo(proxy.address, { cutAfterBytes: 400, stall: NEVER });
-  const connection = await connect(`tcp://${relay.address}`, { silence: 100 });
+  const connection = await connect(`tcp://${relay.address}`, { version: 1, silence: 100 });
   let resumes = 0;
   connection.on("resumed", () => resumes++);
   const writer = connection.writable.getWriter();
@@ -31,7 +31,7 @@ Deno.test("an echo goes on over links of which each dies without a word", async 
 Deno.test("retryNow() gets an echo at once whose link has died without a word", async () => {
   await using proxy = TestProxy.start(ECHO);
   await using relay = swallowingRelay(proxy.address);
-  const connection = await connect(`tcp://${relay.address}`, { silence: 0 });
+  const connection = await connect(`tcp://${relay.address}`, { version: 1, silence: 0 });
   const lost: string[] = [];
   connection.on("lost", ({ detail }) => lost.push(detail.reason));
   await connection.writable.getWriter().write(pattern(0, 1000));

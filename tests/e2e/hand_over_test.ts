@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import type { EngineName } from "../../lib/config/engines.ts";
 import { writeAll } from "../../lib/link/link.ts";
+import { AckedClient } from "../helpers/acked_client.ts";
 import { descriptorsOf } from "../helpers/accepted.ts";
 import { readExactly } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
-import { WORKING } from "../helpers/engine.ts";
+import { NATIVE, WORKING } from "../helpers/engine.ts";
 import { Goscon } from "../helpers/goscon.ts";
 import { pattern } from "../helpers/random.ts";
 import { ask, RawClient, record, tcp } from "../helpers/raw_client.ts";
@@ -57,7 +58,7 @@ Deno.test(
 );
 
 /** Resumes again and again with bytes under way both ways, and beside it connections that break off anywhere. */
-async function resumeOften(client: RawClient, rounds: number): Promise<void> {
+async function resumeOften(client: RawClient | AckedClient, rounds: number): Promise<void> {
   const size = 20_000;
   for (let round = 0; round < rounds; round++) {
     await client.send(pattern(round, size, client.id));
@@ -69,7 +70,7 @@ async function resumeOften(client: RawClient, rounds: number): Promise<void> {
 }
 
 /** A resume whose client is gone before the answer, by an end or a reset, now with its request whole and now not. */
-async function breakOff(client: RawClient, round: number): Promise<void> {
+async function breakOff(client: RawClient | AckedClient, round: number): Promise<void> {
   const link = await tcp(client.address);
   const request = record(client.resumeContent());
   await writeAll(link, round % 2 === 0 ? request : request.subarray(0, -3));
@@ -79,16 +80,17 @@ async function breakOff(client: RawClient, round: number): Promise<void> {
 
 function testResumes(io: EngineName, workers: number): void {
   Deno.test(
-    `many resumes in ${workers} threads, io ${io}: every byte comes, and no descriptor is left`,
+    `many resumes of both versions in ${workers} threads, io ${io}: every byte comes, and no descriptor is left`,
     IGNORE,
     async () => {
       await using goscon = await start(`io: ${io}\nworkers: ${workers}\nlimits: {handshakes: 200}\n`);
       const address = goscon.addresses[0]!;
       const before = descriptorsOf(goscon.pid);
-      const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(address)));
+      const open = (i: number) => i % 2 === 0 ? RawClient.open(address) : AckedClient.open(address);
+      const clients = await Promise.all(Array.from({ length: 20 }, (_, i) => open(i)));
       await Promise.all(clients.map((client) => resumeOften(client, 15)));
-      // Those of epoll are their owner's, and of each there is but one.
-      if (io === "epoll") await untilDescriptors(goscon, (count) => count === before + clients.length);
+      // Those of the C library are their owner's, and of each there is but one.
+      if (NATIVE.includes(io)) await untilDescriptors(goscon, (count) => count === before + clients.length);
       while (await connectionsOf(goscon) !== clients.length);
       for (const client of clients) {
         assert.equal((await goscon.manager("DELETE", `/sessions/${client.id}`)).status, 200);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { writeAll } from "../../lib/link/link.ts";
+import { AckedClient } from "../helpers/acked_client.ts";
 import { readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { type Event, Goscon } from "../helpers/goscon.ts";
@@ -81,6 +82,27 @@ Deno.test("the manager tells how sockets are had, as the log does", async () => 
     const { io } = JSON.parse((await goscon.manager("GET", "/status")).text);
     assert.deepEqual(io, { name, ...(why !== undefined && { why }) });
     const { text } = await goscon.manager("GET", "/metrics");
-    assert(text.split("\n").includes(`goscon_io_info{io="${name}"} 1`), text);
+    assert(text.split("\n").includes(`goscon_io_info{io="${name}",why="${why ?? ""}"} 1`), text);
   }
+});
+
+Deno.test("a client of version 2 is told to move by whichever thread has its session, and the metrics count it", async () => {
+  await using goscon = await Goscon.start(`${CONFIG}workers: 2\n`);
+  const clients = await Promise.all(Array.from({ length: 8 }, () => AckedClient.open(goscon.addresses[0]!)));
+  for (const client of clients) {
+    const url = "tcp://b.example:1248";
+    const { status, text } = await goscon.manager("POST", `/sessions/${client.id}/move?url=${url}`);
+    assert.deepEqual([status, JSON.parse(text)], [202, { moved: client.id, url }]);
+    await client.until(() => client.moves.length === 1);
+    assert.deepEqual(client.moves, [url]);
+  }
+  const { text } = await goscon.manager("GET", "/metrics");
+  for (const line of ['goscon_sessions_by_version{version="2"} 8', "goscon_moves_total 8"]) {
+    assert(text.split("\n").includes(line), text);
+  }
+  const { version } = await goscon.event((e) => e.message === "session new");
+  assert.equal(version, 2);
+  const told = await goscon.event((e) => e.message === "session told to move");
+  assert.equal(told.url, "tcp://b.example:1248");
+  for (const client of clients) client[Symbol.dispose]();
 });

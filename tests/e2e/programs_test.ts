@@ -1,71 +1,17 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { scatter } from "../../lib/random.ts";
+import { assertSame, lines, numbers, pathOf, word, written } from "../helpers/carried.ts";
 import { OLD_RUNTIME } from "../helpers/goscon.ts";
-import { RoughPath } from "../helpers/rough_path.ts";
 import { HAS_NGINX, HAS_POSTGRES, HAS_REDIS, nginx, postgres, redis } from "../helpers/servers.ts";
 
 const MIB = 2 ** 20;
-
-/** What a program wrote: how much, and the hash of it. */
-interface Written {
-  bytes: number;
-  hash: string;
-}
-
-/** Runs a program that must succeed and complain of nothing. */
-async function written([command, ...args]: string[], input?: string): Promise<Written> {
-  const stdin = input === undefined ? "null" : "piped";
-  const child = new Deno.Command(command!, { args, stdin, stdout: "piped", stderr: "piped" }).spawn();
-  const said = new Response(child.stderr).text();
-  const feeding = input === undefined ? undefined : new Blob([input]).stream().pipeTo(child.stdin);
-  const hash = createHash("sha256");
-  let bytes = 0;
-  for await (const chunk of child.stdout) {
-    hash.update(chunk);
-    bytes += chunk.length;
-  }
-  const { code } = await child.status;
-  await feeding?.catch(() => {}); // it ended before it had read all: its code says so
-  assert.deepEqual([code, await said], [0, ""], command);
-  return { bytes, hash: hash.digest("hex") };
-}
-
-/**
- * A path whose relay carries `rate` MiB a second and cuts each connection within one second. Over `4 * rate` MiB there are
- * three cuts or more, however fast the machine is: no connection carries more than 1.1 times the rate.
- */
-async function pathOf(socket: string, rate: number, ...flags: string[]): Promise<RoughPath> {
-  const path = await RoughPath.start({
-    backend: `unix:${socket}`,
-    // The relay is slow: all that kernels take from the proxy for it is lost with each cut.
-    reuseBuffer: "64MiB",
-    flaky: ["--cut-every", "1s", "--rate", `${rate}MiB`, ...flags],
-  });
-  console.log(`GOSCON_SEED=${path.seed} cuts after the same times`);
-  return path;
-}
-
-function assertSame(path: RoughPath, { through, direct }: { through: Written; direct: Written }): void {
-  console.log(`${through.bytes} bytes, ${path.resumes} resumes`);
-  assert.deepEqual(through, direct);
-  assert(path.resumes >= 3, `only ${path.resumes} resumes`);
-}
-
-/** So many lines, no two alike. */
-function lines(count: number, line: (number: number) => string): string {
-  return Array.from({ length: count }, (_, i) => line(i)).join("");
-}
-
-const word = (number: number) => scatter(number).toString(16).padStart(8, "0").repeat(6);
 
 Deno.test({
   name: "psql puts a table into PostgreSQL and reads it back over a link that is cut every second",
   ignore: !HAS_POSTGRES || OLD_RUNTIME,
   fn: async () => {
     await using server = await postgres();
-    await using path = await pathOf(server.socket, 4);
+    await using path = await pathOf(`unix:${server.socket}`, 4);
     const [dir, rows] = [join(server.socket, ".."), 160_000];
     // 8 MiB and a half each way, of which the way back is in another order.
     const script = `
@@ -87,7 +33,7 @@ Deno.test({
   ignore: !HAS_REDIS || OLD_RUNTIME,
   fn: async () => {
     await using server = await redis();
-    await using path = await pathOf(server.socket, 2, "--rst");
+    await using path = await pathOf(`unix:${server.socket}`, 2, "--rst");
     // A command that is lost, doubled or moved leaves another list, or another sum.
     const commands = lines(125_000, (i) => `RPUSH list ${word(i)}\r\nINCR ${i % 100}\r\n`);
     const questions = lines(500, (i) => `INCR ${i % 100}\nLINDEX list ${i * 100}\n`);
@@ -110,7 +56,7 @@ Deno.test({
   ignore: !HAS_NGINX || OLD_RUNTIME,
   fn: async () => {
     await using server = await nginx("large", numbers(112 * MIB));
-    await using path = await pathOf(server.socket, 28);
+    await using path = await pathOf(`unix:${server.socket}`, 28);
     const curl = (...args: string[]) => written(["curl", "-q", "-sS", "--fail", "--noproxy", "*", ...args]);
     const direct = await curl("--unix-socket", server.socket, "http://localhost/large");
     assert.equal(direct.bytes, 112 * MIB);
@@ -118,10 +64,3 @@ Deno.test({
     assert.equal(path.sessions, 1);
   },
 });
-
-/** So many bytes of numbers, none of which comes twice. */
-function numbers(bytes: number): Uint8Array<ArrayBuffer> {
-  const all = new Uint32Array(bytes / 4);
-  for (let i = 0; i < all.length; i++) all[i] = scatter(i);
-  return new Uint8Array(all.buffer);
-}

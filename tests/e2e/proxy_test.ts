@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { Connection } from "../../lib/client/connection.ts";
 import { lingeringClose, writeAll } from "../../lib/link/link.ts";
 import { request } from "../../lib/scp/mod.ts";
+import { RULES } from "../../lib/tools/check/rules.ts";
+import { RULES_OF_2 } from "../../lib/tools/check/v2/rules.ts";
 import { Backend, echo, readExactly, readToEnd } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { FullSocket } from "../helpers/full_socket.ts";
@@ -12,31 +14,42 @@ import { RoughPath } from "../helpers/rough_path.ts";
 
 const LISTEN = `listen: [{tcp: "127.0.0.1:0"}, {tcp: "127.0.0.1:0", dialect: plain}]`;
 
-Deno.test("the process carries sessions of both dialects, and logs each event of theirs in one line", async () => {
-  await using backend = new Backend().serve(echo);
-  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{name: one, addr: "${backend.address}"}]`);
-  for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
-    const address = goscon.addresses[i]!;
-    const connection = await Connection.open({ dial: () => tcp(address), dialect, target: "one", random: () => 0 });
-    await writeAll(connection, pattern(0, 10_000));
-    assertSameBytes(await readExactly(connection, 10_000), pattern(0, 10_000));
-    await connection.cut();
-    await writeAll(connection, pattern(1, 10_000));
-    assertSameBytes(await readExactly(connection, 10_000), pattern(1, 10_000));
-    const of = (message: string) => goscon.event((e) => e.message === message && e.id === connection.id);
-    const begun = await of("session new");
-    assert.equal(begun.upstream, backend.address);
-    assert.equal(begun.target, "one");
-    assert.match(String(begun.client), /^127\.0\.0\.1:\d+$/);
-    const lost = await of("session lost");
-    assert.deepEqual([lost.received, lost.sent], [10_000, 10_000]);
-    const resumed = await of("session resumed");
-    assert.equal(resumed.resent, 0);
-    assert.notEqual(resumed.client, begun.client);
-    assert.equal(typeof resumed.gap_ms, "number");
-    connection.close();
-  }
-});
+for (const version of [1, 2] as const) {
+  Deno.test(`the process carries sessions of both dialects, and logs each event of theirs in one line: version ${version}`, async () => {
+    await using backend = new Backend().serve(echo);
+    await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{name: one, addr: "${backend.address}"}]`);
+    for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
+      const address = goscon.addresses[i]!;
+      const dial = () => tcp(address);
+      const closed = Promise.withResolvers<unknown>();
+      const connection = await Connection.open({
+        ...{ dial, dialect, version },
+        target: "one",
+        random: () => 0,
+        onClosed: closed.resolve,
+      });
+      await writeAll(connection, pattern(0, 10_000));
+      assertSameBytes(await readExactly(connection, 10_000), pattern(0, 10_000));
+      await connection.cut();
+      await writeAll(connection, pattern(1, 10_000));
+      assertSameBytes(await readExactly(connection, 10_000), pattern(1, 10_000));
+      const of = (message: string) => goscon.event((e) => e.message === message && e.id === connection.id);
+      const begun = await of("session new");
+      assert.equal(begun.upstream, backend.address);
+      assert.equal(begun.target, "one");
+      assert.equal(begun.version, version);
+      assert.match(String(begun.client), /^127\.0\.0\.1:\d+$/);
+      const lost = await of("session lost");
+      assert.deepEqual([lost.received, lost.sent], [10_000, 10_000]);
+      const resumed = await of("session resumed");
+      assert.equal(resumed.resent, 0);
+      assert.notEqual(resumed.client, begun.client);
+      assert.equal(typeof resumed.gap_ms, "number");
+      connection.close();
+      assert.equal(await closed.promise, undefined);
+    }
+  });
+}
 
 Deno.test("SIGTERM: each client gets what its backend sent, and the process exits with 0", async () => {
   await using backend = new Backend();
@@ -226,19 +239,31 @@ Deno.test("goscon connect says in one sentence why there is no session", async (
 
 Deno.test("goscon check finds every rule of the protocol kept, in both dialects, and says which are not", async () => {
   await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{name: one, addr: "builtin:echo"}]`);
-  for (const [i, dialect] of ["goscon", "plain"].entries()) {
+  await Promise.all(["goscon", "plain"].map(async (dialect, i) => {
     const { code, out, err } = await runProgram(["check", goscon.addresses[i]!, "--dialect", dialect]);
     assert.deepEqual([code, err], [0, ""], out);
-    assert.equal(out.match(/^ok {4}/gm)?.length, 17);
+    assert.equal(out.match(/^ok {4}/gm)?.length, RULES.length + RULES_OF_2.length);
     assert.doesNotMatch(out, /FAIL/);
-  }
-  const { code, out, err } = await runProgram(["check", goscon.addresses[0]!, "--dialect", "plain"]);
+  }));
+  const args = ["check", goscon.addresses[0]!, "--dialect", "plain", "--protocol", "1"];
+  const { code, out, err } = await runProgram(args);
   assert.equal(code, 1);
   assert.deepEqual(out.match(/^FAIL.*\n.*$/gm), [
     "FAIL  the second line of a resume's answer is that of the dialect: 200, or 200 OK in plain (Two dialects)\n" +
     '      it is "200", where 200 OK was expected',
   ]);
   assert.match(err, /^goscon: 127\.0\.0\.1:\d+ does not keep every rule\n$/);
+});
+
+Deno.test("goscon check says in one line that version 2 is not spoken; when it was asked for, that is a failure", async () => {
+  await using goscon = await Goscon.start(`${LISTEN}\nhosts: [{addr: "builtin:echo"}]\nscp: {version: 1}`);
+  const both = await runProgram(["check", goscon.addresses[0]!]);
+  assert.equal(both.code, 0);
+  assert.equal(both.err, "goscon: version 2 is not spoken: the offer was ignored\n");
+  assert.equal(both.out.match(/^ok {4}/gm)?.length, RULES.length);
+  const { code, out } = await runProgram(["check", goscon.addresses[0]!, "--protocol", "2"]);
+  assert.equal(code, 1);
+  assert.equal(out, "FAIL  version 2 is spoken (Version 2: Negotiation)\n      the offer was ignored\n");
 });
 
 Deno.test("goscon flaky cuts what goes through it, and a session through it loses nothing", async () => {

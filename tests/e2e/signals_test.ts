@@ -80,11 +80,31 @@ for (const [name, start] of Object.entries(COMMANDS)) {
   });
 }
 
+/** What starts a command with an input that never ends, in that directory: it is open for writing as well. */
+const endlessly = (dir: string) => ["sh", "-c", 'mkfifo "$0" && exec "$@" <> "$0"', `${dir}/input`];
+
+const LEAVES = "connect tells the proxy that it leaves at a signal: the backend is reset at once";
+Deno.test(LEAVES, { ignore: !IS_UNIX }, async () => {
+  await using backend = new Backend();
+  await using proxy = await Goscon.start(`listen: [{tcp: "127.0.0.1:0"}]\nhosts: [{addr: "${backend.address}"}]`);
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    const dir = await Deno.makeTempDir();
+    const by = endlessly(dir);
+    await using goscon = Goscon.spawn(["connect", proxy.addresses[0]!], { by });
+    await goscon.event((e) => e.message.includes("connected to"));
+    const far = await backend.accept();
+    goscon.kill(signal);
+    await assert.rejects(far.read(new Uint8Array(1)), Deno.errors.ConnectionReset);
+    assert.equal(await goscon.ended(), code);
+    assert.equal(goscon.events.length, 1);
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("connect goes on after SIGHUP when nohup started it", { ignore: !HAS_NOHUP }, async () => {
   await using proxy = await Goscon.start(ECHO);
   const dir = await Deno.makeTempDir();
-  // An input that never ends: it is open for writing as well.
-  const by = ["sh", "-c", 'mkfifo "$0" && exec nohup "$@" <> "$0"', `${dir}/input`];
+  const by = [...endlessly(dir), "nohup"];
   await using goscon = Goscon.spawn(["connect", proxy.addresses[0]!], { by });
   await goscon.event((e) => e.message.includes("connected to"));
   goscon.kill("SIGHUP");

@@ -1,17 +1,20 @@
 /** Clients that take what they are sent much slower than it comes, and break off in the middle. */
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
+import { Connection } from "../../lib/client/connection.ts";
 import { type Link, writeAll } from "../../lib/link/link.ts";
 import { Condition } from "../../lib/link/condition.ts";
 import { LinkStream } from "../../lib/link/link_stream.ts";
 import { StreamLink } from "../../lib/link/stream.ts";
-import { Backend } from "../helpers/backend.ts";
+import { Backend, readToEnd } from "../helpers/backend.ts";
 import { BareWebSocket } from "../helpers/bare_web_socket.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
+import { flakyTo } from "../helpers/flaky.ts";
 import { Goscon, OLD_RUNTIME } from "../helpers/goscon.ts";
 import { HAS_OPENSSL, makePair } from "../helpers/programs.ts";
-import { pattern } from "../helpers/random.ts";
-import { answerOn, openOver, record, resumeOver } from "../helpers/raw_client.ts";
+import { assertNoneLost } from "../helpers/none_lost.ts";
+import { pattern, Random } from "../helpers/random.ts";
+import { answerOn, openOver, record, resumeOver, tcp } from "../helpers/raw_client.ts";
 import { SmallLink } from "../helpers/small_link.ts";
 import { stalled } from "../helpers/turns.ts";
 
@@ -119,6 +122,32 @@ Deno.test("a client that reads slowly cannot resume with in_flight unbounded", L
   await writeAll(next, record(client.resumeContent()));
   assert.equal(await answerOn(next), "0\n406");
   next.close();
+});
+
+Deno.test("a client of version 2 whose link has 1 MB/s, and is cut often, is never refused, by default", async () => {
+  const random = new Random();
+  await using backend = new Backend();
+  await using goscon = await Goscon.start(
+    `listen: [{tcp: "127.0.0.1:0"}]\nmanager: 127.0.0.1:0\nhosts: [{addr: "${backend.address}"}]\n`,
+  );
+  const slow = { rate: 1_000_000, cutAfterBytes: 300_000, rst: true, seed: random.int(0, 2 ** 32 - 1) };
+  await using relay = flakyTo(goscon.addresses[0]!, slow);
+  const closed = Promise.withResolvers<unknown>();
+  let resumes = 0;
+  const connection = await Connection.open({
+    dial: () => tcp(relay.address),
+    version: 2,
+    random: () => 0,
+    onResumed: () => resumes++,
+    onClosed: closed.resolve,
+  });
+  const far = await backend.accept();
+  const sending = flood(far).done.then(() => far.closeWrite());
+  assertSameBytes(await readToEnd(connection), pattern(0, TOTAL), `GOSCON_SEED=${random.seed}`);
+  await sending;
+  assert.equal(await closed.promise, undefined);
+  assert(resumes > 8, `only ${resumes} resumes`);
+  await assertNoneLost(goscon);
 });
 
 Deno.test("a client over TLS, or a WebSocket, that reads slowly resumes, also when another thread carries it", {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Backend } from "../helpers/backend.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
+import { deadAddress } from "../helpers/dead_address.ts";
 import { Goscon } from "../helpers/goscon.ts";
 import { pattern } from "../helpers/random.ts";
 import { RawClient } from "../helpers/raw_client.ts";
@@ -46,6 +47,33 @@ Deno.test("whoever is accepted while the process starts is served, and a signal 
       goscon.kill(signal === "SIGHUP" ? "SIGINT" : "SIGTERM");
       assert.equal(await goscon.ended(), signal === "SIGHUP" ? 0 : 1);
     }
+  }
+  await Deno.remove(file);
+});
+
+Deno.test("a node that waits for a slot, as there is no Redis, ends at the first signal", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  const file = await Deno.makeTempFile({ suffix: ".yaml" });
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    await Deno.writeTextFile(
+      file,
+      `
+        tcp: 127.0.0.1:0
+        hosts: [{addr: "builtin:echo"}]
+        cluster:
+          name: test
+          discovery: redis
+          redis: { url: "redis://${deadAddress()}" }
+          listen: 127.0.0.1:0
+          secrets: [a secret of the test]
+      `,
+    );
+    await using goscon = Goscon.spawn(["--config", file, "--log-format", "json"]);
+    await goscon.event(({ message }) => message === "redis is away");
+    goscon.kill(signal);
+    assert.equal(await goscon.ended(), 0);
+    assert.equal(goscon.events.at(-1)!.message, "stopped");
   }
   await Deno.remove(file);
 });

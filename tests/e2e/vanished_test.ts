@@ -1,5 +1,6 @@
 /** Peers that vanish without a word, and such as are only slow. */
 import assert from "node:assert/strict";
+import { Connection } from "../../lib/client/connection.ts";
 import { writeAll } from "../../lib/link/link.ts";
 import { Backend, readExactly } from "../helpers/backend.ts";
 import { BareWebSocket } from "../helpers/bare_web_socket.ts";
@@ -116,6 +117,33 @@ Deno.test(
     const closed = await event("upstream closed");
     assert.equal(closed.reason, `upstream failed: nothing was acknowledged for ${TIMEOUT} ms (ack_timeout)`);
     assert(timeOf(closed) - cut >= TIMEOUT, `after ${timeOf(closed) - cut} ms`);
+  },
+);
+
+Deno.test(
+  "an idle client of version 2 that vanishes is noticed by PING",
+  OPTIONS,
+  async () => {
+    using network = new Network();
+    await using backend = new Backend("0.0.0.0");
+    const config = `io: epoll
+listen: [{tcp: "${network.there(CLIENT)}:0"}]
+hosts: [{addr: "${network.here(BACKEND)}:${backend.port}"}]
+tcp_option: {keepalive: false}
+scp: {v2: {ping_interval: ${TIMEOUT}ms, ping_timeout: 3s}}
+`;
+    await using goscon = await Goscon.start(config, { by: network.inside });
+    const closed = Promise.withResolvers<unknown>();
+    const dial = () => Promise.resolve(new SmallLink(goscon.addresses[0]!));
+    const connection = await Connection.open({ dial, version: 2, onClosed: closed.resolve });
+    const far = await backend.accept();
+    await writeAll(far, pattern(0, 1000));
+    assertSameBytes(await readExactly(connection, 1000), pattern(0, 1000));
+    network.cut(CLIENT);
+    const lost = await goscon.event(({ message }) => message === "session lost");
+    assert.match(String(lost.reason), /\(ping_timeout\)/);
+    connection.close();
+    await closed.promise;
   },
 );
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Connection } from "../../lib/client/connection.ts";
 import { type Link, writeAll } from "../../lib/link/link.ts";
 import type { Dialect } from "../../lib/scp/mod.ts";
-import { Backend, readExactly } from "./backend.ts";
+import { Backend, readExactly, readToEnd } from "./backend.ts";
 import { assertSameBytes } from "./bytes.ts";
 import { dialer } from "./cutting_link.ts";
 import { Hazards } from "./hazards.ts";
@@ -16,78 +16,141 @@ export interface Chaos {
   dialect: Dialect;
   backend: Backend;
   sessions: number;
-  /** Bytes of each session, each way. */
+  /** Bytes of each session, each way; fewer in a direction that ends early. */
   bytes: number;
   /** A connection is cut after so many bytes, both ways together, at the most. */
   cutWithin: number;
   random: Random;
 }
 
+/** What goes over one session. */
+interface Plan {
+  version: 1 | 2;
+  /** Bytes from the client, and to it. */
+  up: number;
+  down: number;
+  /** Each end ends its direction when it has sent them, and reads to the end of the other: as only version 2 can. */
+  ends: boolean;
+}
+
+/** Half of the sessions are of version 2; of these one direction of every other one ends early. */
+function planOf(number: number, bytes: number, random: Random): Plan {
+  const version = number % 2 === 0 ? 2 : 1;
+  const full = { version, up: bytes, down: bytes, ends: number % 4 === 0 } as const;
+  if (!full.ends) return full;
+  return { ...full, [random.next() < 0.5 ? "up" : "down"]: random.int(0, bytes) };
+}
+
 /**
- * Moves the bytes of all sessions through relays that hurt, and checks each byte at both ends. Gives how often a session
- * was resumed, and how often each relay has cut.
+ * Moves the bytes of all sessions, of both versions, through relays that hurt, and checks each byte at both ends, and each end in
+ * order. Gives how often sessions of each version were resumed, and how often each relay has cut.
  */
-export async function runChaos(chaos: Chaos): Promise<{ resumes: number; cuts: number[] }> {
+export async function runChaos(chaos: Chaos): Promise<{ resumes: Record<1 | 2, number>; cuts: number[] }> {
   const { address, backend, sessions, bytes, cutWithin, random } = chaos;
   await using hazards = Hazards.start(address, cutWithin, random);
-  let resumes = 0;
-  const serve = async (far: Link): Promise<number> => {
-    const number = new DataView((await readExactly(far, 4)).buffer).getUint32(0);
-    await exchange(far, random.fork(), { bytes, sent: 2 * number, received: 2 * number + 1 });
-    return number;
-  };
-  const serving = (async () => {
-    const served: Promise<number>[] = [];
-    while (served.length < sessions) served.push(serve(await backend.accept()));
-    return await Promise.all(served);
-  })();
-  const clients = Promise.all(Array.from({ length: sessions }, async (_, number) => {
+  const resumes = { 1: 0, 2: 0 };
+  const plans = Array.from({ length: sessions }, (_, number) => planOf(number, bytes, random));
+  const serving = serveAll(backend, plans, random);
+  const clients = Promise.all(plans.map((plan, number) => {
     const own = random.fork();
-    const { dial, bury } = hazards.dialer(0.4, own);
-    const connection = await Connection.open({
-      dial,
-      dialect: chaos.dialect,
-      cacheSize: 4 * 2 ** 20,
-      random: () => own.next(),
-      onResumed: () => resumes++,
-      onClosed: bury,
-    });
-    const name = new Uint8Array(4);
-    new DataView(name.buffer).setUint32(0, number);
-    await writeAll(connection, name);
-    await exchange(connection, own.fork(), { bytes, sent: 2 * number + 1, received: 2 * number });
-    return connection;
+    const onResumed = () => resumes[plan.version]++;
+    return runClient(number, plan, { ...chaos, ...hazards.dialer(0.4, own), random: own, onResumed });
   }));
   try {
-    const [names, connections] = await Promise.all([serving, clients]);
-    for (const connection of connections) connection.close();
-    assert.deepEqual(names.toSorted((a, b) => a - b), Array.from({ length: sessions }, (_, i) => i));
+    const [names, closings] = await Promise.all([serving, clients]);
+    await Promise.all(closings.map((close) => close()));
+    assert.deepEqual(names.toSorted((a, b) => a - b), plans.map((_, number) => number));
   } catch (error) {
     throw new Error(`GOSCON_SEED=${random.seed} shows this again`, { cause: error });
   }
   return { resumes, cuts: hazards.cuts };
 }
 
+/** The backend's end of all sessions: their numbers, when every byte has come. */
+async function serveAll(backend: Backend, plans: Plan[], random: Random): Promise<number[]> {
+  const serve = async (far: Link): Promise<number> => {
+    const number = new DataView((await readExactly(far, 4)).buffer).getUint32(0);
+    const { up, down, ends } = plans[number]!;
+    await exchange(far, random.fork(), {
+      ends,
+      sent: { stream: 2 * number, bytes: down },
+      received: { stream: 2 * number + 1, bytes: up },
+    });
+    return number;
+  };
+  const served: Promise<number>[] = [];
+  while (served.length < plans.length) served.push(serve(await backend.accept()));
+  return await Promise.all(served);
+}
+
+/** The client's end of a session. Gives how to close it, when every byte has come; one that ends in order has been. */
+async function runClient(
+  number: number,
+  { version, up, down, ends }: Plan,
+  { dial, bury, dialect, random, onResumed }: Pick<Chaos, "dialect" | "random"> & ReturnType<Hazards["dialer"]> & {
+    onResumed: () => void;
+  },
+): Promise<() => Promise<unknown>> {
+  const closed = Promise.withResolvers<unknown>();
+  const connection = await Connection.open({
+    ...{ dial, dialect, version, onResumed },
+    allowHalfOpen: ends,
+    ...cacheOf(version, 4 * 2 ** 20),
+    random: () => random.next(),
+    onClosed: (error) => {
+      bury();
+      closed.resolve(error);
+    },
+  });
+  const name = new Uint8Array(4);
+  new DataView(name.buffer).setUint32(0, number);
+  await writeAll(connection, name);
+  await exchange(connection, random.fork(), {
+    ends,
+    sent: { stream: 2 * number + 1, bytes: up },
+    received: { stream: 2 * number, bytes: down },
+  });
+  if (ends) assert.equal(await closed.promise, undefined, `session ${number} did not end in order`);
+  return () => {
+    connection.close();
+    return closed.promise;
+  };
+}
+
+/** The resend cache of a client, which in version 1 has to hold whatever is on its way. Version 2 needs no more than its default. */
+function cacheOf(version: 1 | 2, cacheSize: number): { cacheSize?: number } {
+  return version === 1 ? { cacheSize } : {};
+}
+
+/** One direction of a session. */
+interface Way {
+  /** Of the pattern. */
+  stream: number;
+  bytes: number;
+}
+
 async function exchange(
   link: Link,
   random: Random,
-  { bytes, sent, received }: { bytes: number; sent: number; received: number },
+  { sent, received, ends }: { sent: Way; received: Way; ends: boolean },
 ): Promise<void> {
   const send = async () => {
-    for (let at = 0; at < bytes;) {
-      const length = Math.min(random.int(1, 20_000), bytes - at);
-      await writeAll(link, pattern(at, length, sent));
+    for (let at = 0; at < sent.bytes;) {
+      const length = Math.min(random.int(1, 20_000), sent.bytes - at);
+      await writeAll(link, pattern(at, length, sent.stream));
       at += length;
     }
+    if (ends) await link.closeWrite();
   };
   const receive = async () => {
-    const got = await readExactly(link, bytes);
-    // Who neither reads nor writes does not learn that its link was lost, with bytes that the other end waits for.
+    if (ends) return await readToEnd(link);
+    const got = await readExactly(link, received.bytes);
+    // In version 1 who neither reads nor writes does not learn that its link was lost, with bytes that the other end waits for.
     link.read(new Uint8Array(1)).catch(() => {});
     return got;
   };
   const [, got] = await Promise.all([send(), receive()]);
-  assertSameBytes(got, pattern(0, bytes, received), `stream ${received}`);
+  assertSameBytes(got, pattern(0, received.bytes, received.stream), `stream ${received.stream}`);
 }
 
 /**
@@ -96,11 +159,20 @@ async function exchange(
  * much was under way at each such moment.
  */
 export async function runStalls(
-  { address, dialect, backend, bytes, random }: Omit<Chaos, "sessions" | "cutWithin">,
+  { address, dialect, version, backend, bytes, random }: Omit<Chaos, "sessions" | "cutWithin"> & { version: 1 | 2 },
 ): Promise<number[]> {
   const { dial, bury } = dialer({ address, cutWithin: 2 ** 40, abandon: 1, random });
-  // More than all that the sockets on the way can hold, of which there are twice as many when a thread hands a client on.
-  const near = await Connection.open({ dial, dialect, cacheSize: 64 * 2 ** 20, random: () => 0, onClosed: bury });
+  const closed = Promise.withResolvers<void>();
+  const near = await Connection.open({
+    ...{ dial, dialect, version },
+    // More than all that the sockets on the way can hold, of which there are twice as many when a thread hands a client on.
+    ...cacheOf(version, 64 * 2 ** 20),
+    random: () => 0,
+    onClosed: () => {
+      bury();
+      closed.resolve();
+    },
+  });
   const far = await backend.accept();
   const cut = () => near.cut();
   try {
@@ -109,6 +181,7 @@ export async function runStalls(
       ...await streamWithStalls(near, far, { bytes, cut, random }),
     ];
     near.close();
+    await closed.promise;
     return held;
   } catch (error) {
     throw new Error(`GOSCON_SEED=${random.seed} shows this again`, { cause: error });

@@ -1,8 +1,9 @@
 import { mock } from "node:test";
-import { Connection, type ConnectionOptions, type Resumption } from "../../lib/client/connection.ts";
+import type { ConnectionOptions, Resumption } from "../../lib/client/connection.ts";
 import { ManualLink } from "./manual_link.ts";
 import { record } from "./raw_client.ts";
 import { turn } from "./turns.ts";
+import { Connection } from "./version1_connection.ts";
 
 export interface ByHandOptions extends Partial<ConnectionOptions> {
   /** Of the links after the first: what is waited for before each is there. */
@@ -11,7 +12,7 @@ export interface ByHandOptions extends Partial<ConnectionOptions> {
   autoWrite?: boolean;
 }
 
-/** A connection of dialect plain over links that settle nothing by themselves; timers go only when the test says so. */
+/** A connection of version 1, dialect plain, over links that settle nothing by themselves; timers go only when the test says so. */
 export async function byHand({ dialling, autoWrite = true, ...options }: ByHandOptions = {}) {
   mock.timers.enable({ apis: ["setTimeout"] });
   const links: ManualLink[] = [];

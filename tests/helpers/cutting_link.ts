@@ -55,6 +55,9 @@ export class CuttingLink implements Link {
   }
 }
 
+/** More bytes than the handshake of a new session has, of either version. */
+export const FIRST_HANDSHAKE = 500;
+
 /**
  * Dials a session's connections. The first one must live through its handshake: a session is begun once. An abandoned one
  * is open until the next but one is there.
@@ -65,7 +68,7 @@ export function dialer(
   const links: CuttingLink[] = [];
   const dial = async () => {
     const link = await tcp(address);
-    const least = links.length === 0 ? 100 : 0;
+    const least = links.length === 0 ? FIRST_HANDSHAKE : 0;
     links.at(-2)?.bury();
     links.push(new CuttingLink(link, least + random.int(1, cutWithin), random.next() < abandon));
     return links.at(-1)!;

@@ -1,6 +1,7 @@
 import { FlowLink } from "../../lib/link/flow_link.ts";
 import { lingeringClose, type Link, readRecord, writeAll } from "../../lib/link/link.ts";
 import { pump } from "../../lib/link/relay.ts";
+import { flowOf } from "../../lib/link/pumped_flow.ts";
 import { ResumableStream } from "../../lib/link/resumable.ts";
 import { sharedSecret } from "../../lib/scp/dh64.ts";
 import {
@@ -92,7 +93,7 @@ export class EchoServer implements AsyncDisposable {
     const stream = new ResumableStream(session, () => {});
     this.#entries.set(session.id, { stream, secret: sharedSecret(PRIVATE_KEY, request.key) });
     const echoing = new FlowLink(stream);
-    stream.attach(link, { first: [answer], from: 0, rest });
+    stream.attach(flowOf(link), { first: [answer], from: 0, rest });
     await pump(echoing, (bytes) => echoing.write(this.#steps.echo(bytes)), cacheSize);
   }
 
@@ -104,7 +105,7 @@ export class EchoServer implements AsyncDisposable {
     stream.detach("resumed");
     const missing = this.#steps.missing(stream.session, request.received);
     const answer = this.#steps.answer(stream.session.receivedOnWire, 200)!;
-    stream.attach(link, { first: [record(answer), ...missing], from: stream.session.sent, rest });
+    stream.attach(flowOf(link), { first: [record(answer), ...missing], from: stream.session.sent, rest });
   }
 
   #end(id: number): void {

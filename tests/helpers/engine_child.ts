@@ -2,6 +2,7 @@
 import type { EngineName } from "../../lib/config/engines.ts";
 import { openEngine } from "../../lib/link/engine/open_engine.ts";
 import { EINTR, System } from "../../lib/link/engine/system.ts";
+import { RingCalls } from "../../lib/link/engine/uring/ring_calls.ts";
 import type { Engine, Listening } from "../../lib/link/engine/engine.ts";
 import { reasonOf, writeAll } from "../../lib/link/link.ts";
 import { echo, readExactly } from "./backend.ts";
@@ -108,7 +109,7 @@ async function connect(name: EngineName): Promise<unknown> {
 async function signals(name: EngineName): Promise<unknown> {
   let count = 0;
   Deno.addSignalListener("SIGUSR2", () => count++);
-  const interrupted = name === "epoll" ? countInterrupted() : () => 1;
+  const interrupted = name === "deno" ? () => 1 : countInterrupted();
   console.error("ready");
   const { engine, listening } = open(name);
   listening.accept({
@@ -135,6 +136,12 @@ function countInterrupted(): () => number {
   System.prototype.wait = function (epoll, events, timeout) {
     const n = wait.call(this, epoll, events, timeout);
     if (n === 0 && this.errno === EINTR) count++;
+    return n;
+  };
+  const { enter } = RingCalls.prototype;
+  RingCalls.prototype.enter = function (...args) {
+    const n = enter.apply(this, args);
+    if (n < 0 && System.open().errno === EINTR) count++;
     return n;
   };
   return () => count;

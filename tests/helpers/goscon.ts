@@ -11,15 +11,20 @@ const BINARY = Deno.env.get("GOSCON_BIN");
 
 /** The program under test: `GOSCON_BIN`, or the source. */
 const PROGRAM = BINARY ? [BINARY] : [Deno.execPath(), ...RUN];
+/** Of that, what is executed. */
+export const EXECUTABLE = PROGRAM[0]!;
 
-/** `descriptors`: the most files and sockets that it may have open. `by`: a command, as nohup, that starts it. */
-function program(args: string[], { descriptors, by = [], ...options }: ProgramOptions): Deno.Command {
+/**
+ * `descriptors`: the most files and sockets that it may have open. `by`: a command, as nohup, that starts it. `at`: the path by which the
+ * executable is called, which leads to `EXECUTABLE`.
+ */
+function program(args: string[], { descriptors, by = [], at, ...options }: ProgramOptions): Deno.Command {
   const limit = descriptors ? ["sh", "-c", `ulimit -n ${descriptors} && exec "$@"`, "sh"] : [];
-  const [command, ...all] = [...limit, ...by, ...PROGRAM, ...args];
+  const [command, ...all] = [...limit, ...by, at ?? EXECUTABLE, ...PROGRAM.slice(1), ...args];
   return new Deno.Command(command!, { ...options, args: all });
 }
 
-type ProgramOptions = Deno.CommandOptions & { descriptors?: number; by?: string[] };
+type ProgramOptions = Deno.CommandOptions & { descriptors?: number; by?: string[]; at?: string };
 
 /** Whether the program under test runs on the old Deno, which does not settle a pending write on close. */
 export const OLD_RUNTIME = (await runProgram(["--version"])).out.includes("(deno 2.6.");
@@ -79,7 +84,7 @@ export class Goscon implements AsyncDisposable {
   /** Starts it with this configuration, and waits until it listens. */
   static async start(
     config: string,
-    options: { descriptors?: number; by?: string[]; env?: Record<string, string> } = {},
+    options: { descriptors?: number; by?: string[]; at?: string; env?: Record<string, string> } = {},
   ): Promise<Goscon> {
     const file = await Deno.makeTempFile({ suffix: ".yaml" });
     await Deno.writeTextFile(file, withEnvironment(config));
@@ -114,6 +119,11 @@ export class Goscon implements AsyncDisposable {
 
   get pid(): number {
     return this.#child.pid;
+  }
+
+  /** Those that have taken over from it, one after another. */
+  get successors(): number[] {
+    return this.events.filter((e) => e.message === "upgraded").map((e) => Number(e.pid));
   }
 
   /** Waits for the first event, past or to come, that fits. */
@@ -154,8 +164,19 @@ export class Goscon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#over && await Promise.race([this.#child.status, undefined]) === undefined) this.#child.kill("SIGKILL");
     this.goOnReading();
+    // All that were begun: one that is not known to have taken over may have.
+    for (const { pid } of this.events.filter((e) => e.message === "upgrade begun")) this.#end(Number(pid));
     await this.ended();
     if (this.#file) await Deno.remove(this.#file);
+  }
+
+  /** Ends a successor, if it is there: the number may be another's by now, who does not have its arguments. */
+  #end(pid: number): void {
+    try {
+      if (Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes(this.#file!)) Deno.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended.
+    }
   }
 
   #said(): string {

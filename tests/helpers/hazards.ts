@@ -1,12 +1,13 @@
 import type { Flaky, FlakyOptions } from "../../lib/tools/flaky/flaky.ts";
 import type { Link } from "../../lib/link/link.ts";
-import { CuttingLink } from "./cutting_link.ts";
+import { CuttingLink, FIRST_HANDSHAKE } from "./cutting_link.ts";
 import { flakyTo } from "./flaky.ts";
 import type { Random } from "./random.ts";
 import { tcp } from "./raw_client.ts";
 
-/** A resume's request and its answer have about 50 bytes: between the half and the whole of these it is cut in one of them. */
+/** A resume's request and its answer have about so many bytes in each version: between the half and the whole it is cut in one. */
 const HANDSHAKE = 60;
+const HANDSHAKE_2 = 160;
 
 type Hurt = Pick<FlakyOptions, "cutAfterBytes" | "rst" | "stall">;
 
@@ -31,7 +32,7 @@ export class Hazards implements AsyncDisposable {
       { cutAfterBytes: cutWithin, rst: true, stall: 5 },
       // Never by an end of stream, which right after an answer of 200 is the session's end.
       { cutAfterBytes: HANDSHAKE, rst: true },
-      { cutAfterBytes: HANDSHAKE, rst: true, stall: 5 },
+      { cutAfterBytes: HANDSHAKE_2, rst: true, stall: 5 },
     ];
     for (const [i, hurt] of hurts.entries()) {
       hazards.cuts.push(0);
@@ -51,7 +52,7 @@ export class Hazards implements AsyncDisposable {
       const first = links.length === 0;
       const { address } = this.#relays[first ? 0 : random.int(0, this.#relays.length - 1)]!;
       const abandoned = random.next() < abandon;
-      const after = (first ? 100 : 0) + random.int(1, this.#cutWithin);
+      const after = (first ? FIRST_HANDSHAKE : 0) + random.int(1, this.#cutWithin);
       links.at(-2)?.bury();
       links.push(new CuttingLink(await tcp(address), abandoned ? after : Infinity, abandoned));
       return links.at(-1)!;

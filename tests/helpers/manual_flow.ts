@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import type { Flow, FlowingLink, Sink } from "../../lib/link/flow.ts";
+import { type FlowingLink, type MovableFlow, NOBODY, type Remains, type Sink } from "../../lib/link/flow.ts";
 import type { ClientLink, Endpoint } from "../../lib/link/link.ts";
-import { NOBODY } from "../../lib/link/pumped_flow.ts";
 import { concat } from "./bytes.ts";
 
 /**
  * A flow whose every event is the test's. It holds whoever uses it to the contract of a flow, and the test too: nothing but room
  * for writes is told while it is paused, and nothing at all once it is closed.
  */
-export class ManualFlow implements Flow {
+export class ManualFlow implements MovableFlow {
+  isDrained = true;
   sink: Sink = NOBODY;
   isPaused = true;
   /** The most bytes that it may tell of at once. */
@@ -16,6 +16,7 @@ export class ManualFlow implements Flow {
   isClosed = false;
   isReset = false;
   isWriteClosed = false;
+  isCarriedOn = false;
   /** How many bytes it brought so far. */
   brought = 0;
   /** How many bytes writes take until it is given more room. */
@@ -23,6 +24,8 @@ export class ManualFlow implements Flow {
   readonly #written: Uint8Array[] = [];
   #isBlocked = false;
   #error: Error | undefined;
+  /** What it has to tell before what the test brings. */
+  #came: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   constructor({ room = Infinity }: { room?: number } = {}) {
     this.room = room;
@@ -68,6 +71,36 @@ export class ManualFlow implements Flow {
   resume(most: number): void {
     this.isPaused = false;
     this.most = most;
+    if (this.#came.length > 0) queueMicrotask(() => this.#tellCame());
+  }
+
+  giveAway(): never {
+    assert.fail("its test moves it: see `moveOn`");
+  }
+
+  /**
+   * Somebody else has it from now on: of what it has taken so many bytes, at the most, were not sent. `rest`: what it has told and nobody
+   * has dealt with.
+   */
+  moveOn(unsent: number, rest: Uint8Array): Remains {
+    assert(this.isPaused && !this.isClosed, "it is in use, or closed");
+    const all = this.written;
+    const left = Math.max(0, all.length - unsent);
+    this.#written.splice(0, Infinity, all.subarray(0, left));
+    const isEnding = this.isWriteClosed && left < all.length;
+    if (isEnding) this.isWriteClosed = false;
+    this.#isBlocked = false;
+    this.#came = concat([rest, this.#came]);
+    const came = new Uint8Array(0);
+    return { came, isOver: false, fault: undefined, unsent: all.slice(left), isEnding };
+  }
+
+  #tellCame(): void {
+    if (!this.isHeard || this.#came.length === 0) return;
+    const part = this.#came.slice(0, this.most);
+    this.#came = this.#came.slice(part.length);
+    this.sink.readable(part);
+    if (this.#came.length > 0) queueMicrotask(() => this.#tellCame());
   }
 
   silence(): number {
@@ -137,8 +170,8 @@ export class ManualFlowLink implements FlowingLink, ClientLink {
   readonly local = ENDPOINT;
   readonly flow: ManualFlow;
 
-  constructor(options?: { room?: number }) {
-    this.flow = new ManualFlow(options);
+  constructor(options: { room?: number; flow?: ManualFlow } = {}) {
+    this.flow = options.flow ?? new ManualFlow(options);
   }
 
   read(): never {

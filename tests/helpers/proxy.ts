@@ -1,3 +1,4 @@
+import { readPair } from "../../lib/admin/config_file.ts";
 import { type Config, parseConfig } from "../../lib/config.ts";
 import type { Fields, Log } from "../../lib/log.ts";
 import { countSessions, type Gauges } from "../../lib/proxy/data_plane.ts";
@@ -57,7 +58,10 @@ export class TestProxy implements AsyncDisposable {
   /** `keys`: those of a configuration file. Unless told otherwise there is one listener of each dialect. */
   static start(keys: Record<string, unknown>, seams: Partial<Seams> = {}): TestProxy {
     // JSON is YAML.
-    return TestProxy.of(parseConfig(JSON.stringify({ ...TestProxy.LISTEN, ...keys }), "test.yaml").config, seams);
+    return TestProxy.of(
+      parseConfig(JSON.stringify({ ...TestProxy.LISTEN, ...keys }), "test.yaml", readPair).config,
+      seams,
+    );
   }
 
   static of(config: Config, seams: Partial<Seams> = {}): TestProxy {

@@ -44,7 +44,7 @@ export async function ask(
 /** A client made by hand, one step at a time: it resumes only when the test says so. Dialect goscon unless said. */
 export class RawClient implements Disposable {
   readonly session: Session;
-  readonly address: string;
+  address: string;
   link: Link;
   readonly #former: Link[] = [];
 

@@ -15,12 +15,14 @@ const SYMBOLS = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
 } as const;
 
 // Here, as it stays open: a test that opened it would be said to leak it.
 const libc = Deno.build.os === "linux" ? Deno.dlopen("libc.so.6", SYMBOLS).symbols : undefined;
 
 const SOCK_STREAM_CLOEXEC = 0o2000001;
+const [AF_UNIX, SOCK_DATAGRAM_NONBLOCK_CLOEXEC] = [1, 0o2004002];
 const RLIMIT_NOFILE = 7;
 export const MSG_OOB = 1;
 const MSG_DONTWAIT = 0x40;
@@ -35,6 +37,13 @@ export function limitDescriptors(count: number): number {
   limit[0] = BigInt(count);
   assert.equal(libc!.setrlimit(RLIMIT_NOFILE, limit), 0);
   return before;
+}
+
+/** The two ends of a way for datagrams within the process, which takes few that are not read: descriptors of the caller's. */
+export function datagramPair(): [number, number] {
+  const ends = new Int32Array(2);
+  assert.equal(libc!.socketpair(AF_UNIX, SOCK_DATAGRAM_NONBLOCK_CLOEXEC, 0, ends), 0);
+  return [ends[0]!, ends[1]!];
 }
 
 /** A signal does to this process what it does to any. */

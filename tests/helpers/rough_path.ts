@@ -1,4 +1,4 @@
-import { Goscon } from "./goscon.ts";
+import { type Event, Goscon } from "./goscon.ts";
 import { Random } from "./random.ts";
 
 export interface RoughPathOptions {
@@ -56,19 +56,24 @@ export class RoughPath implements AsyncDisposable {
 
   /** How often a session went on over another connection. */
   get resumes(): number {
-    return this.#count("resumed");
+    return this.#told("resumed").length;
   }
 
   /** How many sessions were begun: one for each connection of a program. */
   get sessions(): number {
-    return this.#count("begun");
+    return this.#told("begun").length;
+  }
+
+  /** The version that each of these speaks. */
+  get versions(): unknown[] {
+    return this.#told("begun").map(({ version }) => version);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#stack.disposeAsync();
   }
 
-  #count(what: string): number {
-    return this.bridge.events.filter((e) => e.message === `bridge session ${what}`).length;
+  #told(what: string): Event[] {
+    return this.bridge.events.filter((e) => e.message === `bridge session ${what}`);
   }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LINGER } from "../../lib/link/link.ts";
 import { ScpError } from "../../lib/scp/error.ts";
-import { hashkey, hmac64Md5 } from "../../lib/scp/hmac64.ts";
+import { hashkey, hmac64Md5 } from "../../lib/scp/mod.ts";
 import { type ResumeRequest, resumeText } from "../../lib/scp/message.ts";
 import type { stillTime } from "./clock.ts";
 import { bytes, type SessionStage } from "./session_stage.ts";

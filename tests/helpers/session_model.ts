@@ -8,6 +8,13 @@ import { SessionStage, soon } from "./session_stage.ts";
 /** The streams: what the client sends, and what the backend sends. */
 const [UP, DOWN] = [1, 2];
 
+/** Of what each connection has taken, how many bytes at the most are not sent; and whether the client's can go along. */
+export interface MoveOptions {
+  client: number;
+  backend: number;
+  isAlong: boolean;
+}
+
 export interface ModelOptions {
   cacheSize: number;
   dialect: Dialect;
@@ -107,6 +114,22 @@ export class SessionModel {
 
   async backendReached(): Promise<void> {
     if (!this.stage.isDialled) await this.stage.connect();
+  }
+
+  /** The session goes on elsewhere; or cannot yet. `isAlong`: with the client's connection, if there is one. */
+  move({ client, backend, isAlong }: MoveOptions): void {
+    const { stage } = this;
+    if (stage.ends.length > 0) return;
+    const before = stage.session.state;
+    this.#flow.isCarriedOn = !isAlong;
+    const wasOpen = !this.#flow.isClosed;
+    assert(
+      stage.move({ client: Math.min(client, this.#flow.written.length - this.#read), backend }) ||
+        stage.ends.length > 0,
+    );
+    // One that broke unnoticed may be found out.
+    if (isAlong && !this.#isAway) assert.deepEqual([stage.session.state, !this.#flow.isClosed], [before, wasOpen]);
+    if (!isAlong && wasOpen) this.#isAway = true;
   }
 
   look(): void {

@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../lib/link/link.ts";
 import { CacheBudget } from "../../lib/proxy/session/cache_budget.ts";
 import { InFlight } from "../../lib/proxy/session/in_flight.ts";
-import { ProxySession } from "../../lib/proxy/session/session.ts";
+import { ProxySession, type SessionContext } from "../../lib/proxy/session/session.ts";
 import type { EndKind } from "../../lib/proxy/stats.ts";
 import { Stats } from "../../lib/proxy/stats.ts";
 import type { BackendRequest } from "../../lib/proxy/upstream/reach.ts";
@@ -34,7 +34,7 @@ export class SessionStage {
   readonly client: Session;
   readonly log = new TestLog();
   readonly stats = new Stats();
-  readonly session: ProxySession;
+  session: ProxySession;
   /** The client's connections; the last is the one there is, or was last. */
   readonly flows: ManualFlow[] = [];
   readonly backendLink: ManualFlowLink;
@@ -44,8 +44,10 @@ export class SessionStage {
   asked: BackendRequest | undefined;
   /** Whether that was answered. */
   isDialled = false;
-  readonly #dialled = Promise.withResolvers<Backend>();
+  #dialled = Promise.withResolvers<Backend>();
   readonly #clientRoom: number;
+  readonly #context: SessionContext;
+  #isLeaving = false;
 
   constructor(options: StageOptions = {}) {
     const { reuseTime = 3_600_000, cacheSize = 1024, dialect = "plain", budget = new CacheBudget(0) } = options;
@@ -55,7 +57,7 @@ export class SessionStage {
     this.backend = this.backendLink.flow;
     const both = { id: 7, secret: 1n, dialect };
     this.client = new Session({ ...both, cacheSize: 2 ** 20 });
-    this.session = new ProxySession(new Session({ ...both, cacheSize }), ENDPOINT, {
+    this.#context = {
       log: this.log,
       stats: this.stats,
       budget,
@@ -64,11 +66,14 @@ export class SessionStage {
       inFlight: new InFlight(false, { soon: () => {} }),
       connect: (request) => {
         this.asked = request;
+        this.#dialled = Promise.withResolvers();
         return this.#dialled.promise;
       },
       onEnded: (kind) => this.ends.push(kind),
       onClosed: () => this.ends.push("closed"),
-    });
+      onLeft: () => {},
+    };
+    this.session = new ProxySession(new Session({ ...both, cacheSize }), ENDPOINT, this.#context);
   }
 
   /** The session has begun, and dials its backend. */
@@ -105,10 +110,38 @@ export class SessionStage {
   /** The backend is reached; or, with an error, no one is. */
   async connect(error?: Error): Promise<void> {
     this.isDialled = true;
-    const release = () => this.ends.push("released");
     if (error) this.#dialled.reject(error);
-    else this.#dialled.resolve({ link: this.backendLink, address: "backend", release });
+    else this.#dialled.resolve(this.#backendOf(this.backendLink));
     await soon();
+  }
+
+  /**
+   * The session goes on elsewhere, from what is plain data: of what its connections have taken so many bytes were not sent, at the most.
+   * Gives false when it cannot.
+   */
+  move({ client: unsent = 0, backend: unfed = 0 } = {}): boolean {
+    this.#isLeaving = true;
+    const parting = this.session.leave();
+    this.#isLeaving = false;
+    if (!parting) return false;
+    parting.left?.close();
+    const { client, backend } = parting;
+    const snapshot = structuredClone(parting.snapshot);
+    this.session = new ProxySession(Session.restore(snapshot.session), ENDPOINT, this.#context);
+    this.session.goOn(snapshot, {
+      client: client &&
+        { what: new ManualFlowLink({ flow: this.flow }), remains: this.flow.moveOn(unsent, client.rest) },
+      backend: backend && {
+        what: this.#backendOf(new ManualFlowLink({ flow: this.backend })),
+        remains: this.backend.moveOn(unfed, NOTHING),
+      },
+    });
+    return true;
+  }
+
+  /** Its release while the session leaves is none. */
+  #backendOf(link: ManualFlowLink): Backend {
+    return { link, name: "", address: "backend", release: () => this.#isLeaving || this.ends.push("released") };
   }
 
   /** The client comes over another connection, which must not be refused. */

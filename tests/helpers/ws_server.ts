@@ -1,5 +1,6 @@
 import type { Link } from "../../lib/link/link.ts";
-import { WebSocketLink } from "../../lib/client/web_socket_link.ts";
+import { WebSocketFlow } from "../../lib/client/web_socket_flow.ts";
+import { FlowLink } from "../../lib/link/flow_link.ts";
 
 /** A WebSocket server on a random port of 127.0.0.1 that hands each connection to a test, which can cut them all. */
 export class WsServer implements AsyncDisposable {
@@ -48,7 +49,7 @@ export class WsServer implements AsyncDisposable {
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
     this.connections++;
     this.#open.add(socket);
-    const link = new WebSocketLink(socket);
+    const link = new FlowLink(new WebSocketFlow(socket));
     const closed = new Promise<void>((resolve) => {
       socket.addEventListener("close", () => {
         this.#open.delete(socket);

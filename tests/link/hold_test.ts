@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { FlowLink } from "../../lib/link/flow_link.ts";
+import { flowOf } from "../../lib/link/pumped_flow.ts";
 import { ResumableStream } from "../../lib/link/resumable.ts";
 import { Session } from "../../lib/scp/mod.ts";
 import { ManualLink } from "../helpers/manual_link.ts";
@@ -12,7 +13,7 @@ function held() {
   const reader = new FlowLink(stream);
   const link = new ManualLink();
   const rest = new Uint8Array([1, 2]);
-  stream.attach(link, { first: [], from: 0, rest });
+  stream.attach(flowOf(link), { first: [], from: 0, rest });
   return { session, stream, reader, link, losses };
 }
 
@@ -56,12 +57,12 @@ Deno.test("a stream tells that a held link has ended after release(); another li
   await settled(read);
   assert.deepEqual(losses, ["closed by the peer"]);
   const next = new ManualLink();
-  stream.attach(next, { first: [], from: 0, rest: new Uint8Array(0) });
+  stream.attach(flowOf(next), { first: [], from: 0, rest: new Uint8Array(0) });
   await settled(read);
   stream.hold();
   stream.detach("replaced");
   const last = new ManualLink();
-  stream.attach(last, { first: [], from: 0, rest: new Uint8Array(0) });
+  stream.attach(flowOf(last), { first: [], from: 0, rest: new Uint8Array(0) });
   await settled(read);
   last.bring(new Uint8Array([3]));
   assert.equal(await read, 1);

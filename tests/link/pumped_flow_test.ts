@@ -246,3 +246,20 @@ Deno.test("flowOf() gives a link's own flow, and pumps any other", () => {
   assert.equal(flowOf(link), link.flow);
   assert(flowOf(new ManualLink()) instanceof PumpedFlow);
 });
+
+Deno.test("a pumped flow whose direction is ended again says once that the end is the system's", async () => {
+  const { flow, told } = open();
+  const { sink } = flow;
+  flow.sink = {
+    ...sink,
+    writable: () => {
+      sink.writable();
+      if (told.length < 10) flow.closeWrite();
+    },
+  };
+  flow.closeWrite();
+  assert.equal(flow.isDrained, false);
+  await turn();
+  await turn();
+  assert.deepEqual([told, flow.isDrained], [["(writable)"], true]);
+});

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { flowOf } from "../../lib/link/pumped_flow.ts";
 import { type Attachment, ResumableStream } from "../../lib/link/resumable.ts";
 import { Session } from "../../lib/scp/mod.ts";
 import { ManualFlow, ManualFlowLink } from "../helpers/manual_flow.ts";
@@ -31,7 +32,7 @@ function open({ cacheSize = 1024 } = {}) {
   const attach = (attachment: Partial<Attachment> = {}, options: { room?: number; error?: Error } = {}): ManualFlow => {
     const link = new ManualFlowLink(options);
     if (options.error) link.flow.break(options.error);
-    stream.attach(link, { first: [], from: session.sent, rest: bytes(""), ...attachment });
+    stream.attach(flowOf(link), { first: [], from: session.sent, rest: bytes(""), ...attachment });
     return link.flow;
   };
   return { stream, session, losses, told: listener.told, attach };
@@ -346,4 +347,27 @@ Deno.test("unacknowledged() counts what the link has not taken, and what that sa
   assert.equal(stream.unacknowledged(), 103);
   stream.detach("cut");
   assert.equal(stream.unacknowledged(), 0);
+});
+
+Deno.test("what goes before the stream counts as not acknowledged: after a move bytes of it may be among that", () => {
+  const { stream, attach } = open();
+  const flow = attach({ first: [bytes("12345"), bytes("67")] }, { room: 2 });
+  assert.equal(stream.unacknowledged(), 5);
+  flow.take();
+  assert.equal(stream.unacknowledged(), 0);
+});
+
+Deno.test("a stream says how far it is with its link, and lets go of it, which stays open", () => {
+  const { stream, session, attach, losses } = open();
+  assert.equal(stream.standing, undefined);
+  const flow = attach({ first: [bytes("123"), bytes("45")], rest: bytes("rest") }, { room: 2 });
+  assert.deepEqual(stream.standing, { first: bytes("345"), written: 0, isToldFinished: false });
+  flow.take(5);
+  stream.write(bytes("abcd"));
+  assert.deepEqual(stream.standing, { first: bytes(""), written: 2, isToldFinished: false });
+  assert.equal(session.sent, 4);
+  const left = stream.leave()!;
+  assert.deepEqual([left.rest, flow.isClosed, flow.isPaused], [bytes("rest"), false, true]);
+  assert.equal(left.flow, flow);
+  assert.deepEqual([stream.standing, stream.isEnded, losses], [undefined, true, []]);
 });

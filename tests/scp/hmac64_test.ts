@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { hashkey, hmac64, hmac64Md5, isEqual64 } from "../../lib/scp/hmac64.ts";
+import { hashkey } from "../../lib/scp/hashkey.ts";
+import { hmac64, hmac64Md5, isEqual64 } from "../../lib/scp/hmac64.ts";
 import { u64, vectors } from "../helpers/vectors.ts";
 
 Deno.test("hashkey() is goscon's", () => {

@@ -9,7 +9,7 @@ import {
   parseResumeAnswer,
   resumeText,
 } from "../../lib/scp/message.ts";
-import { hashkey, hmac64Md5 } from "../../lib/scp/hmac64.ts";
+import { hashkey, hmac64Md5 } from "../../lib/scp/mod.ts";
 import { u64, vectors } from "../helpers/vectors.ts";
 
 const KEY = "782riWdFIwE=";

@@ -6,7 +6,8 @@ import { type Link, reasonOf } from "../../lib/link/link.ts";
 import { Backend, readExactly } from "../helpers/backend.ts";
 import { Random } from "../helpers/random.ts";
 import { decodeHello, HELLO, type Hello, streamsOf } from "./hello.ts";
-import { Checker, Sender } from "./stream.ts";
+import { sleep } from "./sleep.ts";
+import { Checker, HALF_OPEN, Sender } from "./stream.ts";
 
 /** What is on a line; each key only where there is news of it. */
 export interface BackendReport {
@@ -31,12 +32,19 @@ async function attend(link: Link, burst: number): Promise<void> {
   const bytes = await readExactly(link, HELLO);
   if (bytes.length < HELLO) return; // a client that left in its handshake
   const hello = decodeHello(bytes);
-  const sender = new Sender(link, streamsOf(hello.number).down, { random: new Random(hello.seed), burst });
+  const { messages, version } = hello;
+  const random = new Random(hello.seed);
+  const sender = new Sender(link, streamsOf(hello.number).down, { random, burst, messages });
+  const ending = sender.done.then(() => link.closeWrite());
+  ending.catch(() => {}); // whoever reads from the link says so
   try {
     await checkAll(link, hello);
-    await sender.finish();
-    await link.closeWrite();
-    while (await link.read(bytes) !== null);
+    if (version === 2) {
+      if (await link.read(bytes) !== null) throw new Error("bytes after the last one");
+      await sleep(random.int(0, HALF_OPEN)); // the client's direction has ended, and this one goes on
+    }
+    await Promise.all([sender.finish(), ending]);
+    if (version === 1) { while (await link.read(bytes) !== null); }
   } catch (error) {
     if (!hello.mayEnd) report({ failure: `session ${hello.number}, at the backend: ${reasonOf(error)}` });
     sender.finish().catch(() => {});

@@ -1,6 +1,6 @@
-/** Of every session: what the proxy keeps to be sent again. */
+/** Of every session of version 1: what the proxy keeps to be sent again. */
 export const REUSE_BUFFER = 128 * 1024;
-/** The longest of both variants, in milliseconds. */
+/** The longest of both variants, and of both versions of the protocol, in milliseconds. */
 export const REUSE_TIME = 60_000;
 /** The backends' names, as targets of clients. */
 export const TARGETS = ["one", "two"];
@@ -32,12 +32,14 @@ export function configText(variant: Variant, addresses: Addresses, workers: numb
     addr,
     weight: isFirst ? 100 : 30 + 100 * i,
   }));
+  const reuseTime = isFirst ? "60s" : "50s";
   const config = {
     listen,
     manager: addresses.manager,
     hosts,
     ...(workers !== undefined && { workers }),
-    scp: { reuse_time: isFirst ? "60s" : "50s", reuse_buffer: REUSE_BUFFER },
+    // All else of version 2 is as by default.
+    scp: { reuse_time: reuseTime, reuse_buffer: REUSE_BUFFER, v2: { reuse_time: reuseTime } },
     log: { level: isFirst ? "warning" : "error" },
   };
   return JSON.stringify(config, null, 2); // which is YAML

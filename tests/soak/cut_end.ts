@@ -1,12 +1,13 @@
 import { ResumableStream } from "../../lib/link/resumable.ts";
 import type { Sink } from "../../lib/link/flow.ts";
 import type { SocketLink } from "../../lib/link/engine/engine.ts";
+import { flowOf } from "../../lib/link/pumped_flow.ts";
 import { Session } from "../../lib/scp/mod.ts";
 import { pattern, patternAt, type Random } from "../helpers/random.ts";
 
 /** Bytes that may be under way in a direction: as many as can be sent again. */
 const CACHE = 16 * 1024;
-const LARGEST_WRITE = 8 * 1024;
+export const LARGEST_WRITE = 8 * 1024;
 
 export interface EndOptions {
   /** Of the pattern that it sends. */
@@ -21,10 +22,40 @@ export interface EndOptions {
   onFault: (error: Error) => void;
 }
 
-/** One end of a session that is cut all the time: it sends a pattern without end, and checks the other's. */
-export class CutEnd implements Sink {
+/** One end of a session that is cut all the time: it sends a pattern, which is not to end, and checks the other's. */
+export interface End {
+  readonly session: { readonly received: number };
+  /** Whether a link is there. */
+  readonly isAttached: boolean;
+  /** Whether the other end has all of it. */
+  readonly isReceived: boolean;
+  /** Goes on over a link, of which the other end has `received` bytes of its stream; `rest` came after it said so. */
+  attach(
+    link: SocketLink,
+    received: number,
+    answer: { first?: Uint8Array<ArrayBuffer>; rest?: Uint8Array<ArrayBuffer> },
+  ): void;
+  /** Takes the link away, if there is one. */
+  detach(reason: string): void;
+  /** The same, and the other end sees an end, or a reset. */
+  cut(isReset: boolean): void;
+  /** Sends no more than it has. */
+  finish(): void;
+  close(): void;
+}
+
+/** Throws unless that is what a stream has from `position`. */
+export function assertPattern(bytes: Uint8Array, position: number, stream: number): void {
+  for (let i = 0; i < bytes.length; i++) {
+    if (bytes[i] === patternAt(position + i, stream)) continue;
+    throw new Error(`byte ${position + i} of stream ${stream} is wrong: ${bytes[i]}`);
+  }
+}
+
+/** An end of version 1. */
+export class CutEnd implements End, Sink {
   readonly session: Session;
-  readonly stream: ResumableStream;
+  readonly #stream: ResumableStream;
   readonly #options: EndOptions;
   #peer: CutEnd | undefined;
   #link: SocketLink | undefined;
@@ -34,54 +65,63 @@ export class CutEnd implements Sink {
     const dialect = options.encrypted ? "goscon" : "plain";
     this.#options = options;
     this.session = new Session({ id: 1, secret: 0x0123456789abcdefn, dialect, cacheSize: CACHE });
-    this.stream = new ResumableStream(this.session, options.onLost);
-    this.stream.sink = this;
+    this.#stream = new ResumableStream(this.session, options.onLost);
+    this.#stream.sink = this;
   }
 
   /** What it sends to; and it begins to. */
   start(peer: CutEnd): void {
     this.#peer = peer;
-    this.stream.resume(this.#most());
+    this.#stream.resume(this.#most());
     this.#write();
   }
 
-  /** Goes on over a link, of which the other end has `received` bytes of its stream. */
-  attach(
-    link: SocketLink,
-    received: number,
-    { first = [] as Uint8Array<ArrayBuffer>[], rest = new Uint8Array(0) },
-  ): void {
+  attach(link: SocketLink, received: number, { first = new Uint8Array(0), rest = new Uint8Array(0) }): void {
     this.#link = link;
-    this.stream.attach(link, { first, from: this.session.positionOf(received), rest });
+    this.#stream.attach(flowOf(link), {
+      first: first.length > 0 ? [first] : [],
+      from: this.session.positionOf(received),
+      rest,
+    });
   }
 
-  /** Takes the link away, and the other end sees an end, or a reset. */
+  get isAttached(): boolean {
+    return this.#stream.isAttached;
+  }
+
+  detach(reason: string): void {
+    this.#stream.detach(reason);
+  }
+
   cut(isReset: boolean): void {
-    if (!this.stream.isAttached) return;
+    if (!this.#stream.isAttached) return;
     if (isReset) this.#link!.reset();
-    this.stream.detach("cut");
+    this.#stream.detach("cut");
   }
 
-  /** Sends no more than it has. */
   finish(): void {
     this.#isFinishing = true;
   }
 
-  /** Whether the other end has all of it. */
   get isReceived(): boolean {
     return this.#peer!.session.received === this.session.sent;
+  }
+
+  close(): void {
+    this.#stream.close();
   }
 
   readable(bytes: Uint8Array<ArrayBuffer>): void {
     const { random, soon, onBytes, onFault } = this.#options;
     const at = this.session.received - bytes.length;
-    for (let i = 0; i < bytes.length; i++) {
-      if (bytes[i] === patternAt(at + i, this.#peer!.number)) continue;
-      return onFault(new Error(`byte ${at + i} to end ${this.number} is wrong: ${bytes[i]}`));
+    try {
+      assertPattern(bytes, at, this.#peer!.number);
+    } catch (error) {
+      return onFault(error as Error);
     }
     if (random.next() < 0.1) {
-      this.stream.pause();
-      soon(() => this.stream.resume(this.#most()));
+      this.#stream.pause();
+      soon(() => this.#stream.resume(this.#most()));
     }
     this.#peer!.#write();
     onBytes(bytes.length);
@@ -109,7 +149,7 @@ export class CutEnd implements Sink {
       const room = CACHE - (this.session.sent - this.#peer!.session.received);
       if (this.#isFinishing || room === 0) return;
       const length = Math.min(random.int(1, LARGEST_WRITE), room);
-      if (this.stream.write(pattern(this.session.sent, length, this.number)) === 0) return;
+      if (this.#stream.write(pattern(this.session.sent, length, this.number)) === 0) return;
     }
   }
 }

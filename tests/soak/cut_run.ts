@@ -1,5 +1,4 @@
-import { NativeEngine } from "../../lib/link/engine/native_engine.ts";
-import type { AcceptedLink } from "../../lib/link/engine/engine.ts";
+import type { AcceptedLink, Engine } from "../../lib/link/engine/engine.ts";
 import { Random } from "../helpers/random.ts";
 import { CutSession, readHello } from "./cut_session.ts";
 
@@ -12,15 +11,15 @@ export interface CutResult {
 }
 
 /**
- * Cuts the links of some sessions so many times, over the C library's sockets, and checks every byte. Rejects with the first that
- * was wrong. `onProgress` hears of every hundredth part.
+ * Cuts the links of some sessions so many times, over the sockets of an engine that it owns, and checks every byte. Rejects with the
+ * first that was wrong. `onProgress` hears of every hundredth part.
  */
 export async function runCuts(
+  engine: Engine,
   cuts: number,
   random: Random,
   onProgress: (cuts: number) => void = () => {},
 ): Promise<CutResult> {
-  const engine = new NativeEngine();
   const listening = engine.listen({ hostname: "127.0.0.1", port: 0 }, { backlog: 4096, isShared: false, tcp: {} });
   const result = { cuts: 0, bytes: 0 };
   const mayCut = () => {

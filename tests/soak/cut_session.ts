@@ -1,7 +1,8 @@
 import type { Engine, SocketLink } from "../../lib/link/engine/engine.ts";
 import { type Endpoint, readDecoded, writeAll } from "../../lib/link/link.ts";
 import type { Random } from "../helpers/random.ts";
-import { CutEnd } from "./cut_end.ts";
+import { AckedCutEnd } from "./acked_cut_end.ts";
+import { CutEnd, type End, type EndOptions } from "./cut_end.ts";
 
 /** What an end says first: the session, which link of it this is, and how many bytes it has received. */
 const HELLO = 12;
@@ -36,11 +37,25 @@ export interface CutSessionOptions {
   onBytes: (count: number) => void;
 }
 
-/** A session, with both its ends, whose links are cut after some bytes each: by either end, in an order or by a reset. */
+/** Both ends of a session of one version; `start`: they begin to send to each other. */
+function endsOf<E extends End & { start(peer: E): void }>(
+  Version: new (options: EndOptions) => E,
+  [ofNear, ofFar]: [EndOptions, EndOptions],
+): { near: End; far: End; start: () => void } {
+  const [near, far] = [new Version(ofNear), new Version(ofFar)];
+  const start = () => {
+    near.start(far);
+    far.start(near);
+  };
+  return { near, far, start };
+}
+
+/** A session of either version, with both its ends, whose links are cut after some bytes each: by either end, in an order or by a reset. */
 export class CutSession {
   readonly #options: CutSessionOptions;
-  readonly #near: CutEnd;
-  readonly #far: CutEnd;
+  readonly #near: End;
+  readonly #far: End;
+  readonly #start: () => void;
   readonly #over = Promise.withResolvers<void>();
   /** Of the link that was made last, and of the one that the far end has taken. */
   #index = 0;
@@ -59,14 +74,17 @@ export class CutSession {
       onBytes: (count: number) => this.#moved(count),
       onFault: (error: Error) => this.#over.reject(error),
     };
-    this.#near = new CutEnd({ ...more, number: 2 * number, onLost: () => this.#connect() });
-    this.#far = new CutEnd({ ...more, number: 2 * number + 1, onLost: () => {} });
+    const both: [EndOptions, EndOptions] = [
+      { ...more, number: 2 * number, onLost: () => this.#connect() },
+      { ...more, number: 2 * number + 1, onLost: () => {} },
+    ];
+    const { near, far, start } = number % 4 < 2 ? endsOf(CutEnd, both) : endsOf(AckedCutEnd, both);
+    [this.#near, this.#far, this.#start] = [near, far, start];
   }
 
   /** Settles when no more cuts may be made, and every byte has arrived. Rejects with the first that was wrong. */
   run(): Promise<void> {
-    this.#near.start(this.#far);
-    this.#far.start(this.#near);
+    this.#start();
     this.#connect();
     return this.#over.promise;
   }
@@ -75,14 +93,14 @@ export class CutSession {
   take(link: SocketLink, { index, received, rest }: { index: number; received: number; rest: Uint8Array }): void {
     if (index <= this.#taken) return link.close(); // the near end has given it up
     this.#taken = index;
-    this.#far.stream.detach("replaced");
-    const first = [helloOf(0, index, this.#far.session.received)];
+    this.#far.detach("replaced");
+    const first = helloOf(0, index, this.#far.session.received);
     this.#far.attach(link, received, { first, rest: Uint8Array.from(rest) });
   }
 
   close(): void {
-    this.#near.stream.close();
-    this.#far.stream.close();
+    this.#near.close();
+    this.#far.close();
   }
 
   async #connect(): Promise<void> {
@@ -127,7 +145,7 @@ export class CutSession {
     onBytes(count);
     if (this.#isFinishing) return this.#look();
     this.#left -= count;
-    if (this.#left > 0 || !this.#near.stream.isAttached) return;
+    if (this.#left > 0 || !this.#near.isAttached) return;
     this.#left = Infinity; // until there is another link
     if (!mayCut()) return this.#finish();
     const [end, isReset] = [random.next() < 0.5 ? this.#near : this.#far, random.next() < 0.5];

@@ -1,3 +1,5 @@
+import { reasonOf } from "../../lib/link/link.ts";
+
 /** The longest that an answer may take, in milliseconds. */
 const PATIENCE = 15_000;
 
@@ -17,6 +19,23 @@ export class Manager {
     const text = await response.text();
     if (response.ok) return text;
     throw new Error(`${method} ${path}: the answer is ${response.status} ${text.trim()}`);
+  }
+
+  /** Tells the client of a session to move; `false`: it is away, or its session has come to its end. */
+  async move(id: number): Promise<boolean> {
+    try {
+      await this.ask("POST", `/sessions/${id}/move`);
+      return true;
+    } catch (error) {
+      if (/the answer is (404|409)/.test(reasonOf(error))) return false;
+      throw error;
+    }
+  }
+
+  /** How often a client could not go on with a session for want of what is not held any more. */
+  async notResumable(): Promise<number> {
+    const [, count] = /^goscon_resumes_total\{code="406"\} (\S+)$/m.exec(await this.ask("GET", "/metrics")) ?? [];
+    return Number(count ?? 0);
   }
 
   /** How many sessions the proxy says that it has. */

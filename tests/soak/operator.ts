@@ -1,18 +1,20 @@
 import { reasonOf } from "../../lib/link/link.ts";
+import { END, meaningOf } from "../../lib/scp/v2/mod.ts";
 import type { Random } from "../helpers/random.ts";
 import { type Addresses, configText, type Variant, VARIANTS } from "./config.ts";
 import type { Failures } from "./failures.ts";
 import type { Manager } from "./manager.ts";
 import type { Population } from "./population.ts";
-import { sleep } from "./sleep.ts";
+import { comesTrue, sleep } from "./sleep.ts";
 import type { Tally } from "./tally.ts";
 import type { Weather } from "./weather.ts";
 
-/** Milliseconds between two reloads, two questions, and two ends of sessions. */
+/** Milliseconds between two reloads, two questions, two moves, and two ends of sessions. */
 const RELOAD_EVERY = 5000;
 const ASK_EVERY = 1000;
+const MOVE_EVERY = 1000;
 const DELETE_EVERY = [3000, 9000] as const;
-/** How long an ended session's client may take to know it, in milliseconds. */
+/** How long a session's client may take to know that it is ended, or to move, in milliseconds. */
 const PATIENCE = 30_000;
 
 const QUESTIONS = ["/metrics", "/sessions?limit=50", "/upstreams", "/status", "/sessions?limit=0&state=detached"];
@@ -29,7 +31,7 @@ export interface OperatorOptions {
   random: Random;
 }
 
-/** Whoever operates the proxy: reloads, looks, and ends sessions, again and again. What is refused is a failure. */
+/** Whoever operates the proxy: reloads, looks, has clients move, and ends sessions, again and again. What is refused is a failure. */
 export class Operator {
   readonly #options: OperatorOptions;
   #work: Promise<unknown> = Promise.resolve();
@@ -44,6 +46,7 @@ export class Operator {
     this.#work = Promise.all([
       this.#again(() => RELOAD_EVERY, (turn) => this.#reload(VARIANTS[(turn + 1) % VARIANTS.length]!)),
       this.#again(() => ASK_EVERY, (turn) => this.#ask(QUESTIONS[turn % QUESTIONS.length]!)),
+      this.#again(() => MOVE_EVERY, () => this.#moveOne()),
       this.#again(() => random.int(...DELETE_EVERY), () => this.#endOne()),
     ]);
   }
@@ -78,6 +81,18 @@ export class Operator {
     this.#options.tally.adminCalls++;
   }
 
+  async #moveOne(): Promise<void> {
+    const { manager, population, tally } = this.#options;
+    const session = population.anyOfVersion2();
+    const before = session?.resumes ?? 0;
+    if (!session || !await manager.move(session.id)) return;
+    const hasMoved = () => session.isOver || session.resumes > before;
+    if (!await comesTrue(hasMoved, PATIENCE)) {
+      throw new Error(`session ${session.number} was told to move, and did not`);
+    }
+    tally.moved++;
+  }
+
   async #endOne(): Promise<void> {
     const { manager, population, tally } = this.#options;
     const victim = population.takeVictim();
@@ -86,8 +101,11 @@ export class Operator {
       await manager.ask("DELETE", `/sessions/${victim.id}`);
       tally.deleted++;
       const late = sleep(PATIENCE).then(() => "late");
-      const ended = await Promise.race([victim.ended.then(() => "ended"), late]);
+      const ended = await Promise.race([victim.ended, late]);
       if (ended === "late") throw new Error(`session ${victim.number} was deleted, and lives on`);
+      // Version 2 has a word for it.
+      const isTold = victim.version === 1 || ended?.includes(meaningOf(END.operator));
+      if (!isTold) throw new Error(`session ${victim.number} was deleted, and its client was told: ${ended}`);
     } finally {
       victim.abandon();
       await population.replace();

@@ -23,11 +23,19 @@ export interface PopulationOptions {
   random: Random;
 }
 
-/** All sessions of a run: half of each dialect. Each that ends although it should not is a failure. */
+/** A part of the sessions of version 2 come to their end by themselves, after so many messages at the most. */
+const PASSING = 0.1;
+const MOST_MESSAGES = 30;
+
+/** All sessions of a run: half of each dialect, and of each version by chance. Each that ends although it should not is a failure. */
 export class Population {
   readonly #options: PopulationOptions;
   readonly #sessions = new Set<SoakSession>();
   readonly #victims: SoakSession[] = [];
+  /** Those that are on their way to their end. */
+  readonly #leaving = new Set<SoakSession>();
+  /** Sessions that begin in the place of others that came to their end by themselves. */
+  readonly #successors = new Set<Promise<void>>();
   #numbers = 0;
   #finishing = false;
 
@@ -37,7 +45,11 @@ export class Population {
 
   /** How many there are. */
   get size(): number {
-    return this.#sessions.size + this.#victims.length;
+    return this.#all.length;
+  }
+
+  get #all(): SoakSession[] {
+    return [...this.#sessions, ...this.#victims, ...this.#leaving];
   }
 
   /** Begins so many sessions, and the victims beside them. Settles when each is there, or has failed. */
@@ -62,23 +74,40 @@ export class Population {
 
   /** Looks for sessions that are stuck. */
   look(): void {
-    for (const session of [...this.#sessions, ...this.#victims]) {
+    for (const session of this.#all) {
       if (session.silence < LONGEST_SILENCE) continue;
       this.#options.failures.add(`session ${session.number}: nothing came for ${Math.round(session.silence)} ms`);
       this.#drop(session);
     }
   }
 
+  /** One of version 2 that is there, by chance; `undefined`: none is. */
+  anyOfVersion2(): SoakSession | undefined {
+    const all = [...this.#sessions].filter(({ version }) => version === 2);
+    return all[this.#options.random.int(0, Math.max(0, all.length - 1))];
+  }
+
+  /** Brings one of version 2 to its end in order, and begins another in its place. */
+  async renew(): Promise<void> {
+    const session = this.#finishing ? undefined : this.anyOfVersion2();
+    if (!session) return;
+    this.#sessions.delete(session);
+    this.#leaving.add(session);
+    await this.#finish(session);
+    if (!this.#finishing) await this.#open(false);
+  }
+
   /** Brings all to their end in order. */
   async finish(): Promise<void> {
     this.#finishing = true;
-    await Promise.all([...this.#sessions, ...this.#victims].map((session) => this.#finish(session)));
+    await Promise.all(this.#successors);
+    await Promise.all(this.#all.map((session) => this.#finish(session)));
   }
 
   /** Leaves them all as they are. */
   abandon(): void {
     this.#finishing = true;
-    for (const session of [...this.#sessions, ...this.#victims]) this.#drop(session);
+    for (const session of this.#all) this.#drop(session);
   }
 
   async #finish(session: SoakSession): Promise<void> {
@@ -93,10 +122,14 @@ export class Population {
   async #open(mayEnd: boolean): Promise<void> {
     const { targets, burst, weather, tally, failures, random } = this.#options;
     const number = ++this.#numbers;
+    const version = random.next() < 0.5 ? 1 : 2;
+    const isPassing = version === 2 && !mayEnd && random.next() < PASSING;
     try {
       const session = await SoakSession.open({
         number,
         dialect: number % 2 ? "goscon" : "plain",
+        version,
+        messages: isPassing ? random.int(1, MOST_MESSAGES) : 0,
         target: targets[random.int(0, targets.length - 1)]!,
         mayEnd,
         burst,
@@ -118,12 +151,19 @@ export class Population {
     const reason = await session.ended;
     const isHere = this.#sessions.has(session) || this.#victims.includes(session);
     if (!isHere || this.#finishing) return;
+    if (reason === undefined && session.isPassing) {
+      this.#drop(session);
+      const successor = this.#open(false).finally(() => this.#successors.delete(successor));
+      this.#successors.add(successor);
+      return;
+    }
     this.#options.failures.add(`session ${session.number}, at the client: ${reason ?? "it ended by itself"}`);
     this.#drop(session);
   }
 
   #drop(session: SoakSession): void {
     this.#sessions.delete(session);
+    this.#leaving.delete(session);
     const at = this.#victims.indexOf(session);
     if (at >= 0) this.#victims.splice(at, 1);
     session.abandon();

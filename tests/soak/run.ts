@@ -11,6 +11,7 @@ import { freePort } from "./port.ts";
 import { ProxyProcess } from "./proxy_process.ts";
 import { Strays } from "./strays.ts";
 import { Tally } from "./tally.ts";
+import { Turnover } from "./turnover.ts";
 import { Weather } from "./weather.ts";
 
 /** All that takes part in a run. */
@@ -24,6 +25,7 @@ export interface Run {
   weather: Weather;
   population: Population;
   strays: Strays;
+  turnover: Turnover;
   operator: Operator;
   tally: Tally;
   failures: Failures;
@@ -54,7 +56,8 @@ export async function prepare(options: Options): Promise<Run> {
     population,
     random: random.fork(),
   });
-  return { options, dir, manager, backend, proxy, population, strays, operator, ...shared };
+  const turnover = new Turnover(population);
+  return { options, dir, manager, backend, proxy, population, strays, turnover, operator, ...shared };
 }
 
 function chooseAddresses(backends: string[], random: Random): Addresses {

@@ -4,7 +4,7 @@ import { type Dialect, ScpError } from "../../lib/scp/mod.ts";
 import type { Random } from "../helpers/random.ts";
 import { encodeHello, streamsOf } from "./hello.ts";
 import { comesTrue, sleep } from "./sleep.ts";
-import { Checker, Sender } from "./stream.ts";
+import { Checker, HALF_OPEN, Sender } from "./stream.ts";
 import type { Tally } from "./tally.ts";
 import type { Weather } from "./weather.ts";
 
@@ -14,12 +14,16 @@ const PATIENCE = 90_000;
 export interface SessionOptions {
   number: number;
   dialect: Dialect;
+  /** Of the protocol. */
+  version: 1 | 2;
   target: string;
   /** It may be ended by others. */
   mayEnd: boolean;
+  /** Of version 2: messages after which the backend ends its direction, and so the session comes to its end; 0: it does not. */
+  messages: number;
   /** Bytes that the backend sends at once. */
   burst: number;
-  /** Bytes that are kept to be sent again. */
+  /** In version 1: bytes that are kept to be sent again. Version 2 has its default. */
   cacheSize: number;
   weather: Weather;
   tally: Tally;
@@ -29,7 +33,13 @@ export interface SessionOptions {
 /** The client's end of one session of the run. */
 export class SoakSession {
   readonly number: number;
+  readonly version: 1 | 2;
+  /** It comes to its end by itself. */
+  readonly isPassing: boolean;
   readonly #connection: Connection;
+  readonly #closed: Promise<unknown>;
+  readonly #resumes: () => number;
+  readonly #random: Random;
   readonly #sender: Sender;
   readonly #checker: Checker;
   readonly #tally: Tally;
@@ -38,25 +48,35 @@ export class SoakSession {
   /** Settles with why it ended; `undefined`: in order. */
   readonly ended: Promise<string | undefined>;
 
-  private constructor(connection: Connection, { number, random, tally }: SessionOptions) {
+  private constructor(
+    { connection, closed, resumes }: Opened,
+    { number, version, messages, random, tally }: SessionOptions,
+  ) {
     const { up, down } = streamsOf(number);
     this.number = number;
+    this.version = version;
+    this.isPassing = messages > 0;
     this.#connection = connection;
+    this.#closed = closed;
+    this.#resumes = resumes;
+    this.#random = random.fork();
     this.#tally = tally;
     this.#checker = new Checker(down);
     this.#sender = new Sender(connection, up, { random: random.fork() });
-    this.ended = this.#receive().finally(() => this.#over = true);
+    if (version === 2) this.#sender.done.then(() => connection.closeWrite()).catch(() => {}); // `ended` says so
+    this.ended = this.#live().finally(() => this.#over = true);
   }
 
   /** Settles when the session has begun, and the burst has come. Rejects when that does not come to be. */
   static async open(options: SessionOptions): Promise<SoakSession> {
-    const { number, mayEnd, random, burst, tally } = options;
-    const connection = await openConnection(options);
-    await writeAll(connection, encodeHello({ number, mayEnd, seed: random.int(1, 2 ** 32 - 1) }));
-    const session = new SoakSession(connection, options);
+    const { number, mayEnd, version, messages, random, burst, tally } = options;
+    const opened = await openConnection(options);
+    const seed = random.int(1, 2 ** 32 - 1);
+    await writeAll(opened.connection, encodeHello({ number, mayEnd, version, messages, seed }));
+    const session = new SoakSession(opened, options);
     const isThere = () => session.#over || session.#checker.checked >= burst;
     if (!await comesTrue(isThere, PATIENCE)) throw new Error("the backend's first bytes did not come");
-    tally.opened++;
+    tally.opened[version]++;
     return session;
   }
 
@@ -65,12 +85,24 @@ export class SoakSession {
     return this.#connection.id;
   }
 
+  /** How often it has gone on over another connection. */
+  get resumes(): number {
+    return this.#resumes();
+  }
+
+  get isOver(): boolean {
+    return this.#over;
+  }
+
   /** Milliseconds since the last byte came. */
   get silence(): number {
     return performance.now() - this.#heard;
   }
 
-  /** Brings it to its end in order, each end having every byte of the other. Rejects when that does not come to be. */
+  /**
+   * Brings it to its end in order, each end having every byte of the other: in version 2 by ending this end's direction, after which
+   * the other one goes on for a while. Rejects when that does not come to be.
+   */
   async finish(): Promise<void> {
     const late = sleep(PATIENCE).then(() => `it did not end within ${PATIENCE} ms`);
     // It ends by itself, too: whoever holds it says so.
@@ -83,6 +115,17 @@ export class SoakSession {
   abandon(): void {
     this.#sender.finish().catch(() => {});
     this.#connection.close();
+  }
+
+  /** Receives all; in version 2 it goes on to send for a while then, and sees the session come to its end. Gives why it was lost. */
+  async #live(): Promise<string | undefined> {
+    const reason = await this.#receive();
+    if (reason !== undefined || this.version === 1) return reason;
+    await sleep(this.#random.int(0, HALF_OPEN));
+    this.#sender.finish().catch(() => {});
+    const error = await this.#closed;
+    if (error !== undefined) return `${reasonOf(error)}, after both directions should have ended`;
+    this.#tally.orderly++;
   }
 
   async #receive(): Promise<string | undefined> {
@@ -102,23 +145,38 @@ export class SoakSession {
   }
 }
 
+interface Opened {
+  connection: Connection;
+  /** Settles with what it was closed with. */
+  closed: Promise<unknown>;
+  resumes: () => number;
+}
+
 /** A handshake that is cut is begun anew. */
-async function openConnection(options: SessionOptions): Promise<Connection> {
-  const { dialect, target, cacheSize, weather, tally, random, burst } = options;
-  const { dial, opened } = weather.dialer(dialect, random, burst);
+async function openConnection(options: SessionOptions): Promise<Opened> {
+  const { dialect, version, target, cacheSize, weather, tally, random, burst } = options;
+  const { dial, opened } = weather.dialer({ dialect, version }, random, burst);
+  const { promise: closed, resolve: onClosed } = Promise.withResolvers<unknown>();
+  let resumes = 0;
   const deadline = performance.now() + PATIENCE;
   for (;;) {
     try {
       const connection = await Connection.open({
         dial,
         dialect,
+        version,
         target,
-        cacheSize,
+        ...(version === 1 && { cacheSize }),
+        allowHalfOpen: true,
         random: () => random.next(),
-        onResumed: () => tally.resumes++,
+        onResumed: () => {
+          resumes++;
+          tally.resumes[version]++;
+        },
+        onClosed,
       });
       opened();
-      return connection;
+      return { connection, closed, resumes: () => resumes };
     } catch (error) {
       if (error instanceof ScpError || performance.now() > deadline) throw error;
       await sleep(100);

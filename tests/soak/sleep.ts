@@ -1,5 +1,5 @@
 export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+  return new Promise((resolve) => setTimeout(resolve, Math.max(ms, 0)));
 }
 
 /** Looks at `isSo` again and again: whether it came to be so within `ms`. */

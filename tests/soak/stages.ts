@@ -40,13 +40,17 @@ export async function goThrough(run: Run): Promise<Usages> {
   return usages;
 }
 
-async function live({ options, proxy, population, strays, operator, failures }: Run, usages: Usages): Promise<void> {
+async function live(
+  { options, proxy, population, strays, turnover, operator, failures }: Run,
+  usages: Usages,
+): Promise<void> {
   const started = performance.now();
   const until = (part: number) => sleep(started + part * options.time - performance.now());
   strays.start();
   operator.start();
   await Promise.all([population.settle(options.sessions), until(0.2)]);
   if (failures.reason) return;
+  turnover.start();
   usages.warm = await proxy.usage();
   const seconds = Math.round((performance.now() - started) / 1000);
   console.log(`warm after ${seconds} s, with ${population.size} sessions`);
@@ -56,10 +60,15 @@ async function live({ options, proxy, population, strays, operator, failures }: 
 }
 
 /** All sessions end in order, and so does all that was opened for them. */
-async function close({ proxy, manager, population, strays, operator, failures }: Run, usages: Usages): Promise<void> {
-  await Promise.all([operator.stop(), strays.stop()]);
+async function close(
+  { proxy, manager, population, strays, turnover, operator, failures }: Run,
+  usages: Usages,
+): Promise<void> {
+  await Promise.all([operator.stop(), strays.stop(), turnover.stop()]);
   usages.full = await proxy.usage();
   await population.finish();
+  const lost = await manager.notResumable();
+  if (lost > 0) failures.add(`the proxy did not hold what ${lost} resumes needed (406)`);
   let left = 0;
   // Of clients that left in their handshake, a session is there until its time is over.
   const none = async () => (left = await manager.sessions()) === 0;
@@ -70,19 +79,23 @@ async function close({ proxy, manager, population, strays, operator, failures }:
 
 async function tell({ proxy, backend, population, tally, failures }: Run, elapsed: number): Promise<void> {
   const { descriptors = NaN, memory } = await proxy.usage();
-  const { down, resumes, faultCount, reloads, adminCalls } = tally;
+  const { down, resumes, faultCount, orderly, moved, reloads, adminCalls } = tally;
   console.log(
     `${Math.round(elapsed / 1000)} s: ${population.size} sessions, ${mib(backend.checked)} up, ${mib(down)} down, ` +
-      `${faultCount} faults, ${resumes} resumes, ${reloads} reloads, ${adminCalls} admin calls; ` +
+      `${faultCount} faults, ${resumes[1]} and ${
+        resumes[2]
+      } resumes, ${orderly} ends in order, ${moved} moves, ${reloads} reloads, ${adminCalls} admin calls; ` +
       `proxy ${descriptors} descriptors, ${mib(memory)}; ${failures.count} failures`,
   );
 }
 
 /** Ends all that still runs. */
-export async function tearDown({ proxy, backend, population, strays, operator, failures }: Run): Promise<void> {
+export async function tearDown(
+  { proxy, backend, population, strays, turnover, operator, failures }: Run,
+): Promise<void> {
   if (failures.reason !== undefined) failures.close();
   population.abandon();
-  await Promise.all([operator.stop(), strays.stop()]);
+  await Promise.all([operator.stop(), strays.stop(), turnover.stop()]);
   const code = await proxy.stop();
   if (code === undefined) failures.add("the proxy did not end at SIGTERM");
   else if (code !== 0) failures.add(`the proxy's exit code is ${code}`);

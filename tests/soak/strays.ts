@@ -1,4 +1,6 @@
-import { request } from "../../lib/scp/mod.ts";
+import { OwnKey } from "../../lib/client/v2/resume_key.ts";
+import { type Dialect, encodeRecord, request } from "../../lib/scp/mod.ts";
+import { LEAST_WINDOW, requestWithOffer } from "../../lib/scp/v2/mod.ts";
 import { writeAll } from "../../lib/link/link.ts";
 import type { Random } from "../helpers/random.ts";
 import { sleep } from "./sleep.ts";
@@ -8,6 +10,17 @@ import type { Weather } from "./weather.ts";
 const EVERY = 500;
 /** The longest that one stays, in milliseconds. */
 const LONGEST_STAY = 10_000;
+
+/** Asks for a new session, of a version by chance. */
+async function requestOf(
+  session: { privateKey: bigint; target: string; flag: number; dialect: Dialect },
+  random: Random,
+): Promise<Uint8Array> {
+  if (random.next() < 0.5) return request({ ...session, cacheSize: 1 }).record;
+  const { publicKey } = await OwnKey.generate();
+  const offer = { key: publicKey, window: LEAST_WINDOW };
+  return encodeRecord(requestWithOffer({ ...session, cacheSize: 1, offer }).content);
+}
 
 /** Clients that leave in the handshake of a new session, again and again. */
 export class Strays {
@@ -44,7 +57,7 @@ export class Strays {
   async #visit(): Promise<void> {
     const { weather, random, target } = this.#options;
     const dialect = random.next() < 0.5 ? "goscon" : "plain";
-    const { record } = request({ privateKey: 0x1234567890abcdefn, target, flag: 0, dialect, cacheSize: 1 });
+    const record = await requestOf({ privateKey: 0x1234567890abcdefn, target, flag: 0, dialect }, random);
     const most = this.mayLeaveSessions ? record.length : record.length - 1;
     const way = random.next() < 0.5 ? "reset" : "closed";
     const length = Math.min(most, random.int(1, record.length + 3));
@@ -57,6 +70,7 @@ export class Strays {
       link.close();
     }
   }
+
   async #stay(ms: number): Promise<void> {
     for (const until = performance.now() + ms; performance.now() < until && !this.#stopped;) await sleep(100);
   }

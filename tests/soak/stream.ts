@@ -9,6 +9,9 @@ const HEADER = 4;
 /** Milliseconds between two messages. */
 const PAUSE = [500, 3000] as const;
 
+/** The most milliseconds that an end goes on after the other end has ended its direction, in version 2. */
+export const HALF_OPEN = 4000;
+
 /** 32 bits that look random of a number (the finaliser of MurmurHash3): no two streams are alike. */
 function keyOf(stream: number): number {
   let h = stream + 1;
@@ -31,13 +34,22 @@ export class Sender {
   #position = 0;
   #finishing = false;
 
-  /** Begins at once, with messages of `burst` bytes without a pause. */
-  constructor(link: Link, stream: number, { random, burst = 0 }: { random: Random; burst?: number }) {
+  /** Begins at once, with messages of `burst` bytes without a pause. `messages`: after so many it ends by itself; 0: it does not. */
+  constructor(
+    link: Link,
+    stream: number,
+    { random, burst = 0, messages = 0 }: { random: Random; burst?: number; messages?: number },
+  ) {
     this.#link = link;
     this.#key = keyOf(stream);
     this.#random = random;
-    this.#done = this.#run(burst);
+    this.#done = this.#run(burst, messages || Infinity);
     this.#done.catch(() => {}); // whoever reads from the link says so
+  }
+
+  /** Settles when it has sent that there are no more messages. Rejects when the link broke. */
+  get done(): Promise<void> {
+    return this.#done;
   }
 
   /** Sends no new message, but that there are no more; settles when that is sent. Rejects when the link broke. */
@@ -46,9 +58,9 @@ export class Sender {
     return this.#done;
   }
 
-  async #run(burst: number): Promise<void> {
+  async #run(burst: number, messages: number): Promise<void> {
     for (let left = burst; left > 0; left -= LONGEST) await this.#send(Math.min(left, LONGEST));
-    while (!this.#finishing) {
+    for (let left = messages; left > 0 && !this.#finishing; left--) {
       await this.#send(this.#random.int(1, LONGEST));
       await sleep(this.#random.int(...PAUSE));
     }

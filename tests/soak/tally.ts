@@ -7,9 +7,14 @@ export class Tally {
   /** Bytes that a client checked; those of the other way are the backend's to count. */
   down = 0;
   readonly faults = Object.fromEntries(FAULTS.map((kind) => [kind, 0])) as Record<FaultKind, number>;
-  opened = 0;
-  resumes = 0;
+  /** Sessions, and resumes as clients saw them, by the version of the protocol. */
+  readonly opened = { 1: 0, 2: 0 };
+  readonly resumes = { 1: 0, 2: 0 };
+  /** Sessions of version 2 that came to their end in order, both directions after each other. */
+  orderly = 0;
   deleted = 0;
+  /** Clients that were told to move, and did come over another connection. */
+  moved = 0;
   reloads = 0;
   adminCalls = 0;
 

@@ -7,14 +7,20 @@ const MORE_MEMORY = { times: 1.25, bytes: 20 * 2 ** 20 };
 
 /** Prints what a run came to. Gives whether that is good. */
 export function judge({ backend, proxy, tally, failures, options }: Run, usages: Usages): boolean {
-  const { down, opened, deleted, resumes, reloads, adminCalls, faults } = tally;
+  const { down, opened, orderly, deleted, resumes, moved, reloads, adminCalls, faults } = tally;
   const kinds = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);
   console.log(`seed:        ${options.seed}`);
   console.log(`checked:     ${mib(backend.checked)} up, ${mib(down)} down`);
-  console.log(`sessions:    ${opened} begun, ${deleted} deleted`);
+  console.log(
+    `sessions:    ${opened[1]} begun of version 1, ${
+      opened[2]
+    } of 2, ${orderly} of these ended in order; ${deleted} deleted`,
+  );
   console.log(`faults:      ${kinds.join(", ")}`);
-  console.log(`resumes:     ${resumes}`);
-  console.log(`operation:   ${reloads} reloads, ${adminCalls} admin calls, ${proxy.lines} lines of log`);
+  console.log(`resumes:     ${resumes[1]} of version 1, ${resumes[2]} of version 2`);
+  console.log(
+    `operation:   ${reloads} reloads, ${moved} moves, ${adminCalls} admin calls, ${proxy.lines} lines of log`,
+  );
   console.log(`proxy idle:  ${formatUsage(usages.idle)}`);
   if (usages.warm) console.log(`      warm:  ${formatUsage(usages.warm)}`);
   if (usages.full) console.log(`      full:  ${formatUsage(usages.full)}`);

@@ -10,8 +10,8 @@ import type { Tally } from "./tally.ts";
 const LONGEST_LIFE = 200_000;
 /** Bytes of the handshake of a new session, of which the request is never whole: the backend would have a stranger. */
 const IN_NEW_REQUEST = 15;
-/** Bytes of the handshake of a resume, and of what is sent again after it. */
-const IN_RESUME = 120;
+/** Bytes of the handshake of a resume, by the version of the protocol, and of what is sent again after it. */
+const IN_RESUME = { 1: 120, 2: 240 };
 
 /** How connections fare, and where they lead: the doors of each dialect that are open now. */
 export class Weather {
@@ -30,13 +30,17 @@ export class Weather {
   }
 
   /**
-   * Dials the connections of one session: until `opened` is called, those on which it is to begin. `spared`: bytes that the
+   * Dials the connections of one session of that kind: until `opened` is called, those on which it is to begin. `spared`: bytes that the
    * connection on which it begins takes at least.
    */
-  dialer(dialect: Dialect, random: Random, spared: number): { dial: () => Promise<Link>; opened: () => void } {
+  dialer(
+    { dialect, version }: { dialect: Dialect; version: 1 | 2 },
+    random: Random,
+    spared: number,
+  ): { dial: () => Promise<Link>; opened: () => void } {
     let isOpen = false;
     const dial = () => {
-      const fault = isOpen ? resumeFault(random) : newFault(random, spared);
+      const fault = isOpen ? resumeFault(random, IN_RESUME[version]) : newFault(random, spared);
       return this.dial(dialect, random, fault);
     };
     return { dial, opened: () => isOpen = true };
@@ -60,9 +64,10 @@ function newFault(random: Random, spared: number): Fault {
   return lifeOf(random, spared);
 }
 
-function resumeFault(random: Random): Fault {
-  if (random.next() < 0.15) return { kind: "mid-resume", way: wayOf(random), after: random.int(1, IN_RESUME) };
-  return lifeOf(random, IN_RESUME);
+/** `most`: bytes of the handshake. */
+function resumeFault(random: Random, most: number): Fault {
+  if (random.next() < 0.15) return { kind: "mid-resume", way: wayOf(random), after: random.int(1, most) };
+  return lifeOf(random, most);
 }
 
 function lifeOf(random: Random, least: number): Fault {

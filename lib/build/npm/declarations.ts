@@ -21,7 +21,7 @@ function declarationOf(file: string): string {
   const { outputText, diagnostics = [] } = ts.transpileDeclaration(Deno.readTextFileSync(join(ROOT, "lib", file)), {
     fileName: file,
     reportDiagnostics: true,
-    compilerOptions: { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext },
+    compilerOptions: { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext, stripInternal: true },
   });
   failOn(diagnostics);
   // Who has the package imports it by its name, as the examples in doc comments are to say.

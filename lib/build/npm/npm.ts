@@ -1,16 +1,18 @@
 /**
- * `deno task npm`: makes the client's npm package in dist/npm, and lib/client/browser.min.js, which is what a browser loads
- * of it. With a directory for an argument the package is made there, and nothing else is written.
+ * `deno task npm`: makes the client's npm package in dist/npm, and in lib/client browser.min.js and version1.min.js, which
+ * are what a browser loads of it. With a directory for an argument the package is made there, and nothing else is written.
  */
 import { dirname, join } from "node:path";
 import deno from "../../../deno.json" with { type: "json" };
 import { DIST, ROOT } from "../compiler.ts";
-import { bundle, endBundler, gzippedSize } from "./bundle.ts";
+import { bundle, endBundler, gzippedSize, type Page, pageBundle } from "./bundle.ts";
 import { checkDeclarations, declarationsOf } from "./declarations.ts";
 import { manifest, README } from "./package.ts";
 
-/** The most bytes of the browser's bundle, gzipped. */
+/** The most bytes of what every page loads, gzipped. */
 const MOST = 12 * 1024;
+/** What a page loads. */
+const PAGE: Page = { main: "browser.js", version1: "version1.js" };
 
 const ENTRIES = ["client/browser.ts", "client/node.ts"];
 
@@ -23,25 +25,36 @@ async function writeTypes(dir: string): Promise<void> {
   checkDeclarations([...declarations.keys()].map((name) => join(dir, name)));
 }
 
-async function writePackage(dir: string): Promise<Uint8Array<ArrayBuffer>> {
+async function writePage(dir: string): Promise<void> {
+  const { main, version1 } = await pageBundle("browser.ts", PAGE);
+  await Deno.writeTextFile(join(dir, PAGE.main), main);
+  await Deno.writeTextFile(join(dir, PAGE.version1), version1);
+  const gzipped = await gzippedSize(main);
+  console.log(`${PAGE.main}: ${gzipped} bytes, gzipped; ${PAGE.version1}: ${await gzippedSize(version1)}`);
+  if (gzipped > MOST) throw new Error(`Cannot ship ${PAGE.main}: of its ${gzipped} bytes at most ${MOST} are wanted`);
+}
+
+/** Writes the page's files of the package in `dir` to lib/client, by names that say what they are. */
+async function storePage(dir: string): Promise<void> {
+  for (const name of Object.values(PAGE)) {
+    // Other names for the bundler would give other short names to everything: it goes by how often a letter is used.
+    const text = (await Deno.readTextFile(join(dir, name))).replace(/(?<="\.\/\w+)\.js(?=")/g, ".min.js");
+    await Deno.writeTextFile(join(ROOT, "lib/client", name.replace(".js", ".min.js")), text);
+  }
+}
+
+async function writePackage(dir: string): Promise<void> {
   await Deno.remove(dir, { recursive: true }).catch(() => {}); // there was none
   await Deno.mkdir(dir, { recursive: true });
-  const browser = await bundle("browser.ts", { platform: "browser", minify: true });
-  await Deno.writeFile(join(dir, "browser.js"), browser);
-  await Deno.writeFile(join(dir, "node.js"), await bundle("node.ts", { platform: "node", minify: false }));
-  await endBundler();
+  await writePage(dir);
+  await Deno.writeTextFile(join(dir, "node.js"), await bundle("node.ts", "node"));
   await writeTypes(join(dir, "types"));
   await Deno.writeTextFile(join(dir, "package.json"), JSON.stringify(manifest(deno), null, 2) + "\n");
   await Deno.writeTextFile(join(dir, "README.md"), README);
   await Deno.copyFile(join(ROOT, "LICENSE"), join(dir, "LICENSE"));
-  return browser;
 }
 
-const [dir] = Deno.args;
-const browser = await writePackage(dir ?? join(DIST, "npm"));
-const gzipped = await gzippedSize(browser);
-console.log(`browser.js: ${browser.length} bytes, ${gzipped} gzipped`);
-if (gzipped > MOST) {
-  throw new Error(`Cannot ship browser.js: gzipped it has ${gzipped} bytes, and at most ${MOST} are wanted`);
-}
-if (dir === undefined) await Deno.writeFile(join(ROOT, "lib/client/browser.min.js"), browser);
+const [dir = join(DIST, "npm")] = Deno.args;
+await writePackage(dir);
+if (Deno.args.length === 0) await storePage(dir);
+await endBundler();

@@ -4,7 +4,7 @@ export function manifest({ version, license }: { version: string; license: strin
   return {
     name: "goscon-client",
     version,
-    description: "A stream of bytes over TCP or WebSocket that outlives its connections: the client of goscon",
+    description: "A stream of bytes over TCP, WebSocket or KCP that outlives its connections: the client of goscon",
     license,
     type: "module",
     sideEffects: false,
@@ -34,10 +34,19 @@ await writer.write(new TextEncoder().encode("hello"));
 for await (const bytes of connection.readable) console.log(bytes);
 \`\`\`
 
-Browsers: \`ws://\` and \`wss://\`. Node, from version 20 on: \`tcp://host:port\` as well; before 22 it has no \`WebSocket\`, and
-takes one, such as that of the package \`ws\`, as the option \`WebSocket\`. No dependencies.
+Browsers: \`ws://\` and \`wss://\`. Node, from version 20 on: \`tcp://host:port\`, \`tls://host:port\` and \`kcp://host:port\` as well;
+before 22 it has no \`WebSocket\`, and takes one, such as that of the package \`ws\`, as the option \`WebSocket\`. No dependencies.
 
-An \`AbortSignal\`, the option \`signal\`, gives the opening up, or ends the connection. Writing waits while the network does;
-what is not read waits at the proxy over TCP, but over a WebSocket in memory, however much it is, until version 2 of the
-protocol bounds it.
+A page that has no bundler takes \`browser.js\`, and \`version1.js\` beside it, which is loaded when a server speaks version 1 only.
+
+Over \`tls\` the option \`ca\` is PEM text of certificates that are trusted in addition to Node's own (before 22.15 it takes the place
+of \`NODE_EXTRA_CA_CERTS\`), and \`servername\` whom the certificate must be for, in place of the host.
+
+Over \`kcp\` the option \`fec\`, as in \`{ data: 10, parity: 3 }\`, is the server's. There nobody is told that the other end has gone:
+a server of which nothing comes is asked, and another link dialled when it does not answer for \`silence\` milliseconds.
+
+An \`AbortSignal\`, the option \`signal\`, gives the opening up, or ends the connection. Writing waits while the network does.
+With a server that speaks version 2 of the protocol, closing \`writable\` ends that direction only, \`closed\` rejects with a
+\`SessionEndedError\` and its \`code\` when the session was lost, and what is not read waits in memory, at most the option
+\`window\`; with version 1 it waits at the proxy over TCP, but over a WebSocket in memory, however much it is.
 `;

@@ -2,13 +2,16 @@ import { setImmediate } from "node:timers";
 import type { SocketAddress } from "../dial.ts";
 import { acceptAll } from "../accept.ts";
 import type { Endpoint } from "../link.ts";
-import { orExplain } from "../listen.ts";
+import { ipOf, orExplain } from "../listen.ts";
 import { SocketLink, TcpLink } from "../tcp.ts";
+import { bind, connect } from "./udp/node_datagrams.ts";
+import type { ConnectedDatagrams, DatagramSocket } from "./udp/datagrams.ts";
 import type { Accepting, ConnectOptions, Engine, Listening, ListenOptions, TcpOptions } from "./engine.ts";
 
 /** Deno's own sockets, on every system. */
 export class DenoEngine implements Engine {
   readonly name = "deno";
+  readonly canShareDatagrams = false;
 
   listen(endpoint: Endpoint, options: ListenOptions): Listening {
     return new DenoListening(endpoint, options);
@@ -21,6 +24,20 @@ export class DenoEngine implements Engine {
     return new TcpLink(await Deno.connect({ hostname, port, ...(signal && { signal }) }), {
       keepAlive: Boolean(keepAlive),
     });
+  }
+
+  async bindDatagrams(endpoint: Endpoint): Promise<DatagramSocket> {
+    try {
+      return await bind(ipOf(endpoint.hostname), endpoint);
+    } catch (error) {
+      return orExplain(endpoint, () => {
+        throw error;
+      });
+    }
+  }
+
+  connectDatagrams(endpoint: Endpoint): Promise<ConnectedDatagrams> {
+    return connect(endpoint);
   }
 
   soon(callback: () => void): void {

@@ -1,5 +1,8 @@
 import type { SocketAddress } from "../dial.ts";
+import type { EngineName } from "../../config/engines.ts";
+import type { Remains } from "../flow.ts";
 import type { ClientLink, Endpoint, Link } from "../link.ts";
+import type { BindOptions, ConnectedDatagrams, DatagramOptions, DatagramSocket } from "./udp/datagrams.ts";
 
 /** When the system looks whether the other end of a silent connection is there still, in milliseconds. */
 export interface KeepAlive {
@@ -33,7 +36,7 @@ export type AcceptedLink = SocketLink & ClientLink;
 
 /**
  * A connection over a descriptor, which another link can go on over, in whichever thread of the process. Nothing may be under way
- * when it goes or comes.
+ * when it goes or comes, and all that came must have been read by `read`.
  */
 export interface MovableLink extends AcceptedLink {
   /**
@@ -64,6 +67,8 @@ export interface ListenOptions {
   backlog: number;
   /** Whether others of the same user may listen there too: then the system spreads what connects. */
   isShared: boolean;
+  /** Clients come from `accept` on: until then the address is had, and nobody waits there. For an engine that has `adoptListening`. */
+  isLater?: boolean;
   tcp: TcpOptions;
 }
 
@@ -82,6 +87,19 @@ export interface Listening {
   close(): Promise<void>;
 }
 
+/** One whose socket can be another process's as well: what waits there to be accepted waits for either. */
+export interface PassableListening extends Listening {
+  /** Another descriptor of its socket, which is the caller's. Throws when there is none left. */
+  duplicate(): number;
+  /** Accepts nothing, until `accept` is called again: clients wait. */
+  pause(): void;
+}
+
+/** Whether an engine made it that can do so. */
+export function isPassable(listening: Listening): listening is PassableListening {
+  return "duplicate" in listening;
+}
+
 export interface ConnectOptions extends TcpOptions {
   /** Gives it up. */
   signal?: AbortSignal | undefined;
@@ -89,11 +107,27 @@ export interface ConnectOptions extends TcpOptions {
 
 /** How sockets are had: by the C library, or by Deno. */
 export interface Engine {
-  readonly name: "epoll" | "deno";
+  readonly name: Exclude<EngineName, "auto">;
   /** Listens on an address. Throws when it cannot be had, why, in one sentence. */
   listen(endpoint: Endpoint, options: ListenOptions): Listening;
+  /**
+   * Goes on listening by a descriptor, which another process had, and which is the listening's from now on; `hostname`: as the
+   * configuration has it. Nothing of the socket changes before `accept`. Throws when it is none. Missing: this engine cannot.
+   */
+  adoptListening?(fd: number, hostname: string, options: Pick<ListenOptions, "backlog" | "tcp">): PassableListening;
   /** Opens a connection to an IP address or a Unix socket. The caller owns the link. Rejects with why it failed, and when it is given up. */
   connect(address: SocketAddress, options: ConnectOptions): Promise<SocketLink>;
+  /** Whether several threads can each have a socket of UDP at one address: see `BindOptions`. */
+  readonly canShareDatagrams: boolean;
+  /** Opens a socket for whoever sends to an address. The caller owns it. Rejects when it cannot be had, why, in one sentence. */
+  bindDatagrams(endpoint: Endpoint, options: BindOptions): Promise<DatagramSocket>;
+  /** Opens one for an IP address, whether anybody takes what is sent there or not. The caller owns it. Rejects with why it cannot be had. */
+  connectDatagrams(endpoint: Endpoint, options: DatagramOptions): Promise<ConnectedDatagrams>;
+  /**
+   * Goes on over the descriptor of a connection that was given away, see `MovableFlow`, which it owns from now on. `remote`: the other
+   * end, as is known. The caller owns the link. Throws when the system cannot watch it: then it is closed. Missing: it cannot.
+   */
+  adopt?(fd: number, remains: Remains, remote: Endpoint): AcceptedLink;
   /** Calls back in the next round of events. */
   soon(callback: () => void): void;
   /** Settles when it holds nothing any more. What is open is its owner's, and is to be closed before. */

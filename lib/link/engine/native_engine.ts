@@ -1,32 +1,41 @@
-import { isIP } from "node:net";
 import type { SocketAddress } from "../dial.ts";
+import type { Remains } from "../flow.ts";
 import type { Endpoint } from "../link.ts";
-import { orExplain } from "../listen.ts";
+import { ipOf, orExplain } from "../listen.ts";
 import type { ConnectOptions, Engine, Listening, ListenOptions } from "./engine.ts";
-import { NativeFlow } from "./native_flow.ts";
+import type { SocketFlow } from "./socket_flow.ts";
 import { NativeLink } from "./native_link.ts";
 import { NativeListening } from "./native_listening.ts";
-import { Poller } from "./poller.ts";
+import type { Poller } from "./poller.ts";
 import { decodeEndpoint, encodeAddress, familyOf, LONGEST_ADDRESS } from "./sockaddr.ts";
-import { AF_UNIX, ECONNREFUSED, EINPROGRESS, EINTR, System } from "./system.ts";
+import { AF_UNIX, ECONNREFUSED, EINPROGRESS, EINTR } from "./system.ts";
 import { tune } from "./tune.ts";
+import type { BindOptions, ConnectedDatagrams, DatagramOptions, DatagramSocket } from "./udp/datagrams.ts";
+import { NativeUdp } from "./udp/native_udp.ts";
 
 /** The sockets of Linux, by its C library: one a thread. */
 export class NativeEngine implements Engine {
-  readonly name = "epoll";
+  readonly name: Engine["name"];
+  readonly canShareDatagrams = true;
   readonly #poller: Poller;
   readonly #address = new Uint8Array(LONGEST_ADDRESS);
+  #udp: NativeUdp | undefined;
 
-  /** Throws where the C library cannot be had, or what is needed of it. */
-  constructor() {
-    this.#poller = new Poller(System.open());
+  /** Owns the poller. */
+  constructor(name: Engine["name"], poller: Poller) {
+    this.name = name;
+    this.#poller = poller;
   }
 
   listen(endpoint: Endpoint, options: ListenOptions): Listening {
     return orExplain(
       endpoint,
-      () => new NativeListening(this.#poller, ipOf(endpoint.hostname), endpoint, options),
+      () => NativeListening.open(this.#poller, ipOf(endpoint.hostname), endpoint, options),
     );
+  }
+
+  adoptListening(fd: number, hostname: string, options: Pick<ListenOptions, "backlog" | "tcp">): NativeListening {
+    return new NativeListening(this.#poller, fd, hostname, options);
   }
 
   async connect(address: SocketAddress, options: ConnectOptions): Promise<NativeLink> {
@@ -44,7 +53,7 @@ export class NativeEngine implements Engine {
       throw system.error(errno);
     }
     const ends = { local: this.#localOf(fd), remote: decodeEndpoint(to) };
-    const flow = new NativeFlow(this.#poller, fd, { isConnecting, isUnix: address.kind === "unix" });
+    const flow = this.#poller.flow(fd, { isConnecting, isUnix: address.kind === "unix" });
     try {
       if (isConnecting) await connected(flow, options.signal);
       // A port of those that the system gives to who connects may be its own other end.
@@ -56,12 +65,35 @@ export class NativeEngine implements Engine {
     }
   }
 
+  // deno-lint-ignore require-await -- what it throws is a rejection
+  async bindDatagrams(endpoint: Endpoint, options: BindOptions): Promise<DatagramSocket> {
+    return orExplain(endpoint, () => this.#datagrams.bind(ipOf(endpoint.hostname), endpoint, options));
+  }
+
+  // deno-lint-ignore require-await -- what it throws is a rejection
+  async connectDatagrams(endpoint: Endpoint, options: DatagramOptions): Promise<ConnectedDatagrams> {
+    return this.#datagrams.connect(endpoint, options);
+  }
+
+  adopt(fd: number, remains: Remains, remote: Endpoint): NativeLink {
+    this.#poller.system.assertSocket(fd);
+    const local = this.#localOf(fd);
+    const flow = this.#poller.flow(fd, { isUnix: familyOf(this.#address) === AF_UNIX });
+    flow.goOnFrom(remains);
+    return new NativeLink(flow, { local, remote });
+  }
+
   soon(callback: () => void): void {
     this.#poller.again({ serve: callback, onEvents() {} });
   }
 
   close(): Promise<void> {
     return this.#poller.stop();
+  }
+
+  /** Its memory is there from the first one on. */
+  get #datagrams(): NativeUdp {
+    return this.#udp ??= new NativeUdp(this.#poller);
   }
 
   #localOf(fd: number): Endpoint {
@@ -77,15 +109,8 @@ export class NativeEngine implements Engine {
   }
 }
 
-/** The address of a name, which Deno looks up at once only for who listens. */
-function ipOf(hostname: string): string {
-  if (isIP(hostname.split("%")[0]!)) return hostname;
-  using listener = Deno.listen({ hostname, port: 0 });
-  return listener.addr.hostname;
-}
-
 /** Settles when it is; rejects with why it cannot be, and when it is given up. */
-function connected(flow: NativeFlow, signal: AbortSignal | undefined): Promise<void> {
+function connected(flow: SocketFlow, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const giveUp = () => reject(signal!.reason);
     signal?.addEventListener("abort", giveUp);

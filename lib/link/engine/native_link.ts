@@ -1,16 +1,16 @@
 import { FlowLink } from "../flow_link.ts";
 import type { Endpoint } from "../link.ts";
 import type { MovableLink } from "./engine.ts";
-import type { NativeFlow } from "./native_flow.ts";
+import type { SocketFlow } from "./socket_flow.ts";
 
 /** A connection over a socket of the system's. */
 export class NativeLink extends FlowLink implements MovableLink {
   remote: Endpoint;
   local: Endpoint;
-  declare readonly flow: NativeFlow;
+  declare readonly flow: SocketFlow;
 
   /** Owns the flow. */
-  constructor(flow: NativeFlow, { remote, local }: { remote: Endpoint; local: Endpoint }) {
+  constructor(flow: SocketFlow, { remote, local }: { remote: Endpoint; local: Endpoint }) {
     super(flow);
     this.remote = remote;
     this.local = local;

@@ -1,8 +1,8 @@
 import type { Endpoint } from "../link.ts";
 import { FIRST_PAUSE, LONGEST_PAUSE } from "../accept.ts";
-import type { Accepting, KeepAlive, Listening, ListenOptions, TcpOptions } from "./engine.ts";
-import { NativeFlow } from "./native_flow.ts";
+import type { Accepting, KeepAlive, ListenOptions, PassableListening, TcpOptions } from "./engine.ts";
 import { NativeLink } from "./native_link.ts";
+import { DescriptorCalls } from "./passing/descriptor_calls.ts";
 import type { Pollable, Poller } from "./poller.ts";
 import { decodeEndpoint, encodeAddress, familyOf, LONGEST_ADDRESS } from "./sockaddr.ts";
 import { CLIENT_IS_GONE, EAGAIN, EINTR, SO_REUSEADDR, SO_REUSEPORT, SOL_SOCKET } from "./system.ts";
@@ -14,17 +14,19 @@ const MOST_AT_ONCE = 64;
 /** Wildcards: who connected to one of these connected to an address that only the connection tells. */
 const ANY = ["0.0.0.0", "::"];
 
-/** A listening socket of the system's. */
-export class NativeListening implements Listening, Pollable {
+/** A listening socket of the system's, which it owns. */
+export class NativeListening implements PassableListening, Pollable {
   readonly address: Endpoint;
   /** The same, as an IP address. */
   readonly #local: Endpoint;
   readonly #poller: Poller;
-  readonly #slot: number;
+  readonly #backlog: number;
   readonly #from = new Uint8Array(LONGEST_ADDRESS);
   readonly #asSystem: KeepAlive;
-  #tcp!: TcpOptions;
+  #tcp: TcpOptions;
   #fd: number;
+  /** Where it is watched; missing: it is not. */
+  #place: number | undefined;
   #accepting: Accepting | undefined;
   /** Clients may be waiting. */
   #isReadable = false;
@@ -32,27 +34,45 @@ export class NativeListening implements Listening, Pollable {
   /** Until then it accepts nothing. */
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `ip`: that of the host. Throws the system's error when the address cannot be had. */
-  constructor(poller: Poller, ip: string, { hostname, port }: Endpoint, { backlog, tcp, isShared }: ListenOptions) {
-    this.#poller = poller;
+  /**
+   * Listens on an address. `ip`: that of the host. With `isLater` clients come from `accept` on, though nobody else can have the address.
+   * Throws the system's error when it cannot be had.
+   */
+  static open(poller: Poller, ip: string, { hostname, port }: Endpoint, options: ListenOptions): NativeListening {
     const { system } = poller;
     const address = encodeAddress({ kind: "tcp", hostname: ip, port }, system);
     const fd = system.socket(familyOf(address));
     if (fd < 0) throw system.error();
     system.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (isShared) system.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    if (system.bind(fd, address) < 0 || system.listen(fd, backlog) < 0) {
+    if (options.isShared) system.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (system.bind(fd, address) < 0) {
       const error = system.error();
       system.close(fd);
       throw error;
     }
-    system.localAddress(fd, this.#from);
+    const listening = new NativeListening(poller, fd, hostname, options);
+    if (!options.isLater) listening.#begin();
+    return listening;
+  }
+
+  /** Of a socket that is bound already: nothing of it changes before `accept`. Throws, and has closed it, when it is none. */
+  constructor(poller: Poller, fd: number, hostname: string, { backlog, tcp }: Pick<ListenOptions, "backlog" | "tcp">) {
+    this.#poller = poller;
+    this.#fd = fd;
+    this.#backlog = backlog;
+    this.#tcp = tcp;
+    const { system } = poller;
+    const isSocket = system.localAddress(fd, this.#from) >= 0;
+    const fresh = isSocket ? system.socket(familyOf(this.#from)) : -1;
+    if (fresh < 0) {
+      const error = system.error();
+      system.close(fd);
+      throw error;
+    }
+    this.#asSystem = keepAliveOf(system, fresh);
+    system.close(fresh);
     this.#local = decodeEndpoint(this.#from);
     this.address = { hostname, port: this.#local.port };
-    this.#slot = poller.add(fd, this);
-    this.#fd = fd;
-    this.#asSystem = keepAliveOf(system, fd);
-    this.tcp = tcp;
   }
 
   get tcp(): TcpOptions {
@@ -62,21 +82,36 @@ export class NativeListening implements Listening, Pollable {
   /** Connections have the options of what they came by: no call for each of them. */
   set tcp(options: TcpOptions) {
     this.#tcp = options;
-    // What was set before is not undone by setting nothing.
-    const isAsSystem = options.keepAlive?.idle === 0;
-    tune(this.#poller.system, this.#fd, isAsSystem ? { keepAlive: this.#asSystem } : options);
+    if (this.#place !== undefined) this.#tune();
   }
 
+  /** May be called again after `pause`. Throws, and has closed it, when the system cannot. */
   accept(accepting: Accepting): void {
+    if (this.#place === undefined) this.#begin();
     this.#accepting = accepting;
     this.#isReadable = true;
     this.#poller.again(this);
   }
 
+  pause(): void {
+    clearTimeout(this.#timer);
+    this.#timer = this.#accepting = undefined;
+    if (this.#place !== undefined) this.#poller.release(this.#fd, this.#place);
+    this.#place = undefined;
+  }
+
+  duplicate(): number {
+    const fd = DescriptorCalls.open().duplicate(this.#fd);
+    if (fd < 0) throw this.#poller.system.error();
+    return fd;
+  }
+
   close(): Promise<void> {
     clearTimeout(this.#timer);
-    if (this.#fd >= 0) this.#poller.close(this.#fd, this.#slot);
+    if (this.#place !== undefined) this.#poller.closeAtOnce(this.#fd, this.#place);
+    else if (this.#fd >= 0) this.#poller.system.close(this.#fd);
     this.#fd = -1;
+    this.#place = undefined;
     return Promise.resolve();
   }
 
@@ -86,12 +121,35 @@ export class NativeListening implements Listening, Pollable {
   }
 
   serve(): void {
-    if (!this.#accepting || this.#timer !== undefined || this.#fd < 0) return;
     for (let i = 0; i < MOST_AT_ONCE; i++) {
+      if (!this.#accepting || !this.#isReadable || this.#timer !== undefined || this.#fd < 0) return;
       this.#acceptOne(this.#accepting);
-      if (!this.#isReadable || this.#timer !== undefined || this.#fd < 0) return;
     }
     this.#poller.again(this);
+  }
+
+  /** Listens, and hears of clients. Throws, and has closed it, when the system cannot. */
+  #begin(): void {
+    const { system } = this.#poller;
+    this.#tune(); // before there are clients
+    // Of one that listens already this sets how many may wait.
+    if (system.listen(this.#fd, this.#backlog) < 0) {
+      const error = system.error();
+      void this.close();
+      throw error;
+    }
+    try {
+      this.#place = this.#poller.add(this.#fd, this);
+    } catch (error) {
+      this.#fd = -1;
+      throw error;
+    }
+  }
+
+  #tune(): void {
+    // What was set before is not undone by setting nothing.
+    const isAsSystem = this.#tcp.keepAlive?.idle === 0;
+    tune(this.#poller.system, this.#fd, isAsSystem ? { keepAlive: this.#asSystem } : this.#tcp);
   }
 
   #acceptOne({ onConnection, onFailure }: Accepting): void {
@@ -120,7 +178,7 @@ export class NativeListening implements Listening, Pollable {
       this.#poller.system.localAddress(fd, this.#from);
       local = decodeEndpoint(this.#from);
     }
-    return new NativeLink(new NativeFlow(this.#poller, fd), { remote, local });
+    return new NativeLink(this.#poller.flow(fd), { remote, local });
   }
 
   /** No event tells when there is again what lacked now. */

@@ -11,7 +11,7 @@ const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const STREAM_FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
-const MSG_NOSIGNAL = 0x4000;
+export const MSG_NOSIGNAL = 0x4000;
 const SHUT_WR = 1;
 
 export const SOL_SOCKET = 1;
@@ -36,7 +36,7 @@ const PROBES = 3;
 /** Bytes that the other end has not acknowledged. */
 const SIOCOUTQ = 0x5411;
 
-const EPOLLIN = 1;
+export const EPOLLIN = 1;
 export const EPOLLPRI = 2;
 export const EPOLLOUT = 4;
 export const EPOLLERR = 8;
@@ -46,11 +46,17 @@ const EPOLLET = 0x80000000;
 const EPOLL_CLOEXEC = SOCK_CLOEXEC;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
+/** Whatever may be of interest of a connection. */
+export const ALL_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI;
 
 export const EINTR = 4;
+export const EIO = 5;
 export const EAGAIN = 11;
 export const ECONNREFUSED = 111;
 export const EINPROGRESS = 115;
+export const ENOBUFS = 105;
+export const ECANCELED = 125;
 
 /** How accepting fails for a client that is gone, or that may not come: ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, EPERM. */
 export const CLIENT_IS_GONE: readonly number[] = [103, 71, 100, 113, 1];
@@ -99,9 +105,12 @@ const SYMBOLS = {
   // Lengths and results of 32 bits, which are the fast ones: no call asks for more bytes than that.
   recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  poll: { parameters: ["buffer", "u32", "i32"], result: "i32", nonblocking: true },
+  read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   strerror: { parameters: ["i32"], result: "pointer" },
   write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
 } as const;
@@ -188,6 +197,13 @@ export class System {
   /** A descriptor of the caller's. */
   socket(family: number): number {
     return this.#calls.socket(family, SOCK_STREAM | STREAM_FLAGS, 0);
+  }
+
+  /** The two ends of a connection within the process: descriptors of the caller's. Throws when they cannot be had. */
+  socketPair(): [number, number] {
+    const ends = new Int32Array(2);
+    if (this.#calls.socketpair(AF_UNIX, SOCK_STREAM | STREAM_FLAGS, 0, ends) < 0) throw this.error();
+    return [ends[0]!, ends[1]!];
   }
 
   bind(fd: number, address: Uint8Array<ArrayBuffer>): number {
@@ -291,14 +307,28 @@ export class System {
     return failed ? 0 : Number(this.#cookie[0]);
   }
 
+  /** Throws, and has closed it, when it is no socket: not every engine says so when it begins to watch it. */
+  assertSocket(fd: number): void {
+    if (this.cookie(fd) > 0) return;
+    const error = this.error();
+    this.close(fd);
+    throw error;
+  }
+
   createEpoll(): number {
     return this.#calls.epoll_create1(EPOLL_CLOEXEC);
   }
 
   /** What it tells once, each time that it comes to be so. */
-  watch(epoll: number, fd: number, slot: number, generation: number): number {
-    this.#change.set((EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET) | 0, slot, generation);
+  watch(epoll: number, fd: number, slot: number, generation: number, events = ALL_EVENTS): number {
+    this.#change.set((events | EPOLLET) | 0, slot, generation);
     return this.#calls.epoll_ctl(epoll, EPOLL_CTL_ADD, fd, this.#change.bytes);
+  }
+
+  /** Has what is watched tell of these events from now on, and of what is so already. */
+  watchFor(epoll: number, fd: number, slot: number, generation: number, events: number): number {
+    this.#change.set((events | EPOLLET) | 0, slot, generation);
+    return this.#calls.epoll_ctl(epoll, EPOLL_CTL_MOD, fd, this.#change.bytes);
   }
 
   unwatch(epoll: number, fd: number): void {
@@ -325,6 +355,19 @@ export class System {
 
   ring(bell: number): void {
     this.#calls.write(bell, new BigUint64Array([1n]), 8);
+  }
+
+  /** What rang before does not count any more. */
+  hush(bell: number): void {
+    this.#calls.read(bell, new Uint8Array(8), 8);
+  }
+
+  /** Waits in a thread of the pool until it rings, at most so many milliseconds. */
+  async waitForBell(bell: number, timeout: number): Promise<void> {
+    const request = new Int32Array(new ArrayBuffer(8)); // a `struct pollfd`, which does not move
+    request[0] = bell;
+    request[1] = EPOLLIN;
+    await this.#calls.poll(new Uint8Array(request.buffer), 1, timeout);
   }
 
   #interrupted(): 0 {

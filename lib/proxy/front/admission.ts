@@ -39,6 +39,12 @@ export class Admission {
     return this.#deny.has(address) || (this.#allow.size > 0 && !this.#allow.has(address));
   }
 
+  /** Why nobody may begin a session, as far as that has nothing to do with who it is. `cacheSpent`: as in `begin`. */
+  refusesSession(cacheSpent: boolean): Refusal | undefined {
+    if (cacheSpent) return "cache_bytes";
+    return exceeds(this.#shared.sessions.value, this.#limits.sessions) ? "sessions" : undefined;
+  }
+
   /**
    * Counts a new session of an address, unless it may not begin one: then why. Else `end` is to be called, once. `cacheSpent`:
    * whether the budget of the resend caches is used up.
@@ -55,11 +61,22 @@ export class Admission {
     const counted = sessionsPerIp > 0 || newPerSecondPerIp > 0;
     const refusal = counted ? await this.#gate.begin(address) : undefined;
     if (refusal) sessions.add(-1);
-    return refusal ?? {
-      end: () => {
-        sessions.add(-1);
-        if (counted) this.#gate.end(address);
-      },
+    return refusal ?? { end: this.#countingOff(address, counted) };
+  }
+
+  /** Counts a session of an address that has begun elsewhere, whatever the limits are: gives what is to be called, once, when it ends. */
+  take(address: string): () => void {
+    const { sessionsPerIp, newPerSecondPerIp } = this.#limits;
+    const counted = sessionsPerIp > 0 || newPerSecondPerIp > 0;
+    this.#shared.sessions.add(1);
+    if (counted) this.#gate.take(address);
+    return this.#countingOff(address, counted);
+  }
+
+  #countingOff(address: string, counted: boolean): () => void {
+    return () => {
+      this.#shared.sessions.add(-1);
+      if (counted) this.#gate.end(address);
     };
   }
 

@@ -1,12 +1,20 @@
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Listen } from "../../config.ts";
 import { carrierOf } from "../../link/carrier.ts";
-import type { AcceptedLink, Engine, Listening, TcpOptions } from "../../link/engine/engine.ts";
+import {
+  type AcceptedLink,
+  type Engine,
+  isPassable,
+  type Listening,
+  type TcpOptions,
+} from "../../link/engine/engine.ts";
+import type { Descriptors } from "../../link/engine/passing/descriptors.ts";
 import { bindablePort } from "../../link/libc.ts";
 import { type ClientLink, type Endpoint, formatEndpoint } from "../../link/link.ts";
 import { orExplain } from "../../link/listen.ts";
 import { TlsLink } from "../../link/tls.ts";
 import type { Log } from "../../log.ts";
+import { reserveDatagramPort } from "./kcp_listener.ts";
 import { Networks } from "./networks.ts";
 import type { Stats } from "../stats.ts";
 import { Upgrade } from "./upgrade.ts";
@@ -17,6 +25,11 @@ export interface ListenerOptions {
   engine: Engine;
   backlog: number;
   tcp: TcpOptions;
+  /**
+   * By which it goes on listening, as another process had the address, and owns; none: the address is had anew beside others who go on.
+   * Missing: nobody had it.
+   */
+  descriptors?: readonly number[] | undefined;
   log: Log;
   stats: Stats;
 }
@@ -32,8 +45,10 @@ export interface ListenerOptions {
  */
 export class Listener {
   readonly address: Endpoint;
+  /** It listens as soon as it is made. */
+  readonly ready: Promise<void> = Promise.resolve();
   readonly #options: ListenerOptions;
-  readonly #listening: Listening;
+  readonly #listenings: Listening[];
   /** Made when a connection wants it: most listeners have no WebSockets. */
   #upgrade: Upgrade | undefined;
   #listen!: Listen;
@@ -43,9 +58,9 @@ export class Listener {
   /** Has an address from now on, where clients wait to be accepted. `port`: the one to have. Throws when it cannot be had. */
   constructor(listen: Listen, port: number, options: ListenerOptions) {
     this.address = { hostname: listen.hostname, port };
-    const { engine, backlog, tcp } = options;
-    this.#listening = engine.listen(this.address, { backlog, tcp, isShared: true });
     this.#options = options;
+    this.#listenings = this.#open(options);
+    const { tcp } = options;
     this.reconfigure(listen, tcp);
   }
 
@@ -56,27 +71,50 @@ export class Listener {
 
   /** Speaks from now on as `listen` says, which is of the same address; new connections are tuned as `tcp` says. */
   reconfigure(listen: Listen, tcp: TcpOptions): void {
-    this.#listening.tcp = tcp;
+    for (const listening of this.#listenings) listening.tcp = tcp;
     this.#listen = listen;
     this.#context = listen.tls && createSecureContext(listen.tls);
     this.#trusted = new Networks(listen.trusted);
   }
 
-  /** Starts to accept. */
+  /** Starts to accept; after `pause`, again. */
   accept(): void {
     const { stats, log, onConnection } = this.#options;
-    this.#listening.accept({
-      onConnection: (link) => onConnection(this.#link(link), this.#listen),
-      onFailure: (failure) => {
-        stats.acceptFails++;
-        log.error("accept failed", { local: formatEndpoint(this.address), ...failure });
-      },
+    for (const listening of this.#listenings) {
+      listening.accept({
+        onConnection: (link) => onConnection(this.#link(link), this.#listen),
+        onFailure: (failure) => {
+          stats.acceptFails++;
+          log.error("accept failed", { local: formatEndpoint(this.address), ...failure });
+        },
+      });
+    }
+  }
+
+  /** Lets clients wait. */
+  pause(): void {
+    for (const listening of this.#listenings) if (isPassable(listening)) listening.pause();
+  }
+
+  /** Descriptors of its sockets, which belong to `owner` as they are made. Throws where the engine has none to give. */
+  duplicate(owner: Descriptors): number[] {
+    return this.#listenings.map((listening) => {
+      if (isPassable(listening)) return owner.add(listening.duplicate());
+      throw new Error("sockets are had by Deno, which passes none");
     });
   }
 
   /** Connections accepted before live on. Settles when the address is free again. */
-  close(): Promise<void> {
-    return this.#listening.close();
+  async close(): Promise<void> {
+    await Promise.all(this.#listenings.map((listening) => listening.close()));
+  }
+
+  #open({ engine, backlog, tcp, descriptors }: ListenerOptions): Listening[] {
+    const options = { backlog, tcp, isShared: true };
+    if (!descriptors) return [engine.listen(this.address, options)];
+    if (!engine.adoptListening) throw new Error("sockets are had by Deno, which takes none");
+    if (descriptors.length === 0) return [engine.listen(this.address, { ...options, isLater: true })];
+    return descriptors.map((fd) => engine.adoptListening!(fd, this.address.hostname, options));
   }
 
   #link(link: AcceptedLink): ClientLink {
@@ -96,7 +134,17 @@ export class Listener {
 
 /** Whether two configurations of a listener mean one address. */
 export function isSameAddress(a: Listen, b: Listen): boolean {
-  return a.hostname === b.hostname && a.port === b.port;
+  return a.hostname === b.hostname && isSamePort(a, b);
+}
+
+/** Whether two listeners have one port: TCP and UDP have ports of their own. */
+export function isSamePort(a: { port: number; kcp?: unknown }, b: { port: number; kcp?: unknown }): boolean {
+  return a.port === b.port && Boolean(a.kcp) === Boolean(b.kcp);
+}
+
+/** The port of a listener's address that is free: see `reservePort`. */
+export function reservePortOf(listen: Listen): number {
+  return listen.kcp ? reserveDatagramPort(listen) : reservePort(listen);
 }
 
 /**

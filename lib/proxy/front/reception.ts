@@ -1,4 +1,6 @@
 import type { Config, Listen } from "../../config.ts";
+import type { Fields } from "../../log.ts";
+import { sparingly } from "../../sparingly.ts";
 import {
   type ClientLink,
   formatEndpoint,
@@ -6,6 +8,7 @@ import {
   readDecoded,
   readRecord,
   reasonOf,
+  type Transport,
   writeAll,
 } from "../../link/link.ts";
 import {
@@ -18,14 +21,22 @@ import {
   type ResumeRequest,
   ScpError,
 } from "../../scp/mod.ts";
+import { hasProof, parseOffer } from "../../scp/v2/mod.ts";
 import type { Admission } from "./admission.ts";
 import type { CacheBudget } from "../session/cache_budget.ts";
 import { Networks } from "./networks.ts";
 import { decodeProxyHeader, LONGEST_HEADER } from "./proxy_header.ts";
-import type { Preface, Seams } from "../seams.ts";
-import { ownerBits, ownerOf } from "../session/session_ids.ts";
-import type { Arrival, SessionTable } from "../session/session_table.ts";
+import { type Owner, ownerOf } from "../owner.ts";
+import { type HandedOver, OwnerGone, type Seams } from "../seams.ts";
+import { type KeyPair, ServerKeys } from "../session/v2/server_keys.ts";
+import type { Arrival, Prepared, SessionTable } from "../session/session_table.ts";
 import { countCode, type Refusal } from "../stats.ts";
+
+/** Milliseconds between two lines of the log of clients whose address anybody could have written. */
+const STRANGERS = 10_000;
+
+/** What is logged of connections that do not become a session's. */
+type Outcome = "connection refused" | "handshake failed";
 
 /** What a reception needs of the proxy it is in. */
 export interface ReceptionOptions {
@@ -44,13 +55,17 @@ class Refused extends ScpError {
   }
 }
 
+/** It came to nothing although its client has an answer that it would: there is no second one. */
+class Answered extends Error {}
+
 /** What a connection begins with, before the record of the protocol. */
 interface Preamble {
   dialect: Dialect;
+  transport: Transport;
   /** Bytes that came after it. */
   rest?: Uint8Array;
-  /** Whether a peer hands it over, for a session of ours. */
-  ofPeer: boolean;
+  /** Who hands it over; missing: it comes from its client. */
+  from?: HandedOver["from"];
 }
 
 /** Where connections are received: from accept to the end of the handshake, which is a session's, or a refusal. */
@@ -58,17 +73,30 @@ export class Reception {
   /** Whether no new session is begun: only clients that have one are let in. */
   draining = false;
   readonly #options: ReceptionOptions;
+  readonly #serverKeys: ServerKeys;
   /** Connections whose handshake is not over, with what settles when it is. */
   readonly #arriving = new Map<ClientLink, Promise<void>>();
+  /** Those that were closed here before it was. */
+  readonly #givenUp = new WeakSet<ClientLink>();
   readonly #trusted = new WeakMap<Listen, Networks>();
+  readonly #logSparingly: (event: Outcome, fields: Fields) => void;
 
   constructor(options: ReceptionOptions) {
     this.#options = options;
+    const { log } = options.seams;
+    const tell = sparingly(STRANGERS, ({ event, ...fields }) => log.info(event as Outcome, fields));
+    this.#logSparingly = (event, fields) => tell({ event, ...fields });
+    this.#serverKeys = new ServerKeys((callback) => options.seams.engine.soon(callback));
   }
 
   /** How many connections have not come to the end of their handshake. */
   get handshakes(): number {
     return this.#arriving.size;
+  }
+
+  /** How many keys of new sessions of version 2 are being derived, or wait for that. */
+  get keysWaiting(): number {
+    return this.#serverKeys.waiting;
   }
 
   /** Takes a connection of a listener, and owns it. */
@@ -86,7 +114,7 @@ export class Reception {
       const rest = listen.acceptProxy ? await this.#readProxyHeader(link) : undefined;
       await link.ready?.();
       if (isProxy && admission.refusesAddress(link.remote.hostname)) throw this.#refusal("denied");
-      return { dialect: listen.dialect, ...(rest && { rest }), ofPeer: false };
+      return { dialect: listen.dialect, transport: transportOf(listen), ...(rest && { rest }) };
     });
   }
 
@@ -97,22 +125,32 @@ export class Reception {
   }
 
   /** Takes a connection that a peer hands over, and owns it. `read` gives what the peer says of it, and bytes that came then. */
-  takeOver(link: ClientLink, read: () => Promise<{ preface: Preface; rest: Uint8Array }>): void {
+  takeOver(link: ClientLink, read: () => Promise<HandedOver>): void {
     this.#arrive(link, "goscon", async () => {
-      const { preface: { remote, local, dialect }, rest } = await read();
-      Object.assign(link, { remote, local });
-      return { dialect, rest, ofPeer: true };
+      const { preface: { remote, local, isProven = true, ...how }, rest, from } = await read();
+      Object.assign(link, { remote, local, isProven });
+      return { ...how, rest, from };
     });
   }
 
   /** Closes every connection whose handshake is not over. */
   close(): void {
-    for (const link of this.#arriving.keys()) link.close();
+    for (const link of this.#arriving.keys()) this.#giveUp(link);
   }
 
   /** Settles when no handshake is under way. */
   async closed(): Promise<void> {
     while (this.#arriving.size > 0) await Promise.all(this.#arriving.values());
+  }
+
+  #giveUp(link: ClientLink): void {
+    this.#givenUp.add(link);
+    link.close();
+  }
+
+  /** A session that went over one that is closed would not be told of its loss. */
+  #assertOpen(link: ClientLink): void {
+    if (this.#givenUp.has(link)) throw new Error("closed before the handshake was over");
   }
 
   #arrive(link: ClientLink, dialect: Dialect, readPreamble: () => Promise<Preamble>): void {
@@ -126,13 +164,8 @@ export class Reception {
   }
 
   #refused(link: ClientLink, refusal: Refusal): void {
-    const { stats, log } = this.#options.seams;
-    stats.refused[refusal]++;
-    log.info("connection refused", {
-      client: formatEndpoint(link.remote),
-      local: formatEndpoint(link.local),
-      reason: refusal,
-    });
+    this.#options.seams.stats.refused[refusal]++;
+    this.#log("connection refused", link, refusal);
   }
 
   /** Never rejects. `dialect`: of a refusal, as long as the preamble is not read. */
@@ -142,15 +175,16 @@ export class Reception {
     let late = false;
     const deadline = handshakeTimeout && setTimeout(() => {
       late = true;
-      link.close();
+      this.#giveUp(link);
     }, handshakeTimeout);
     try {
       const preamble = await readPreamble();
       dialect = preamble.dialect;
       const record = await readRecord(link, preamble.rest);
       if (!record) throw new Error("closed by the peer");
-      const arrival = { link, dialect, request: parseRequest(record.content), rest: record.rest };
-      await this.#admit(arrival, preamble.ofPeer, record.content);
+      const { content, rest } = record;
+      const arrival = { link, dialect, request: parseRequest(content), content, rest };
+      await this.#admit(arrival, preamble);
       this.#options.seams.stats.handshake.observe((performance.now() - started) / 1000);
     } catch (error) {
       const reason = late ? `handshake_timeout of ${handshakeTimeout} ms is over` : reasonOf(error);
@@ -169,49 +203,133 @@ export class Reception {
     return read.rest;
   }
 
-  async #admit(arrival: Arrival<NewRequest | ResumeRequest>, ofPeer: boolean, content: string): Promise<void> {
-    if (isNew(arrival)) return await this.#open(arrival);
+  async #admit(arrival: Arrival<NewRequest | ResumeRequest>, preamble: Preamble): Promise<void> {
+    if (isNew(arrival)) return await this.#place(arrival, preamble);
     const resume = arrival as Arrival<ResumeRequest>;
+    if (hasProof(arrival.content)) arrival.link.stopPings?.();
+    if (preamble.from === "thread") return await this.#resumeHere(resume);
     const { admission, seams: { cluster } } = this.#options;
-    const owner = ownerOf(resume.request.id, ownerBits(cluster.size));
-    if (!ofPeer) {
-      const refusal = await admission.refusesResume(arrival.link.remote.hostname);
-      if (refusal) throw this.#refusal(refusal);
-      if (owner !== cluster.index && owner < cluster.size) return await this.#handOver(resume, owner, content);
+    const refusal = await admission.refusesResume(arrival.link.remote.hostname);
+    if (refusal) throw this.#refusal(refusal);
+    this.#assertOpen(arrival.link);
+    const owner = ownerOf(resume.request.id, cluster.layout);
+    if (cluster.owns(owner)) return await this.#resumeHere(resume);
+    await this.#handOver(resume, owner, preamble).catch((error) => this.#resumeFailed(resume, error));
+  }
+
+  /** The resume may have overtaken what shows that its client got the answer. */
+  async #resumeHere(resume: Arrival<ResumeRequest>): Promise<void> {
+    const begun = this.#options.sessions.awaited(resume.request.id);
+    if (begun) {
+      await begun;
+      this.#assertOpen(resume.link);
     }
     this.#resume(resume);
   }
 
-  async #open(arrival: Arrival<NewRequest>): Promise<void> {
-    const { admission, sessions, budget } = this.#options;
-    if (this.draining) throw this.#refusal("draining");
-    const begun = await admission.begin(arrival.link.remote.hostname, budget.spent);
-    if (typeof begun === "string") throw this.#refusal(begun);
-    sessions.open(arrival, begun.end);
+  /** Has the session begin with whoever is to begin it. */
+  async #place(arrival: Arrival<NewRequest>, preamble: Preamble): Promise<void> {
+    const { place, mayBegin } = this.#options.seams.cluster;
+    const isLeaving = this.draining || mayBegin === false;
+    const owners = preamble.from ? undefined : place?.(arrival.request.target, isLeaving);
+    if (!owners) return await this.#open(arrival);
+    if (owners.length === 0) throw this.#refusal("no_node");
+    let reason: unknown;
+    for (const owner of owners) {
+      this.#assertOpen(arrival.link);
+      try {
+        return await this.#handOver(arrival, owner, preamble);
+      } catch (error) {
+        reason = error;
+      }
+    }
+    throw reason;
   }
 
-  #resume(arrival: Arrival<ResumeRequest>): void {
-    const { seams: { stats }, admission, sessions } = this.#options;
+  async #open(arrival: Arrival<NewRequest>): Promise<void> {
+    const { admission, sessions, budget, config, seams: { cluster } } = this.#options;
+    const { link, content, request } = arrival;
+    const offer = config().scp.version === 2 ? parseOffer(content, request.flag) : undefined;
+    if (this.draining) throw this.#refusal("draining");
+    if (cluster.mayBegin === false) throw this.#refusal("no_slot");
+    const keys = offer && this.#serverKeys.for(offer.key);
+    const prepare = () => sessions.prepare(arrival, keys && { offer, publicKey: keys.publicKey });
+    if (!link.prove) return await this.#begin(arrival, keys, prepare);
+    const refusal = admission.refusesSession(budget.spent);
+    if (refusal) throw this.#refusal(refusal);
+    // No other limit means anything, and nothing is worth its cost, before it is known who that is.
+    const proven = prepare();
+    await sessions.await(proven, this.#beginWhenProven(arrival, keys, proven));
+  }
+
+  async #beginWhenProven(arrival: Arrival<NewRequest>, keys: KeyPair | undefined, proven: Prepared): Promise<void> {
+    await arrival.link.prove!(proven.answer);
+    await this.#begin(arrival, keys, () => proven, true).catch((error) => {
+      throw new Answered(reasonOf(error));
+    });
+  }
+
+  /** `isAnswered`: the client has the answer of what `prepare` gives. */
+  async #begin(
+    { link }: Arrival<NewRequest>,
+    keys: KeyPair | undefined,
+    prepare: () => Prepared,
+    isAnswered = false,
+  ): Promise<void> {
+    const { admission, budget } = this.#options;
+    const begun = await admission.begin(link.remote.hostname, budget.spent);
+    if (typeof begun === "string") throw this.#refusal(begun);
     try {
-      sessions.resume(arrival);
-      countCode(stats.resumes, 200);
+      const secret = keys && await this.#derive(keys);
+      this.#assertOpen(link);
+      if (keys) link.stopPings?.();
+      prepare().begin({ onEnded: begun.end, isAnswered, secret });
     } catch (error) {
-      const code = error instanceof ScpError ? error.code : 501;
-      countCode(stats.resumes, code);
-      // Honest clients learn by a 404 that their session has ended, and a 403 or 406 takes the right key.
-      const guessed = code === 401 || (code === 404 && !sessions.endedLately(arrival.request.id));
-      if (guessed) admission.resumeFailed(arrival.link.remote.hostname);
+      begun.end();
       throw error;
     }
   }
 
-  /** The session is a peer's: the peer goes on from the record. */
-  async #handOver({ link, dialect, rest }: Arrival<ResumeRequest>, owner: number, content: string): Promise<void> {
+  async #derive(keys: KeyPair): Promise<Uint8Array> {
+    const secret = await keys.derive();
+    if (!secret) throw this.#refusal("key_derivations");
+    this.#options.seams.stats.keyDerivations++;
+    return secret;
+  }
+
+  #resume(arrival: Arrival<ResumeRequest>): void {
+    const { seams: { stats }, sessions } = this.#options;
+    try {
+      countCode(stats.resumes, sessions.resume(arrival));
+    } catch (error) {
+      this.#resumeFailed(arrival, error);
+    }
+  }
+
+  #resumeFailed({ link, request }: Arrival<ResumeRequest>, error: unknown): never {
+    const { seams: { stats }, admission, sessions } = this.#options;
+    const code = error instanceof ScpError ? error.code : 501;
+    countCode(stats.resumes, code);
+    // Honest clients learn by a 404 that their session has ended, and a 403 or 406 takes the right key.
+    const isHonest = error instanceof OwnerGone || sessions.endedLately(request.id);
+    // Whoever writes another's address is not to have that one kept out.
+    const isKnown = link.isProven !== false;
+    if (isKnown && (code === 401 || (code === 404 && !isHonest))) admission.resumeFailed(link.remote.hostname);
+    throw error;
+  }
+
+  /** The session is another's, who goes on from the record. */
+  async #handOver(
+    { link, dialect, content, rest }: Arrival<NewRequest | ResumeRequest>,
+    owner: Owner,
+    { transport }: Preamble,
+  ): Promise<void> {
     const record = encodeRecord(content);
     const first = new Uint8Array(record.length + rest.length);
     first.set(record);
     first.set(rest, record.length);
-    const preface = { remote: link.remote, local: link.local, dialect };
+    const { remote, local, isProven = true } = link;
+    const preface = { remote, local, dialect, transport, ...(!isProven && { isProven }) };
     await this.#options.seams.cluster.carry(link, owner, preface, first);
   }
 
@@ -221,10 +339,22 @@ export class Reception {
   }
 
   #failed(link: ClientLink, error: unknown, reason: string): void {
-    const { stats, log } = this.#options.seams;
-    countCode(stats.handshakeErrors, error instanceof ScpError ? error.code : 501);
-    log.info("handshake failed", { client: formatEndpoint(link.remote), local: formatEndpoint(link.local), reason });
+    countCode(this.#options.seams.stats.handshakeErrors, error instanceof ScpError ? error.code : 501);
+    this.#log("handshake failed", link, reason);
   }
+
+  #log(event: Outcome, link: ClientLink, reason: string): void {
+    const fields = { client: formatEndpoint(link.remote), local: formatEndpoint(link.local), reason };
+    if (link.isProven === false) this.#logSparingly(event, fields);
+    else this.#options.seams.log.info(event, fields);
+  }
+}
+
+/** By what the connections of a listener come. */
+function transportOf({ tls, webSocket, kcp }: Listen): Transport {
+  if (kcp) return "kcp";
+  if (webSocket) return tls ? "wss" : "ws";
+  return tls ? "tls" : "tcp";
 }
 
 function isNew(arrival: Arrival<NewRequest | ResumeRequest>): arrival is Arrival<NewRequest> {

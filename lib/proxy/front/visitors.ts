@@ -40,6 +40,10 @@ export class Visitors implements Gate {
     return undefined;
   }
 
+  take(address: string): void {
+    this.#visitor(address).sessions++;
+  }
+
   end(address: string): void {
     this.#visitor(address).sessions--;
   }

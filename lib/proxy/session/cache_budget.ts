@@ -14,15 +14,25 @@ export interface CacheHolder {
   releaseCache(): void;
 }
 
+/** One whose memory counts against the budget and can be given back in no other way than by its end. */
+export interface GuaranteedHolder {
+  /** Bytes of memory. */
+  readonly cacheInUse: number;
+  /** Ends it; it tells the budget, by `add` and `left`. */
+  endForMemory(): void;
+}
+
 /** What `limits.cache_bytes` stands for: `auto` is a quarter of the memory that there is. */
 export function cacheLimitOf(cacheBytes: number | "auto", memory: () => number = memoryLimit): number {
   return cacheBytes === "auto" ? Math.floor(memory() / 4) : cacheBytes;
 }
 
 /**
- * The memory of all resend caches together, those of other threads too. When it is more than the limit, those of this thread give
- * way: first the caches of clients that are there shrink, the largest first, at most once from one `reclaim` to the next; then those
- * of clients that have been away longest go: what they held cannot be sent again.
+ * The memory of all resend caches together, and of what waits in windows, those of other threads too. When it is more than the limit,
+ * caches of version 1 in this thread give way: first those of clients that are there shrink, the largest first, at most once from one
+ * `reclaim` to the next; then those of clients that have been away longest go: what they held cannot be sent again. When that was not
+ * enough, from one `reclaim` to the next, in any thread, the sessions of version 2 that hold most are ended: in each thread for its part
+ * of what is too much, and none that holds less than all would have if they had the same.
  */
 export class CacheBudget {
   /** Bytes; 0: no limit. */
@@ -35,7 +45,10 @@ export class CacheBudget {
   readonly #here = new Set<CacheHolder>();
   /** In the order in which they went. */
   readonly #away = new Set<CacheHolder>();
+  readonly #guaranteed = new Set<GuaranteedHolder>();
   #hasShrunk = false;
+  /** There were too many bytes at the last `reclaim`. */
+  #wasOver = false;
 
   constructor(limit: number, shared: SharedState = new SharedState()) {
     this.limit = limit;
@@ -80,16 +93,36 @@ export class CacheBudget {
     this.#relieve();
   }
 
+  /** Says that a holder is there whose memory cannot be taken back. */
+  guarantee(holder: GuaranteedHolder): void {
+    this.#guaranteed.add(holder);
+  }
+
   /** Says that a holder is gone. */
-  left(holder: CacheHolder): void {
-    this.#here.delete(holder);
-    this.#away.delete(holder);
+  left(holder: CacheHolder | GuaranteedHolder): void {
+    this.#here.delete(holder as CacheHolder);
+    this.#away.delete(holder as CacheHolder);
+    this.#guaranteed.delete(holder as GuaranteedHolder);
   }
 
   /** Lets caches give way while there are too many bytes, also when it is other threads that came to hold more: to be called about once a second. */
   reclaim(): void {
     this.#hasShrunk = false;
     this.#relieve();
+    if (this.#wasOver && this.#isOver(1)) this.#endLargest();
+    this.#wasOver = this.#isOver(1);
+  }
+
+  #endLargest(): void {
+    const total = this.#total;
+    const mine = (total - this.limit) * Math.min(1, this.#inUse / total);
+    const share = this.limit / Math.max(this.#shared.sessions.value, this.#guaranteed.size);
+    let ended = 0;
+    for (const holder of [...this.#guaranteed].toSorted((a, b) => b.cacheInUse - a.cacheInUse)) {
+      if (ended >= mine || holder.cacheInUse <= share) return;
+      ended += holder.cacheInUse;
+      holder.endForMemory();
+    }
   }
 
   #relieve(): void {

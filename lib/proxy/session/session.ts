@@ -1,19 +1,21 @@
-import type { Sink } from "../../link/flow.ts";
+import type { LetGo, MovableFlow, Sink } from "../../link/flow.ts";
 import { type ClientLink, type Endpoint, formatEndpoint, LINGER, reasonOf } from "../../link/link.ts";
 import { LARGEST_READ } from "../../link/relay.ts";
-import { ResumableStream } from "../../link/resumable.ts";
-import { type Code, type ResumeRequest, ScpError, Session, type SessionSnapshot } from "../../scp/mod.ts";
+import { flowOf } from "../../link/pumped_flow.ts";
+import { type LinkStanding, ResumableStream } from "../../link/resumable.ts";
+import { type Code, type ResumeRequest, ScpError, type Session, type SessionSnapshot } from "../../scp/mod.ts";
 import type { BackendRequest } from "../upstream/reach.ts";
 import { AckWatch } from "./ack_watch.ts";
 import { type BackendOwner, BackendSide, type BackendSnapshot } from "./backend_side.ts";
 import { type Sender, WayToClient } from "./way_to_client.ts";
+import { CachedRecord } from "./cached_record.ts";
 import type { InFlight } from "./in_flight.ts";
+import { type Arrived, BACKEND_NOT_ALONG, NOT_ALONG, type Parting, type Wanted } from "./move/parting.ts";
 import {
   END_REASONS,
   type RecordSnapshot,
   type SessionBooks,
   type SessionInfo,
-  SessionRecord,
   type SessionState,
 } from "./session_record.ts";
 import type { EndKind } from "../stats.ts";
@@ -32,6 +34,8 @@ export interface SessionContext extends SessionBooks {
   onEnded: (kind: EndKind) => void;
   /** Called once, after that, when the backend is closed too. */
   onClosed: () => void;
+  /** Called instead of both, once, when it goes on elsewhere. */
+  onLeft: () => void;
 }
 
 /** What a session is opened with. */
@@ -48,12 +52,18 @@ export interface Opening {
 export interface ProxySessionSnapshot {
   session: SessionSnapshot;
   record: RecordSnapshot;
-  /** What the backend sent that could not go to the client yet, and what the client sent that the backend has not taken. */
+  isKnown: boolean;
+  /** How far it is with the client's connection; missing: the client is away. */
+  link: LinkStanding | undefined;
+  /** What the backend sent that could not go to the client yet. */
   toClient: Uint8Array<ArrayBuffer>;
-  toBackend: BackendSnapshot | undefined;
-  /** The backend has ended, and with what. */
-  isBackendClosed: boolean;
+  /** How it is with the backend; missing: it is being dialled, then what for, or has ended. */
+  backend: BackendSnapshot | undefined;
+  wanted: Wanted | undefined;
+  /** What the backend ended with. */
   upstreamEnd: [kind: EndKind, reason: string];
+  /** After how many milliseconds the session ends, and with what, where its time runs. */
+  due: { left: number; kind: EndKind; reason: string | undefined } | undefined;
 }
 
 /**
@@ -62,13 +72,16 @@ export interface ProxySessionSnapshot {
  * side is attached, detached until `reuse_time` is over, or closed.
  */
 export class ProxySession implements Sink, BackendOwner, Sender {
+  readonly version = 1;
   readonly #session: Session;
   readonly #stream: ResumableStream;
   readonly #context: SessionContext;
-  readonly #record: SessionRecord;
+  readonly #record: CachedRecord;
   readonly #wayToClient: WayToClient;
   /** Gives the dialling up; missing when there is nothing to give up. */
   #dialling: AbortController | undefined = new AbortController();
+  /** What is dialled. */
+  #wanted: Wanted | undefined;
   #backend: BackendSide | undefined;
   /** Tells the host of the backend that the session is over. */
   #release: (() => void) | undefined;
@@ -83,54 +96,86 @@ export class ProxySession implements Sink, BackendOwner, Sender {
   #upstreamEnd: [kind: EndKind, reason: string] = ["upstream_closed", END_REASONS.upstream_closed];
   /** The one timer: until `reuse_time` is over, while there is no client or no backend; after the end, until the backend is closed. */
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the session ends by that, by `performance.now()`, and with what. */
+  #due: { at: number; kind: EndKind; reason: string | undefined } | undefined;
 
   /** `client`: who asked for the session. The session is idle until `run`. */
   constructor(session: Session, client: Endpoint, context: SessionContext) {
     this.#session = session;
     this.#context = context;
-    this.#record = new SessionRecord(session, client, context, () => this.#stream.unacknowledged());
+    this.#record = new CachedRecord(session, client, context, () => this.#stream.unacknowledged());
     this.#stream = new ResumableStream(session, (reason) => this.#lost(reason));
     this.#stream.sink = this;
     this.#wayToClient = new WayToClient(this.#stream, this, context);
   }
 
   /**
-   * A session that was written down: its client is away, and has `reuse_time` to resume. `backend`: the connection that the other one
-   * had; missing when its backend had ended.
+   * Goes on where another was, which wrote its snapshot: instead of `run`. Its session is restored from that. Owns the connections that
+   * came along.
    */
-  static restore(snapshot: ProxySessionSnapshot, backend: Backend | undefined, context: SessionContext): ProxySession {
-    const { record, toClient, toBackend, upstreamEnd } = snapshot;
-    const session = Session.restore(snapshot.session);
-    const proxied = new ProxySession(session, record.client, context);
-    proxied.#record.goOn(record);
-    proxied.#isKnown = true;
-    proxied.#dialling = undefined;
-    proxied.#release = backend?.release;
-    proxied.#upstreamEnd = upstreamEnd;
-    proxied.#wayToClient.held = toClient;
-    if (backend) proxied.#backend = new BackendSide(proxied, backend.link, toBackend);
-    else {
-      proxied.#isBackendClosed = true;
-      proxied.#stream.closeWrite();
+  goOn(snapshot: ProxySessionSnapshot, { client, backend }: Arrived): void {
+    const { record, link, wanted, due } = snapshot;
+    this.#isKnown = snapshot.isKnown;
+    this.#upstreamEnd = snapshot.upstreamEnd;
+    this.#wayToClient.held = snapshot.toClient;
+    if (!wanted) this.#dialling = undefined;
+    this.#record.goOn(record, { isAway: !link });
+    if (due) this.#endAfter(due.left, due.kind, due.reason);
+    if (link && client) {
+      const { unsent, isEnding } = client.remains;
+      this.#stream.attach(flowOf(client.what), {
+        first: [unsent, link.first].filter(({ length }) => length > 0),
+        from: link.written,
+        rest: new Uint8Array(0),
+        isToldFinished: link.isToldFinished && !isEnding,
+      });
     }
-    proxied.#backend?.writable();
-    proxied.clientTakesMore();
-    if (!proxied.#backend?.isFull) proxied.#stream.resume(proxied.#most);
-    if (backend) proxied.#endAfterReuseTime("reuse_timeout");
-    else proxied.#endAfterReuseTime(...upstreamEnd);
-    return proxied;
+    if (backend) {
+      this.#release = backend.what.release;
+      this.#backend = BackendSide.restore(this, snapshot.backend!, backend.what.link, backend.remains);
+      this.#backend.writable();
+      this.clientTakesMore();
+    } else if (wanted) this.#dial(wanted);
+    else {
+      this.#isBackendClosed = true;
+      if (snapshot.backend) this.#endAfterReuseTime(...this.#upstreamEnd = ["upstream_failed", BACKEND_NOT_ALONG]);
+      this.#stream.closeWrite();
+    }
+    if (!wanted && !this.#backend?.isFull) this.#stream.resume(this.#most);
+    if (link && !client && !this.#stream.isEnded) this.#lost(NOT_ALONG);
   }
 
-  /** Writes the session down, as it is when its client is away; `undefined`: it has no backend yet, or has ended. */
-  get snapshot(): ProxySessionSnapshot | undefined {
-    if (this.state === "connecting" || this.#stream.isEnded) return undefined;
+  /**
+   * Lets go of all, as the session goes on elsewhere: it is over here, and nobody is told. `undefined`: it cannot, as it has ended, or
+   * its backend has no connection that can go along.
+   */
+  leave(): Parting<ProxySessionSnapshot> | undefined {
+    const side = this.#isBackendClosed ? undefined : this.#backend;
+    if (this.#isStopping || side?.isMovable === false) return undefined;
+    const left = this.#stream.isMovable ? undefined : this.#stream.putAside(NOT_ALONG);
+    if (this.#stream.isEnded) return void left?.close();
+    const snapshot = this.#snapshotWith(side);
+    const client = this.#stream.leave() as LetGo<MovableFlow> | undefined;
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#dialling?.abort("the session goes on elsewhere");
+    this.#release?.();
+    this.#record.leave();
+    this.#context.onLeft();
+    return { snapshot, client, backend: side?.leave(), left };
+  }
+
+  #snapshotWith(backend: BackendSide | undefined): ProxySessionSnapshot {
     return {
       session: this.#session.snapshot,
       record: this.#record.snapshot,
+      isKnown: this.#isKnown,
+      link: this.#stream.standing,
       toClient: this.#wayToClient.held.slice(),
-      toBackend: this.#backend?.snapshot,
+      backend: backend?.snapshot,
+      wanted: this.#wanted,
       upstreamEnd: this.#upstreamEnd,
-      isBackendClosed: this.#isBackendClosed,
+      due: this.#dueLeft,
     };
   }
 
@@ -142,11 +187,18 @@ export class ProxySession implements Sink, BackendOwner, Sender {
   /** Goes over `link`, which it owns from now on, after writing `answer`; connects to a backend and relays until the session has ended. */
   run(link: ClientLink, { answer, rest, target, flag }: Opening): void {
     const { remote, local } = link;
-    this.#stream.attach(link, { first: [answer], from: 0, rest });
+    this.#record.via = link.via;
+    this.#stream.attach(flowOf(link), { first: [answer], from: 0, rest });
     if (this.#stream.isEnded) return this.#close();
+    this.#dial({ target, flag, remote, local });
+  }
+
+  #dial(wanted: Wanted): void {
+    this.#wanted = wanted;
+    const { target, flag, remote, local } = wanted;
     const { signal } = this.#dialling!;
     this.#context.connect({ target, flag, client: { remote, local, sessionId: this.id }, signal }).then(
-      (backend) => this.#connected(backend, target, local),
+      (backend) => this.#connected(backend, wanted),
       (error) => {
         this.#end("no_upstream", reasonOf(error));
         this.#close();
@@ -178,11 +230,12 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     const resent = this.#session.sent - from;
     if (this.#stream.isFinished && resent === 0) return this.#endOver();
     clearTimeout(this.#timer);
+    this.#due = undefined;
     // The backend has ended: the client is given the time again, to take the rest.
     if (this.#stream.isFinished) this.#endAfterReuseTime(...this.#upstreamEnd);
-    this.#record.resumed(link.remote, resent);
+    this.#record.resumed(link, resent);
     this.#clientAcks.restart();
-    this.#stream.attach(link, { first: [answer(this.#session.receivedOnWire)], from, rest });
+    this.#stream.attach(flowOf(link), { first: [answer(this.#session.receivedOnWire)], from, rest });
     return true;
   }
 
@@ -286,12 +339,18 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     return Math.min(LARGEST_READ, this.#context.cacheSize);
   }
 
-  #connected({ link, address, release }: Backend, target: string, local: Endpoint): void {
-    this.#dialling = undefined;
+  #connected(backend: Backend, wanted: Wanted): void {
+    const { link, release } = backend;
+    this.#dialling = this.#wanted = undefined;
+    if (this.#isClosed) {
+      // It has left, and dials elsewhere.
+      link.close();
+      return release();
+    }
     this.#release = release;
     this.#backend = new BackendSide(this, link);
     if (this.#stream.isEnded) return this.#close();
-    this.#record.began({ target, upstream: address, local });
+    this.#record.began(wanted, backend);
     this.clientTakesMore();
     this.#stream.resume(this.#most);
   }
@@ -333,8 +392,19 @@ export class ProxySession implements Sink, BackendOwner, Sender {
   }
 
   #endAfterReuseTime(kind: EndKind, reason?: string): void {
+    this.#endAfter(this.#context.reuseTime(), kind, reason);
+  }
+
+  #endAfter(time: number, kind: EndKind, reason: string | undefined): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#end(kind, reason), this.#context.reuseTime());
+    this.#due = { at: performance.now() + time, kind, reason };
+    this.#timer = setTimeout(() => this.#end(kind, reason), time);
+  }
+
+  get #dueLeft(): ProxySessionSnapshot["due"] {
+    if (!this.#due) return undefined;
+    const { at, kind, reason } = this.#due;
+    return { left: Math.max(0, at - performance.now()), kind, reason };
   }
 
   /** The backend, if there is one, is fed what is held for it, and has `LINGER` to close too. */

@@ -1,46 +1,42 @@
 import { hmac64Md5 } from "../../scp/mod.ts";
-
-/**
- * How the ids of sessions are shared out among `owners`: their lowest bits tell whose a session is. An even number of bits, so
- * that the rest has two halves.
- */
-export function ownerBits(owners: number): number {
-  return 2 * Math.ceil(Math.log2(owners) / 2);
-}
-
-/** Whose session that is, by `bits` of its id. */
-export function ownerOf(id: number, bits: number): number {
-  return id % 2 ** bits;
-}
+import { bitsOf, type IdLayout, type Owner, ownerBits } from "../owner.ts";
 
 /**
  * The ids of an owner's sessions: every number of [1, 2^32) that is the owner's once, in an order that only the key tells, before
  * any comes again (protocol: What a correct proxy must get right, 7). A counter goes through a Feistel network, which is a
  * permutation whatever its round function is; with a keyed hash for that and four rounds, the next id is not to be told from
- * those before.
+ * those before. A network has two equal halves: where the counter has an odd number of bits, the network has one more, and what is
+ * beyond the counter goes through it again, until it is not.
  */
 export class SessionIds {
   readonly #key: bigint;
+  /** The lowest bits of each. */
   readonly #owner: number;
-  readonly #bits: number;
-  /** Bits of a half of the counter. */
+  readonly #scale: number;
+  /** How many there are, one of which may be 0. */
+  readonly count: number;
+  /** Bits of a half of the network. */
   readonly #half: number;
   #counter: number;
 
   /** `key`: 64 bits from a cryptographic generator. `start`: where the counter starts. */
-  constructor(key: bigint, { start = 0, owner = 0, bits = 0 }: { start?: number; owner?: number; bits?: number } = {}) {
+  constructor(key: bigint, owner: Owner, layout: IdLayout, { start = 0 } = {}) {
+    const bits = 32 - ownerBits(layout);
     this.#key = key;
-    this.#owner = owner;
-    this.#bits = bits;
-    this.#half = (32 - bits) / 2;
+    this.#owner = bitsOf(owner, layout);
+    this.#scale = 2 ** ownerBits(layout);
+    this.count = 2 ** bits;
+    this.#half = Math.ceil(bits / 2);
     this.#counter = start;
   }
 
   /** The next id. */
   next(): number {
     for (;;) {
-      const id = this.#permute(this.#counter) * 2 ** this.#bits + this.#owner;
-      this.#counter = (this.#counter + 1) % 2 ** (2 * this.#half);
+      let number = this.#permute(this.#counter);
+      while (number >= this.count) number = this.#permute(number);
+      this.#counter = (this.#counter + 1) % this.count;
+      const id = number * this.#scale + this.#owner;
       if (id !== 0) return id;
     }
   }

@@ -1,26 +1,46 @@
 import type { Config } from "../../config.ts";
 import { Condition } from "../../link/condition.ts";
-import { type ClientLink, lingeringClose, writeAll } from "../../link/link.ts";
+import { type ClientLink, type Endpoint, lingeringClose, type Transport, writeAll } from "../../link/link.ts";
 import { turn } from "../../link/turn.ts";
 import {
   accept,
   answerRecord,
   type Dialect,
+  encodeRecord,
   type NewRequest,
   type ResumeRequest,
   ScpError,
-  type Session,
+  Session,
 } from "../../scp/mod.ts";
+import { acceptOffer, AckedSession, type Offer, parseResumeProof } from "../../scp/v2/mod.ts";
+import { EndedSessions } from "./ended_sessions.ts";
+import { adopted } from "./move/adopted.ts";
+import { IdsElsewhere } from "./move/ids_elsewhere.ts";
+import { FORMAT, type Moved, type MovedIds, readMoved } from "./move/moved.ts";
+import { type Packed, packed } from "./move/packed.ts";
+import type { Parting } from "./move/parting.ts";
+import { ShapeError } from "./move/shape.ts";
 import type { InFlight } from "./in_flight.ts";
 import type { CacheBudget } from "./cache_budget.ts";
+import { type Owner, ownerOf } from "../owner.ts";
 import type { Seams } from "../seams.ts";
 import { ProxySession } from "./session.ts";
-import { ownerBits, SessionIds } from "./session_ids.ts";
+import { SessionIds } from "./session_ids.ts";
 import type { SessionInfo, SessionState } from "./session_record.ts";
+import type { BackendRequest } from "../upstream/reach.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
+import { AckedProxySession, type AckedSessionContext } from "./v2/acked_proxy_session.ts";
+import { GoneSessions } from "./v2/gone_sessions.ts";
+import { ResumeKey } from "./v2/resume_key.ts";
+import type { KeyPair } from "./v2/server_keys.ts";
 
-/** How many of the sessions that have ended are remembered. */
+const NOTHING = new Uint8Array(0);
+
+/** How many of the sessions of version 1 that have ended are remembered; and at least of version 2. */
 const MOST_REMEMBERED = 10_000;
+
+/** The part of all ids that may be taken. */
+const MOST_IDS = 0.9;
 
 /** Sessions that are looked at in one turn. */
 const LOOKS = 200;
@@ -30,8 +50,40 @@ export interface Arrival<Request> {
   link: ClientLink;
   dialect: Dialect;
   request: Request;
-  /** Bytes of the stream that came with the request. */
+  /** The content of the record of the request. */
+  content: string;
+  /** Bytes that came with the request. */
   rest: Uint8Array;
+}
+
+/** An offer of version 2 that is taken, and this end's key for it. */
+export interface TakenOffer extends Pick<KeyPair, "publicKey"> {
+  offer: Offer;
+}
+
+/** A session that is not begun. */
+export interface Prepared {
+  id: number;
+  /** The record that answers its request. */
+  answer: Uint8Array<ArrayBuffer>;
+  /**
+   * Begins it: it owns the link. `onEnded` is called once, as soon as it has ended; `isAnswered`: the answer was written. `secret`: of
+   * both keys, where there was an offer.
+   */
+  begin(options: { onEnded: () => void; isAnswered: boolean; secret?: Uint8Array | undefined }): void;
+}
+
+/** How many sessions there are, and what they hold and have carried. */
+export interface SessionCounts {
+  sessions: Record<SessionState, number>;
+  /** The same ones, by the version of the protocol. */
+  versions: Record<1 | 2, number>;
+  bytesReceived: number;
+  bytesSent: number;
+  /** Bytes of memory of what waits in the windows of version 2. */
+  windowBytes: number;
+  /** Sessions of version 2 that have ended and are remembered. */
+  gone: number;
 }
 
 /** What a session table needs of the proxy it is in. */
@@ -47,96 +99,234 @@ export interface SessionTableOptions {
 /** The sessions of a proxy, by their ids. */
 export class SessionTable {
   readonly #options: SessionTableOptions;
-  readonly #ids: SessionIds;
-  readonly #sessions = new Map<number, ProxySession>();
-  /** The ids of the sessions that ended last, in that order; of those that came to their end in order, what answers a resume. */
-  readonly #ended = new Map<number, Session | undefined>();
-  /** Until when each of these is answered, in the same order. */
-  readonly #answered = new Map<number, number>();
+  #ids: { of: Owner; given: SessionIds };
+  readonly #sessions = new Map<number, ProxySession | AckedProxySession>();
+  readonly #gone = new GoneSessions();
+  readonly #ended = new EndedSessions(MOST_REMEMBERED);
+  readonly #elsewhere = new IdsElsewhere();
+  #isMovingOut = false;
   /** Connections that are told that their session has come to its end, with what settles when they are closed. */
   readonly #ending = new Map<ClientLink, Promise<void>>();
+  /** Sessions that begin when their clients have shown where they are, by their ids, with what settles then, or when they do not. */
+  readonly #awaited = new Map<number, Promise<void>>();
   /** Sessions that are not closed whole: an ended one is, when its backend is. */
-  readonly #running = new Set<ProxySession>();
+  readonly #running = new Set<ProxySession | AckedProxySession>();
   readonly #closed = new Condition();
   #isLooking = false;
+  /** What is the same for all sessions of version 2. */
+  readonly #ackedContext: Pick<
+    AckedSessionContext,
+    "log" | "stats" | "budget" | "halfOpenTimeout" | "soon" | "connect"
+  >;
 
   constructor(options: SessionTableOptions) {
     this.#options = options;
-    const { randomU64, cluster: { index: owner, size } } = options.seams;
-    this.#ids = new SessionIds(randomU64(), { owner, bits: ownerBits(size) });
+    const { seams: { log, stats, engine }, upstreams, budget, config } = options;
+    this.#ackedContext = {
+      ...{ log, stats, budget },
+      halfOpenTimeout: () => config().scp.v2.halfOpenTimeout,
+      soon: (callback: () => void) => engine.soon(callback),
+      connect: (request: BackendRequest) => upstreams.connect(request),
+    };
+    this.#ids = this.#idsOf(options.seams.cluster.self);
   }
 
-  get(id: number): ProxySession | undefined {
+  get(id: number): ProxySession | AckedProxySession | undefined {
     return this.#sessions.get(id);
   }
 
-  /** How many there are, and what they have carried. */
-  count(): { sessions: Record<SessionState, number>; bytesReceived: number; bytesSent: number } {
+  /** How many there are, and what they hold and have carried. */
+  count(): SessionCounts {
     const sessions = { connecting: 0, attached: 0, detached: 0 };
-    let [bytesReceived, bytesSent] = [0, 0];
-    for (const { state, bytes: { received, sent } } of this.#sessions.values()) {
+    const versions = { 1: 0, 2: 0 };
+    let [bytesReceived, bytesSent, windowBytes] = [0, 0, 0];
+    for (const session of this.#sessions.values()) {
+      const { state, version, bytes: { received, sent } } = session;
       sessions[state]++;
+      versions[version]++;
       bytesReceived += received;
       bytesSent += sent;
+      if (session.version === 2) windowBytes += session.windowInUse;
     }
-    return { sessions, bytesReceived, bytesSent };
+    return { sessions, versions, bytesReceived, bytesSent, windowBytes, gone: this.#gone.size };
   }
 
   /** How each of them is. */
   *describe(): Generator<SessionInfo> {
-    for (const session of this.#sessions.values()) yield session.describe();
+    for (const session of this.#sessions.values()) yield this.#describe(session);
   }
 
-  /** Begins a session, which owns the link. `onEnded` is called once, as soon as it has ended. */
-  open({ link, dialect, request, rest }: Arrival<NewRequest>, onEnded: () => void): void {
-    const { seams: { log, stats, randomU64 }, upstreams, budget, inFlight, config } = this.#options;
+  /** How that one is; `undefined`: there is none. */
+  describeOne(id: number): SessionInfo | undefined {
+    const session = this.#sessions.get(id);
+    return session && this.#describe(session);
+  }
+
+  #describe(session: ProxySession | AckedProxySession): SessionInfo {
+    const { layout } = this.#options.seams.cluster;
+    return { ...session.describe(), ...(layout.slotBits > 0 && { node: ownerOf(session.id, layout).slot }) };
+  }
+
+  /** Prepares a session of version 1, or of version 2 where there is an offer: nothing is in the table before it is begun. */
+  prepare(arrival: Arrival<NewRequest>, offer?: TakenOffer): Prepared {
+    return offer ? this.#prepareAcked(arrival, offer) : this.#prepare(arrival);
+  }
+
+  /** A session that is prepared begins when `begun` settles, or, if it rejects, not at all. Settles as that does. */
+  async await({ id }: Prepared, begun: Promise<void>): Promise<void> {
+    const settled = begun.finally(() => this.#awaited.delete(id));
+    this.#awaited.set(id, settled.catch(() => {}));
+    await settled;
+  }
+
+  /** What settles when a session of that id has begun, or will not; missing: it is not awaited. */
+  awaited(id: number): Promise<void> | undefined {
+    return this.#awaited.get(id);
+  }
+
+  #prepare({ link, dialect, request, rest }: Arrival<NewRequest>): Prepared {
+    const { seams: { randomU64, stats }, config } = this.#options;
     const { reuseBuffer: cacheSize } = config().scp;
     const id = this.#freshId();
     const { session, answer } = accept(request, { id, privateKey: randomU64() || 1n, dialect, cacheSize });
-    const proxied = new ProxySession(session, link.remote, {
-      log,
-      stats,
-      budget,
-      inFlight,
-      reuseTime: () => config().scp.reuseTime,
-      cacheSize,
-      connect: (backendRequest) => upstreams.connect(backendRequest),
-      onEnded: (kind) => {
-        this.#sessions.delete(id);
-        this.#remember(session, kind === "upstream_closed");
-        onEnded();
-      },
-      onClosed: () => {
-        this.#running.delete(proxied);
-        this.#closed.notify();
-      },
-    });
-    // Before the answer is sent: the client may resume as soon as it knows the id.
-    this.#sessions.set(id, proxied);
-    stats.sessionsBegun++;
-    this.#running.add(proxied);
-    proxied.run(link, { answer, rest, target: request.target, flag: request.flag });
+    const begin: Prepared["begin"] = ({ onEnded, isAnswered }) => {
+      // Before its answer is sent: the client may resume as soon as it knows the id.
+      const proxied = this.#proxied(session, { client: link.remote, cacheSize, onEnded });
+      stats.sessionsBegun++;
+      proxied.run(link, { answer: isAnswered ? NOTHING : answer, rest, target: request.target, flag: request.flag });
+    };
+    return { id, answer, begin };
   }
 
-  /** Resumes a session, which owns the link when this returns. Throws `ScpError`, and then the caller still has the link. */
-  resume({ link, dialect, request, rest }: Arrival<ResumeRequest>): void {
-    const answer = (received: number) => answerRecord({ received, code: 200 }, dialect);
+  #prepareAcked(
+    { link, dialect, request, content, rest }: Arrival<NewRequest>,
+    { offer, publicKey }: TakenOffer,
+  ): Prepared {
+    const { seams: { randomU64, stats }, config } = this.#options;
+    const { reuseTime, window, cache: cacheSize, pingInterval, pingTimeout } = config().scp.v2;
+    const id = this.#freshId();
+    const terms = { key: publicKey, window, ping: pingInterval, reuse: reuseTime };
+    const options = { id, privateKey: randomU64() || 1n, dialect, cacheSize, terms };
+    const { session, answer } = acceptOffer(request, offer, options);
+    const record = encodeRecord(answer);
+    const begin: Prepared["begin"] = ({ onEnded, isAnswered, secret }) => {
+      const proxied = this.#ackedProxied(session, {
+        ...{ client: link.remote, key: ResumeKey.of(secret!, content, answer), reuseTime, onEnded },
+        liveness: { pingInterval, pingTimeout },
+      });
+      stats.sessionsBegun++;
+      proxied.run(link, { answer: isAnswered ? NOTHING : record, rest, target: request.target, flag: request.flag });
+    };
+    return { id, answer: record, begin };
+  }
+
+  #proxied(
+    session: Session,
+    { client, cacheSize, onEnded }: { client: Endpoint; cacheSize: number; onEnded: () => void },
+  ): ProxySession {
+    const { seams: { log, stats, now }, upstreams, budget, inFlight, config } = this.#options;
+    const proxied: ProxySession = new ProxySession(session, client, {
+      ...{ log, stats, budget, inFlight, cacheSize },
+      reuseTime: () => config().scp.reuseTime,
+      connect: (backendRequest) => upstreams.connect(backendRequest),
+      onEnded: (kind) => {
+        this.#sessions.delete(session.id);
+        this.#ended.add(session, kind === "upstream_closed" ? now() + config().scp.reuseTime : undefined);
+        onEnded();
+      },
+      onClosed: () => this.#onClosed(proxied),
+      onLeft: () => this.#onLeft(proxied, onEnded),
+    });
+    return this.#begin(proxied);
+  }
+
+  #ackedProxied(
+    session: AckedSession,
+    { client, key, reuseTime, liveness, onEnded }:
+      & Pick<AckedSessionContext, "key" | "reuseTime" | "liveness">
+      & { client: Endpoint; onEnded: () => void },
+  ): AckedProxySession {
+    const { id } = session;
+    const proxied: AckedProxySession = new AckedProxySession(session, client, {
+      ...this.#ackedContext,
+      ...{ key, reuseTime, liveness },
+      onEnded: (_kind, end) => {
+        this.#sessions.delete(id);
+        const { now } = this.#options.seams;
+        this.#gone.add({ id, key, end, index: session.index, until: now() + reuseTime }, this.#mostGone);
+        onEnded();
+      },
+      onClosed: () => this.#onClosed(proxied),
+      onLeft: () => this.#onLeft(proxied, onEnded),
+    });
+    return this.#begin(proxied);
+  }
+
+  get #mostGone(): number {
+    return Math.max(MOST_REMEMBERED, this.#options.config().limits.sessions);
+  }
+
+  #begin<T extends ProxySession | AckedProxySession>(session: T): T {
+    this.#sessions.set(session.id, session);
+    this.#running.add(session);
+    return session;
+  }
+
+  #onLeft(session: ProxySession | AckedProxySession, onEnded: () => void): void {
+    this.#sessions.delete(session.id);
+    this.#elsewhere.left(session.id);
+    this.#onClosed(session);
+    onEnded();
+  }
+
+  #onClosed(session: ProxySession | AckedProxySession): void {
+    this.#running.delete(session);
+    this.#closed.notify();
+  }
+
+  /**
+   * Resumes a session, or tells how it ended, and owns the link when this returns: gives the wire's code of the answer. Throws
+   * `ScpError`, and then the caller still has the link.
+   */
+  resume(arrival: Arrival<ResumeRequest>): 200 | 410 {
+    const { link, dialect, request, content, rest } = arrival;
     const session = this.#sessions.get(request.id);
-    if (session?.resume(link, { request, rest, answer })) return;
+    if (session?.version === 2) {
+      const proof = parseResumeProof(content, request.received);
+      session.resume(link, { request, proof, rest, dialect });
+      return 200;
+    }
+    const answer = (received: number) => answerRecord({ received, code: 200 }, dialect);
+    if (session?.resume(link, { request, rest, answer })) return 200;
+    if (this.#gone.has(request.id)) return this.#tellGone(arrival);
     const ended = this.#ended.get(request.id);
+    if (!session && this.#elsewhere.isOnItsWay(request.id)) {
+      throw new ScpError(501, `session ${request.id} goes from one process, or thread, to another`);
+    }
     if (!ended) throw new ScpError(404, `no session ${request.id}`);
     // Else the request has been looked at already.
     if (!session) {
       ended.authorize(request);
       ended.missing(request.received);
     }
-    const told = tellEnd(link, answer(ended.receivedOnWire)).finally(() => this.#ending.delete(link));
+    this.#tell(link, answer(ended.receivedOnWire));
+    return 200;
+  }
+
+  #tellGone({ link, dialect, request, content }: Arrival<ResumeRequest>): 410 {
+    const proof = parseResumeProof(content, request.received);
+    this.#tell(link, encodeRecord(this.#gone.answer(request, proof, dialect)));
+    return 410;
+  }
+
+  #tell(link: ClientLink, answer: Uint8Array): void {
+    const told = tellEnd(link, answer).finally(() => this.#ending.delete(link));
     this.#ending.set(link, told);
   }
 
   /** Whether a session of that id has ended not long ago. */
   endedLately(id: number): boolean {
-    return this.#ended.has(id);
+    return this.#ended.has(id) || this.#gone.has(id);
   }
 
   /** Looks at every session: to be called about once a second. Settles when it has; what else there is has its turns meanwhile. */
@@ -146,19 +336,106 @@ export class SessionTable {
     let looks = 0;
     for (const session of this.#sessions.values()) {
       const { tcpOption, upstreamOption } = this.#options.config();
-      session.look(tcpOption.readTimeout, tcpOption.ackTimeout, upstreamOption.ackTimeout);
+      if (session.version === 2) session.look(upstreamOption.ackTimeout);
+      else session.look(tcpOption.readTimeout, tcpOption.ackTimeout, upstreamOption.ackTimeout);
       if (++looks % LOOKS === 0) await turn();
     }
     this.#isLooking = false;
-    this.#forgetEnded();
+    const now = this.#options.seams.now();
+    this.#ended.forget(now);
+    this.#gone.forget(now);
   }
 
-  #forgetEnded(): void {
-    const now = this.#options.seams.now();
-    for (const [id, until] of this.#answered) {
-      if (until > now) break;
-      this.#forget(id);
+  /** Has at most so many clients whose connections that process carries come over another one: see `AckedProxySession.moveOff`. */
+  moveOff(instance: string, most: number, urlFor: (transport: Transport, dialect: Dialect) => string): number {
+    let told = 0;
+    for (const session of this.#sessions.values()) {
+      if (told >= most) break;
+      if (session.version === 2 && session.moveOff(instance, urlFor)) told++;
     }
+    return told;
+  }
+
+  /** Those of all that `moveOut` would give now. */
+  get ids(): MovedIds {
+    return { format: FORMAT, kind: "ids", ids: [...this.#sessions.keys(), ...this.#gone.ids(), ...this.#ended.ids()] };
+  }
+
+  /**
+   * Gives all sessions to another table, one after another, of which each stands still only until that has it, and at last what is
+   * remembered of those that have ended. Each piece is the caller's, who may give it back by `moveIn`. No session begins meanwhile, and a
+   * resume of one that has left meets 501. Those stay that cannot go, as their backends have no connection that can, and what is left
+   * of those that have ended: see `closed`.
+   */
+  async *moveOut(): AsyncGenerator<Packed, void, void> {
+    this.#isMovingOut = true;
+    try {
+      yield { data: this.ids, descriptors: [], done() {} };
+      // One that is given back does not go again.
+      for (const session of [...this.#sessions.values()]) {
+        if (this.#sessions.get(session.id) !== session) continue;
+        const one = session.version === 1
+          ? packedOf("session", session.leave())
+          : packedOf("acked session", session.leave());
+        if (one) yield await one;
+      }
+      const now = this.#options.seams.now();
+      const memory = { ended: this.#ended.snapshotAt(now), gone: this.#gone.snapshotAt(now) };
+      yield { data: { format: FORMAT, kind: "memory", ...memory }, descriptors: [], done() {} };
+    } finally {
+      this.#isMovingOut = false;
+    }
+  }
+
+  /**
+   * Takes what another table gave by `moveOut`, in whatever thread or process: the sessions go on here. Owns the descriptors, unless it
+   * throws: `ShapeError` when it does not know what that is, and then nothing has changed. Until a session that is to come has come, its
+   * resumes meet 501, so that their clients try again. `admit`: counts a session of an address, and gives how to count it off.
+   */
+  moveIn(value: unknown, descriptors: readonly number[], admit: (origin: string) => () => void): void {
+    const moved = readMoved(value, descriptors.length);
+    const { engine } = this.#options.seams;
+    if (descriptors.length > 0 && !engine.adopt) {
+      throw new ShapeError(`there are descriptors, which ${engine.name} cannot use`);
+    }
+    if (moved.kind === "ids") {
+      for (const id of moved.ids) if (!this.#isHere(id)) this.#elsewhere.expect(id);
+    } else if (moved.kind === "memory") {
+      const now = this.#options.seams.now();
+      this.#ended.restore(moved.ended, now);
+      this.#gone.restore(moved.gone, now, this.#mostGone);
+      this.#elsewhere.allCame();
+    } else this.#arrive(moved, descriptors, admit);
+  }
+
+  #arrive(
+    moved: Extract<Moved, { snapshot: unknown }>,
+    descriptors: readonly number[],
+    admit: (origin: string) => () => void,
+  ): void {
+    const { snapshot: { record, session: { id } } } = moved;
+    if (this.#sessions.has(id)) throw new ShapeError(`session ${id} is here already`);
+    const { client, origin } = record;
+    // First what may throw, while nothing has changed.
+    if (moved.kind === "session") {
+      const { snapshot } = moved;
+      const session = Session.restore(snapshot.session);
+      const options = { client, cacheSize: snapshot.session.cacheSize, onEnded: admit(origin) };
+      this.#proxied(session, options).goOn(snapshot, adopted(moved, descriptors, this.#options));
+    } else {
+      const { snapshot } = moved;
+      const { key, reuseTime, pingInterval, pingTimeout } = snapshot.terms;
+      const session = AckedSession.restore(snapshot.session);
+      const terms = { key: new ResumeKey(key), reuseTime, liveness: { pingInterval, pingTimeout } };
+      const options = { client, ...terms, onEnded: admit(origin) };
+      this.#ackedProxied(session, options).goOn(snapshot, adopted(moved, descriptors, this.#options));
+    }
+    this.#elsewhere.came(id);
+  }
+
+  /** No other table has what has left this one: it is lost, and so its clients are told. */
+  forgetLeft(): void {
+    this.#elsewhere.forgetLeft();
   }
 
   /** Ends every session in order: see `ProxySession.stop`. */
@@ -180,29 +457,34 @@ export class SessionTable {
     }
   }
 
-  /** For the answers to its resumes, as often as one comes within `reuse_time`; of what it lacks nothing is held any more. */
-  #remember(session: Session, inOrder: boolean): void {
-    session.retire();
-    this.#ended.set(session.id, inOrder ? session : undefined);
-    if (inOrder) this.#answered.set(session.id, this.#options.seams.now() + this.#options.config().scp.reuseTime);
-    const [oldest] = this.#ended.keys();
-    if (this.#ended.size <= MOST_REMEMBERED) return;
-    this.#ended.delete(oldest!);
-    this.#answered.delete(oldest!);
+  #idsOf(owner: Owner): { of: Owner; given: SessionIds } {
+    const { randomU64, cluster: { layout } } = this.#options.seams;
+    return { of: owner, given: new SessionIds(randomU64(), owner, layout) };
   }
 
-  /** Its resumes meet 404 from now on. */
-  #forget(id: number): void {
-    this.#answered.delete(id);
-    this.#ended.set(id, undefined);
-  }
-
+  /** One that no session has, nor one that is remembered. Throws `ScpError` 501 when too few are left to look for one. */
   #freshId(): number {
+    if (this.#isMovingOut) throw new ScpError(501, "all sessions go to another process, or thread");
+    const { self } = this.#options.seams.cluster;
+    if (self.slot !== this.#ids.of.slot || self.epoch !== this.#ids.of.epoch) this.#ids = this.#idsOf(self);
+    const known = [this.#sessions, this.#gone, this.#ended, this.#elsewhere];
+    const taken = known.reduce((sum, { size }) => sum + size, 0);
+    if (taken > MOST_IDS * this.#ids.given.count) throw new ScpError(501, `of all ids ${taken} are taken`);
     for (;;) {
-      const id = this.#ids.next();
-      if (!this.#sessions.has(id)) return id;
+      const id = this.#ids.given.next();
+      if (!this.#isHere(id) && !this.#awaited.has(id) && !this.#elsewhere.has(id)) return id;
     }
   }
+
+  /** Whether a session has it here, or had and is remembered. */
+  #isHere(id: number): boolean {
+    return this.#sessions.has(id) || this.#gone.has(id) || this.#ended.has(id);
+  }
+}
+
+/** `undefined`: it stays. */
+function packedOf<K extends string, S>(kind: K, parting: Parting<S> | undefined) {
+  return parting && packed(kind, parting);
 }
 
 /** Answers, and ends the stream: never rejects. */

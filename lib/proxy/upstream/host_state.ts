@@ -49,6 +49,11 @@ export class HostState {
     return false;
   }
 
+  /** Counts a session that goes to it already. */
+  take(): void {
+    this.#cells.sessions.add(1);
+  }
+
   /** Counts a session off again. */
   end(): void {
     this.#cells.sessions.add(-1);

@@ -3,6 +3,7 @@ import { Connection } from "../../client/connection.ts";
 import { dial, type DialOptions, lookUp } from "../../link/dial.ts";
 import { type Link, reasonOf, writeAll } from "../../link/link.ts";
 import { FLAG_FORBID_ANNOUNCE } from "../../scp/mod.ts";
+import { FLAG_VERSION_2 } from "../../scp/v2/mod.ts";
 import { announcement, type ClientInfo } from "./announce.ts";
 import type { Dialler } from "./dialler.ts";
 import { EchoLink } from "./echo.ts";
@@ -87,14 +88,16 @@ export async function reach(
 function open(dialler: Dialler, request: BackendRequest, config: Config, seams: ReachSeams): Promise<Link> {
   const { target, flag, client, signal } = request;
   if (config.upstreamOption.net === "tcp") return dialler.dial(signal);
+  const { version, reuseBuffer, v2 } = config.scp;
   const fields = () => ({ id: client.sessionId, upstream: dialler.chosen?.address });
   return Connection.open({
     dial: dialler.dial,
     target,
-    flag: flag | FLAG_FORBID_ANNOUNCE,
-    cacheSize: config.scp.reuseBuffer,
+    flag: flag & ~FLAG_VERSION_2 | FLAG_FORBID_ANNOUNCE,
+    ...(version === 1 ? { version, cacheSize: reuseBuffer } : { cacheSize: v2.cache, allowHalfOpen: true }),
+    ...{ window: v2.window, pingInterval: v2.pingInterval, pingTimeout: v2.pingTimeout },
     handshakeTimeout: config.upstreamOption.connectTimeout,
-    // Its caches are no larger than those towards clients, and a needless resume could be more than they hold: keepalive has to do.
+    // A needless resume of version 1 could be more than the caches hold that the other proxy has: keepalive has to do.
     silence: 0,
     // The Go program does, and it may be one.
     serverForgets: true,

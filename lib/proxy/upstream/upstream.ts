@@ -18,6 +18,8 @@ import { ResolvedHosts } from "./resolved_hosts.ts";
 /** A connection to a backend. */
 export interface Backend {
   link: Link;
+  /** Of its host. */
+  name: string;
   /** Where it goes, for people. */
   address: string;
   /** To be called when the session is over: the host may get another one for it. */
@@ -114,6 +116,13 @@ export class Upstreams {
     throw new Error("no upstream could be reached");
   }
 
+  /** A backend to which another process, or thread, has connected: its session counts for the host, where there is such a one here. */
+  adopt(name: string, address: string, link: Link): Backend {
+    const state = this.#hosts.find((each) => each.host.name === name && each.address === address);
+    state?.take();
+    return { link, name, address, release: () => state?.end() };
+  }
+
   /** Connects to what is dialled; `undefined`: that has failed, or may not get another session. Rejects when it is given up. */
   async #try(dialler: Dialler, request: BackendRequest): Promise<Backend | undefined> {
     try {
@@ -122,7 +131,7 @@ export class Upstreams {
       const state = dialler.chosen!;
       this.#seams.stats.dial.observe((this.#seams.now() - started) / 1000);
       state.succeeded();
-      return { link, address: state.address, release: () => dialler.release() };
+      return { link, name: state.host.name, address: state.address, release: () => dialler.release() };
     } catch (error) {
       if (!request.signal.aborted) dialler.blame(error);
       dialler.release();

@@ -1,4 +1,3 @@
-import { dial, type SocketAddress } from "../../link/dial.ts";
 import { type Link, readRecord, writeAll } from "../../link/link.ts";
 import {
   type Dialect,
@@ -9,6 +8,7 @@ import {
   type ResumeRequest,
   type Session,
 } from "../../scp/mod.ts";
+import type { Dial } from "../../client/dialers.ts";
 import { randomKey } from "../../client/exchange.ts";
 
 /** What a rule finds not to hold: said in one line. */
@@ -16,18 +16,22 @@ export class Broken extends Error {}
 
 /** A client of which each step is made by hand, to see what a server does. Every connection is closed in the end. */
 export class Probe implements Disposable {
-  readonly #address: SocketAddress;
+  readonly #dial: Dial;
+  readonly #closing = new AbortController();
   readonly dialect: Dialect;
+  /** Milliseconds more that what has its time is given. */
+  readonly slack: number;
   readonly #links: Link[] = [];
 
-  constructor(address: SocketAddress, dialect: Dialect) {
-    this.#address = address;
+  constructor(dial: Dial, dialect: Dialect, slack = 0) {
+    this.#dial = dial;
     this.dialect = dialect;
+    this.slack = slack;
   }
 
   /** Opens a connection. */
   async connect(): Promise<Link> {
-    const link = await dial(this.#address, { timeout: 5000 });
+    const link = await this.#dial(this.#closing.signal);
     this.#links.push(link);
     return link;
   }
@@ -70,6 +74,7 @@ export class Probe implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closing.abort();
     for (const link of this.#links) link.close();
   }
 }

@@ -7,6 +7,8 @@ export interface Rule {
   /** The section of lib/docs/protocol.md. */
   section: string;
   rule: string;
+  /** It waits for seconds: so it is tried beside the others. */
+  isSlow?: true;
   /** Throws when it does not hold. */
   check: (probe: Probe) => Promise<void>;
 }

@@ -1,12 +1,19 @@
 import { acceptAll } from "../../link/accept.ts";
 import { type Endpoint, type Link, writeAll } from "../../link/link.ts";
+import { sleep } from "../../link/sleep.ts";
 import { TcpLink } from "../../link/tcp.ts";
 import type { Counter } from "./counter.ts";
 
 /** Where the demo has what only it itself connects to. */
 export const LOOPBACK = "127.0.0.1";
 
-/** A server on a random port, each of whose connections is told the numbers from then on, a line each. */
+/** Bytes of each number's line: so many that a slow line is felt. */
+const LINE_SIZE = 1024;
+/** The most bytes that wait for a WebSocket, about, and milliseconds until it is looked at again. */
+const MOST_WAITING = 2 ** 20;
+const PAUSE = 50;
+
+/** A server on a random port, each of whose connections is told the numbers from then on, a line of a KiB each. */
 export interface CountServer {
   address: Endpoint;
   /** Listens no more, and closes its connections. */
@@ -19,7 +26,7 @@ export function countOverTcp(counter: Counter): CountServer {
   const closing = new AbortController();
   const links = new Set<Link>();
   const serve = async (link: Link) => {
-    for await (const number of counter.numbers()) await writeAll(link, new TextEncoder().encode(`${number}\n`));
+    for await (const number of counter.numbers()) await writeAll(link, new TextEncoder().encode(lineOf(number)));
   };
   const accepting = acceptAll(listener, {
     onConnection: (conn) => {
@@ -43,13 +50,21 @@ export function countOverTcp(counter: Counter): CountServer {
 export function countOverWebSocket(counter: Counter): CountServer {
   const server = Deno.serve({ hostname: LOOPBACK, port: 0, onListen: () => {} }, (request) => {
     const { socket, response } = Deno.upgradeWebSocket(request);
+    const closed = new AbortController();
+    socket.onclose = () => closed.abort();
     socket.onopen = async () => {
       for await (const number of counter.numbers()) {
+        while (socket.bufferedAmount > MOST_WAITING && !closed.signal.aborted) await sleep(PAUSE, closed.signal);
         if (socket.readyState !== WebSocket.OPEN) return;
-        socket.send(`${number}\n`);
+        socket.send(lineOf(number));
       }
     };
     return response;
   });
   return { address: { hostname: LOOPBACK, port: server.addr.port }, stop: () => server.shutdown() };
+}
+
+/** The number, and blanks. */
+function lineOf(number: number): string {
+  return `${number}`.padEnd(LINE_SIZE - 1) + "\n";
 }

@@ -14,6 +14,11 @@ export class Counter {
     }, interval);
   }
 
+  /** The number that was reached last; 0 at first. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** Each number from the next one on, also those that were reached while nobody asked. It never ends by itself. */
   async *numbers(): AsyncGenerator<number> {
     for (let next = this.#count + 1;; next++) {

@@ -3,7 +3,7 @@ import { encodeAddress } from "../../../lib/link/engine/sockaddr.ts";
 import { System } from "../../../lib/link/engine/system.ts";
 import { writeAll } from "../../../lib/link/link.ts";
 import { readExactly } from "../../helpers/backend.ts";
-import { engineOf, WORKING } from "../../helpers/engine.ts";
+import { engineOf, NATIVE, WORKING } from "../../helpers/engine.ts";
 import { FAMILIES, Stage } from "../../helpers/engine_pair.ts";
 import { FullSocket } from "../../helpers/full_socket.ts";
 import { ownDescriptors } from "../../helpers/own_descriptors.ts";
@@ -16,6 +16,21 @@ const LINUX = { ignore: Deno.build.os !== "linux" };
 function freePort(hostname = "127.0.0.1"): number {
   using listener = Deno.listen({ hostname, port: 0 });
   return listener.addr.port;
+}
+
+/** Listens on an address of one link, if there is one: interfaces come and go, and a new one has no address yet. */
+function onLinkLocal() {
+  for (const { address, name, scopeid, family } of Deno.networkInterfaces()) {
+    if (family !== "IPv6" || !scopeid) continue;
+    try {
+      const listener = Deno.listen({ hostname: `${address}%${name}`, port: 0 });
+      const { port } = listener.addr;
+      return { address, port, scopes: [name, scopeid], [Symbol.dispose]: () => listener.close() };
+    } catch {
+      continue;
+    }
+  }
+  return null;
 }
 
 for (const name of WORKING) {
@@ -52,7 +67,7 @@ for (const name of WORKING) {
     const listening = engine.listen({ hostname: "127.0.0.1", port: 0 }, { backlog: 1, isShared: false, tcp: {} });
     const others = new AbortController();
     const at = { kind: "tcp", ...listening.address } as const;
-    const most = name === "epoll" ? 8 : 0; // Deno's queue is its own
+    const most = NATIVE.includes(name) ? 8 : 0; // Deno's queue is its own
     const tries = Array.from(
       { length: most },
       () => engine.connect(at, { signal: others.signal }).catch(() => undefined),
@@ -86,88 +101,74 @@ for (const name of WORKING) {
   }
 }
 
-Deno.test("epoll knows both ends of what it opened", LINUX, async () => {
-  for (const family of ["IPv4", "IPv6"] as const) {
-    await using stage = Stage.open("epoll", family);
-    const [near, far] = await stage.pair() as unknown as { local: unknown; remote: unknown }[];
-    assert.deepEqual(near!.remote, {
-      hostname: family === "IPv4" ? "127.0.0.1" : "::1",
-      port: (stage.address as { port: number }).port,
-    });
-    assert.deepEqual([far!.local, far!.remote], [near!.remote, near!.local]);
-  }
-});
-
-Deno.test("epoll takes a connection to itself for none", LINUX, async () => {
-  const engine = engineOf("epoll");
-  const { socket } = System.prototype;
-  try {
-    for (
-      const [hostname, source] of [["127.0.0.1", "127.0.0.1"], ["0.0.0.0", "127.0.0.1"], ["::1", "::1"], [
-        "::",
-        "::1",
-      ]] as const
-    ) {
-      const port = freePort(source);
-      // As chance has it once in 28,000 times.
-      System.prototype.socket = function (family) {
-        const fd = socket.call(this, family);
-        assert.equal(this.bind(fd, encodeAddress({ kind: "tcp", hostname: source, port }, this)), 0);
-        return fd;
-      };
-      await assert.rejects(engine.connect({ kind: "tcp", hostname, port }, {}), { code: "ECONNREFUSED" }, hostname);
+for (const name of NATIVE) {
+  Deno.test(`${name} knows both ends of what it opened`, async () => {
+    for (const family of ["IPv4", "IPv6"] as const) {
+      await using stage = Stage.open(name, family);
+      const [near, far] = await stage.pair() as unknown as { local: unknown; remote: unknown }[];
+      assert.deepEqual(near!.remote, {
+        hostname: family === "IPv4" ? "127.0.0.1" : "::1",
+        port: (stage.address as { port: number }).port,
+      });
+      assert.deepEqual([far!.local, far!.remote], [near!.remote, near!.local]);
     }
-  } finally {
-    System.prototype.socket = socket;
-  }
-  await engine.close();
-});
+  });
 
-/** Listens on an address of one link, if there is one: interfaces come and go, and a new one has no address yet. */
-function onLinkLocal() {
-  for (const { address, name, scopeid, family } of Deno.networkInterfaces()) {
-    if (family !== "IPv6" || !scopeid) continue;
+  Deno.test(`${name} takes a connection to itself for none`, async () => {
+    const engine = engineOf(name);
+    const { socket } = System.prototype;
     try {
-      const listener = Deno.listen({ hostname: `${address}%${name}`, port: 0 });
-      const { port } = listener.addr;
-      return { address, port, scopes: [name, scopeid], [Symbol.dispose]: () => listener.close() };
-    } catch {
-      continue;
-    }
-  }
-  return null;
-}
-
-Deno.test(
-  "epoll reaches an address of one link by its interface, and says when there is none of that name",
-  LINUX,
-  async () => {
-    const engine = engineOf("epoll");
-    const port = freePort();
-    const to = (hostname: string) => engine.connect({ kind: "tcp", hostname, port }, {});
-    await assert.rejects(to("fe80::1"), /Invalid argument/);
-    await assert.rejects(to("fe80::1%nosuch"), /there is no network interface "nosuch"/);
-    using listener = onLinkLocal();
-    for (const scope of listener?.scopes ?? []) {
-      const hostname = `${listener!.address}%${scope}`;
-      (await engine.connect({ kind: "tcp", hostname, port: listener!.port }, {})).close();
+      for (
+        const [hostname, source] of [["127.0.0.1", "127.0.0.1"], ["0.0.0.0", "127.0.0.1"], ["::1", "::1"], [
+          "::",
+          "::1",
+        ]] as const
+      ) {
+        const port = freePort(source);
+        // As chance has it once in 28,000 times.
+        System.prototype.socket = function (family) {
+          const fd = socket.call(this, family);
+          assert.equal(this.bind(fd, encodeAddress({ kind: "tcp", hostname: source, port }, this)), 0);
+          return fd;
+        };
+        await assert.rejects(engine.connect({ kind: "tcp", hostname, port }, {}), { code: "ECONNREFUSED" }, hostname);
+      }
+    } finally {
+      System.prototype.socket = socket;
     }
     await engine.close();
-  },
-);
+  });
 
-Deno.test("epoll connects while its queue of events is busy with others, each to its own", LINUX, async () => {
-  await using stage = Stage.open("epoll");
-  const { address, engine } = stage;
-  const clients = await Promise.all(Array.from({ length: 100 }, async (_, i) => {
-    const near = await engine.connect(address, {});
-    await writeAll(near, Uint8Array.of(i));
-    return near;
-  }));
-  const seen = new Set<number>();
-  for (const _ of clients) seen.add((await readExactly(await stage.accept(), 1))[0]!);
-  assert.equal(seen.size, 100);
-  for (const near of clients) near.close();
-  using raw = RawSocket.connect(address);
-  raw.reset();
-});
+  Deno.test(
+    `${name} reaches an address of one link by its interface, and says when there is none of that name`,
+    async () => {
+      const engine = engineOf(name);
+      const port = freePort();
+      const to = (hostname: string) => engine.connect({ kind: "tcp", hostname, port }, {});
+      await assert.rejects(to("fe80::1"), /Invalid argument/);
+      await assert.rejects(to("fe80::1%nosuch"), /there is no network interface "nosuch"/);
+      using listener = onLinkLocal();
+      for (const scope of listener?.scopes ?? []) {
+        const hostname = `${listener!.address}%${scope}`;
+        (await engine.connect({ kind: "tcp", hostname, port: listener!.port }, {})).close();
+      }
+      await engine.close();
+    },
+  );
+
+  Deno.test(`${name} connects while its queue of events is busy with others, each to its own`, async () => {
+    await using stage = Stage.open(name);
+    const { address, engine } = stage;
+    const clients = await Promise.all(Array.from({ length: 100 }, async (_, i) => {
+      const near = await engine.connect(address, {});
+      await writeAll(near, Uint8Array.of(i));
+      return near;
+    }));
+    const seen = new Set<number>();
+    for (const _ of clients) seen.add((await readExactly(await stage.accept(), 1))[0]!);
+    assert.equal(seen.size, 100);
+    for (const near of clients) near.close();
+    using raw = RawSocket.connect(address);
+    raw.reset();
+  });
+}

@@ -2,19 +2,18 @@ import assert from "node:assert/strict";
 import { runCuts } from "../../soak/cut_run.ts";
 import { ownDescriptors } from "../../helpers/own_descriptors.ts";
 import { Random } from "../../helpers/random.ts";
-// Opens the C library, which stays open.
-import "../../helpers/engine.ts";
+import { engineOf, NATIVE } from "../../helpers/engine.ts";
 
-Deno.test("whatever is cut, and how, every byte arrives once, and no descriptor stays", {
-  ignore: Deno.build.os !== "linux",
-}, async () => {
-  const random = new Random();
-  const before = [...ownDescriptors().keys()].sort();
-  try {
-    const { bytes } = await runCuts(1000, random);
-    assert(bytes > 1_000_000, `only ${bytes} bytes`);
-  } catch (error) {
-    throw new Error(`seed ${random.seed}`, { cause: error });
-  }
-  assert.deepEqual([...ownDescriptors().keys()].sort(), before, `seed ${random.seed}`);
-});
+for (const name of NATIVE) {
+  Deno.test(`${name}: whatever is cut, and how, every byte arrives once, and no descriptor stays`, async () => {
+    const random = new Random();
+    const before = [...ownDescriptors().keys()].sort();
+    try {
+      const { bytes } = await runCuts(engineOf(name), 1000, random);
+      assert(bytes > 1_000_000, `only ${bytes} bytes`);
+    } catch (error) {
+      throw new Error(`seed ${random.seed}`, { cause: error });
+    }
+    assert.deepEqual([...ownDescriptors().keys()].sort(), before, `seed ${random.seed}`);
+  });
+}

@@ -3,7 +3,7 @@ import type { SocketLink } from "../../../lib/link/engine/engine.ts";
 import { writeAll } from "../../../lib/link/link.ts";
 import { readExactly, readToEnd } from "../../helpers/backend.ts";
 import { assertSameBytes, concat } from "../../helpers/bytes.ts";
-import { WORKING } from "../../helpers/engine.ts";
+import { NATIVE, WORKING } from "../../helpers/engine.ts";
 import { FAMILIES, Stage } from "../../helpers/engine_pair.ts";
 import { pattern } from "../../helpers/random.ts";
 import { MSG_OOB, RawSocket } from "../../helpers/raw_socket.ts";
@@ -202,17 +202,19 @@ for (const name of WORKING) {
   }
 }
 
-Deno.test("a link of epoll has urgent bytes where they were sent, and goes on after them", LINUX, async () => {
-  await using stage = Stage.open("epoll");
-  const accepting = stage.accept();
-  using raw = RawSocket.connect(stage.address);
-  const link = await accepting;
-  for (let round = 0; round < 3; round++) {
-    const received = readExactly(link, 10);
-    await turn();
-    for (const [at, length, flags] of [[0, 2, 0], [2, 1, MSG_OOB], [3, 2, 0], [5, 1, MSG_OOB], [6, 4, 0]] as const) {
-      raw.send(pattern(at, length), flags); // the link hears of nothing in between
+for (const name of NATIVE) {
+  Deno.test(`a link of ${name} has urgent bytes where they were sent, and goes on after them`, async () => {
+    await using stage = Stage.open(name);
+    const accepting = stage.accept();
+    using raw = RawSocket.connect(stage.address);
+    const link = await accepting;
+    for (let round = 0; round < 3; round++) {
+      const received = readExactly(link, 10);
+      await turn();
+      for (const [at, length, flags] of [[0, 2, 0], [2, 1, MSG_OOB], [3, 2, 0], [5, 1, MSG_OOB], [6, 4, 0]] as const) {
+        raw.send(pattern(at, length), flags); // the link hears of nothing in between
+      }
+      assertSameBytes(await received, pattern(0, 10)); // no end helps
     }
-    assertSameBytes(await received, pattern(0, 10)); // no end helps
-  }
-});
+  });
+}

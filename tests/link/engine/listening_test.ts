@@ -1,13 +1,19 @@
 import assert from "node:assert/strict";
-import type { Engine, ListenOptions } from "../../../lib/link/engine/engine.ts";
+import type { Engine, ListenOptions, PassableListening } from "../../../lib/link/engine/engine.ts";
+import { DescriptorCalls } from "../../../lib/link/engine/passing/descriptor_calls.ts";
+import { System } from "../../../lib/link/engine/system.ts";
 import { reasonOf } from "../../../lib/link/link.ts";
 import { readToEnd } from "../../helpers/backend.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
-import { engineOf, WORKING } from "../../helpers/engine.ts";
+import { engineOf, NATIVE, WORKING } from "../../helpers/engine.ts";
 import { Stage } from "../../helpers/engine_pair.ts";
+import { ownDescriptors } from "../../helpers/own_descriptors.ts";
 import { pattern } from "../../helpers/random.ts";
 import { asStranger, RawSocket } from "../../helpers/raw_socket.ts";
-import { turn } from "../../helpers/turns.ts";
+import { turn, until } from "../../helpers/turns.ts";
+
+// Here, as they stay open: a test that opened them would be said to leak them.
+if (Deno.build.os === "linux") DescriptorCalls.open();
 
 const LINUX = { ignore: Deno.build.os !== "linux" };
 const OPTIONS: ListenOptions = { backlog: 128, isShared: false, tcp: {} };
@@ -117,9 +123,11 @@ for (const name of WORKING) {
     listening.accept({ onConnection: resolve, onFailure });
     const near = await engine.connect({ kind: "tcp", ...listening.address }, {});
     const far = await promise;
-    await listening.close();
-    const again = engine.listen(listening.address, OPTIONS);
-    await again.close();
+    const closed = listening.close();
+    // Whoever takes back what could not be had whole does not wait for it.
+    if (NATIVE.includes(name)) await engine.listen(listening.address, OPTIONS).close();
+    await closed;
+    await engine.listen(listening.address, OPTIONS).close();
     far.close();
     near.close();
   });
@@ -160,5 +168,63 @@ for (const name of WORKING) {
     while (fars.length < 300) await turn();
     for (const link of [...nears, ...fars]) link.close();
     await listening.close();
+  });
+
+  if (!NATIVE.includes(name)) continue;
+
+  test("lets clients wait while it pauses, and another go on with its socket, where none is lost", async (engine) => {
+    const [counts, links] = [{ first: 0, second: 0 }, [] as { close(): void }[]];
+    const count = (who: keyof typeof counts) => ({
+      onConnection: (link: { close(): void }) => {
+        counts[who]++;
+        links.push(link);
+      },
+      onFailure,
+    });
+    const first = engine.listen({ hostname: "127.0.0.1", port: 0 }, OPTIONS) as PassableListening;
+    const connect = async (n: number) => {
+      const address = { kind: "tcp", ...first.address } as const;
+      links.push(...await Promise.all(Array.from({ length: n }, () => engine.connect(address, {}))));
+    };
+    first.accept(count("first"));
+    await connect(3);
+    await until(() => counts.first === 3, () => JSON.stringify(counts));
+    first.pause();
+    await connect(3);
+    const second = engine.adoptListening!(first.duplicate(), "localhost", OPTIONS);
+    assert.deepEqual(second.address, { ...first.address, hostname: "localhost" });
+    first.accept(count("first"));
+    await until(() => counts.first === 6, () => JSON.stringify(counts));
+    first.pause();
+    await connect(3);
+    await first.close();
+    await connect(3);
+    second.accept(count("second"));
+    await until(() => counts.second === 6, () => JSON.stringify(counts));
+    await connect(1);
+    await until(() => counts.second === 7, () => JSON.stringify(counts));
+    assert.equal(counts.first, 6);
+    for (const link of links) link.close();
+    await second.close();
+    await assert.rejects(connect(1), { code: "ECONNREFUSED" });
+  });
+
+  test("has an address where nobody can wait before it accepts", async (engine) => {
+    const options = { ...OPTIONS, isShared: true };
+    const later = engine.listen({ hostname: "127.0.0.1", port: 0 }, { ...options, isLater: true });
+    const address = { kind: "tcp", ...later.address } as const;
+    await assert.rejects(engine.connect(address, {}), { code: "ECONNREFUSED" });
+    const { promise, resolve } = Promise.withResolvers<{ close(): void }>();
+    later.accept({ onConnection: resolve, onFailure });
+    (await engine.connect(address, {})).close();
+    (await promise).close();
+    await later.close();
+  });
+
+  test("says of what is no socket that it cannot listen by it, and closes it", async (engine) => {
+    const bell = System.open().createBell();
+    assert.throws(() => engine.adoptListening!(bell, "localhost", OPTIONS), /Socket operation on non-socket/);
+    assert(!ownDescriptors().has(bell));
+    await Promise.resolve();
   });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Stage } from "../../helpers/engine_pair.ts";
-import { WORKING } from "../../helpers/engine.ts";
+import { NATIVE, WORKING } from "../../helpers/engine.ts";
 import { ownDescriptors } from "../../helpers/own_descriptors.ts";
 import { turn } from "../../helpers/turns.ts";
 
@@ -44,7 +44,7 @@ for (const name of WORKING) {
       unix: "EMFILE",
       listen: "Cannot listen on 127.0.0.1:0: Too many open files (os error 24)",
       other: "deno",
-      why: "Too many open files (os error 24)",
+      why: ["uring", "epoll"].map((other) => `no ${other}: Too many open files (os error 24)`).join("; "),
     });
   });
 
@@ -67,7 +67,7 @@ for (const name of WORKING) {
     assert.equal(await result, "every byte");
   });
 
-  if (name === "epoll") {
+  if (NATIVE.includes(name)) {
     Deno.test(`${name} is not killed by a write to who is gone`, LINUX, async () => {
       assert.equal(await resultOf(start("pipe", name)), "EPIPE");
     });
@@ -83,6 +83,6 @@ for (const name of WORKING) {
     const { stdout } = await new Deno.Command("sh", { args: ["-c", script] }).output();
     const theirs = new TextDecoder().decode(stdout).trim().split("\n");
     assert(theirs.length >= 3, "the script says nothing");
-    assert.deepEqual(theirs.filter((what) => own.includes(what) || /eventpoll|eventfd/.test(what)), []);
+    assert.deepEqual(theirs.filter((what) => own.includes(what) || /eventpoll|eventfd|io_uring/.test(what)), []);
   });
 }

@@ -7,8 +7,10 @@ import { type Proxy, startProxy } from "../../../lib/proxy/proxy.ts";
 import { testEngine } from "../../helpers/engine.ts";
 import { systemSeams } from "../../../lib/proxy/system_seams.ts";
 import { Backend, echo, readExactly, readToEnd } from "../../helpers/backend.ts";
+import { BareWebSocket } from "../../helpers/bare_web_socket.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";
-import { HAS_OPENSSL, makePair } from "../../helpers/programs.ts";
+import { Certificates, type Pair } from "../../helpers/certificates.ts";
+import { HAS_OPENSSL } from "../../helpers/programs.ts";
 import { TestLog } from "../../helpers/proxy.ts";
 import { pattern } from "../../helpers/random.ts";
 import {
@@ -25,31 +27,6 @@ import { stalled, turn } from "../../helpers/turns.ts";
 const HELLO = "0\n782riWdFIwE=\n\n0";
 
 const OPENSSL = { ignore: !HAS_OPENSSL };
-
-/** A certificate of 127.0.0.1 and its key: the files, and what is in the first. */
-interface Pair {
-  files: { cert: string; key: string };
-  cert: string;
-}
-
-/** Certificates in a directory of their own, which is removed again. */
-class Certificates implements Disposable {
-  readonly dir = Deno.makeTempDirSync();
-
-  /** Makes one, signed by itself. */
-  async make(name: string): Promise<Pair> {
-    const files = await makePair(this.dir, name);
-    return { files, cert: Deno.readTextFileSync(files.cert) };
-  }
-
-  path(name: string): string {
-    return `${this.dir}/${name}`;
-  }
-
-  [Symbol.dispose](): void {
-    Deno.removeSync(this.dir, { recursive: true });
-  }
-}
 
 const configOf = (keys: Record<string, unknown>) =>
   parseConfig(
@@ -182,6 +159,36 @@ Deno.test(
     assertSameBytes(await client.receive(total - 50_000), pattern(50_000, total - 50_000));
     await wrote;
     former.close();
+  },
+);
+
+Deno.test(
+  "a backend that takes nothing holds up a client over TLS, with a WebSocket or without; then it gets every byte",
+  OPENSSL,
+  async () => {
+    using certificates = new Certificates();
+    const { files, cert } = await certificates.make("one");
+    await using backend = new Backend();
+    await using proxy = new TlsProxy({
+      listen: [{ tcp: "127.0.0.1:0", tls: files }, { ws: "127.0.0.1:0", tls: files }],
+      hosts: [{ addr: backend.address }],
+    });
+    const [bare, webSocket] = proxy.addresses as [string, string];
+    const total = 30_000_000;
+    for (const open of [() => tls(bare, cert), async () => await BareWebSocket.open(await tls(webSocket, cert))]) {
+      using client = await openOver(await open());
+      const far = await backend.accept();
+      let sent = 0;
+      const sending = (async () => {
+        for (; sent < total; sent += 50_000) await client.send(pattern(sent, 50_000));
+      })();
+      await stalled(() => sent, 5000);
+      assert(sent < total, `${sent} bytes were taken that nobody read`);
+      for (let at = 0; at < total; at += 500_000) {
+        assertSameBytes(await readExactly(far, 500_000), pattern(at, 500_000));
+      }
+      await sending;
+    }
   },
 );
 

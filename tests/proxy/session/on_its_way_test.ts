@@ -70,9 +70,10 @@ async function relaying({ cacheSize = 1000, isBounded = true, budget = new Cache
     reuseTime: () => 3_600_000,
     cacheSize,
     inFlight: inFlight as unknown as InFlight,
-    connect: () => Promise.resolve<Backend>({ link: backend.link, address: "backend", release: () => {} }),
+    connect: () => Promise.resolve<Backend>({ link: backend.link, name: "", address: "backend", release: () => {} }),
     onEnded: () => {},
     onClosed: () => {},
+    onLeft: () => {},
   });
   const first = new SlowFlow();
   session.run(first.link, { answer: answer(), rest: NOTHING, target: "", flag: 0 });

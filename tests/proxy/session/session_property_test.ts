@@ -21,6 +21,16 @@ const step = fc.oneof(
   fc.tuple(fc.constant("backendReached" as const), fc.constant(0)),
   fc.tuple(fc.constant("look" as const), fc.constant(0)),
 );
+/** The same, and between any two of them the session may go on elsewhere. */
+const unsent = fc.oneof(fc.constant(0), size);
+const isAlong = fc.oneof({ weight: 5, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) });
+const orMove = fc.oneof(
+  { weight: 2, arbitrary: step },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.constant("move" as const), fc.record({ client: unsent, backend: unsent, isAlong })),
+  },
+);
 const setting = fc.record({
   cacheSize: fc.constantFrom(1, CACHE, CACHE, 1000),
   dialect: fc.constantFrom("goscon" as const, "plain" as const),
@@ -45,7 +55,7 @@ async function play(options: ModelOptions & { isReached: boolean }, steps: [stri
 /** What holds for any settings and steps: a failure prints the seed, and what led to it. */
 const holds = (check: (model: SessionModel, time: ReturnType<typeof stillTime>) => unknown) =>
   fc.assert(
-    fc.asyncProperty(setting, fc.array(step, { maxLength: 80, size: "max" }), async (options, steps) => {
+    fc.asyncProperty(setting, fc.array(orMove, { maxLength: 80, size: "max" }), async (options, steps) => {
       using time = stillTime();
       const model = await play(options, steps);
       if (model) await check(model, time);

@@ -1,39 +1,6 @@
 import assert from "node:assert/strict";
-import { CacheBudget } from "../../../lib/proxy/session/cache_budget.ts";
-import { InFlight } from "../../../lib/proxy/session/in_flight.ts";
-import { ProxySession } from "../../../lib/proxy/session/session.ts";
-import { Stats } from "../../../lib/proxy/stats.ts";
-import { ManualFlowLink } from "../../helpers/manual_flow.ts";
-import { TestLog } from "../../helpers/proxy.ts";
 import { stillTime } from "../../helpers/clock.ts";
-import { bytes, SessionStage, soon } from "../../helpers/session_stage.ts";
-
-/** The session of a stage, as another process would go on with it: over another connection to the backend, if that has not ended. */
-function moved(stage: SessionStage, { isEnded = false } = {}) {
-  const ends: string[] = [];
-  const backendLink = new ManualFlowLink();
-  const backend = { link: backendLink, address: "backend", release: () => ends.push("released") };
-  const session = ProxySession.restore(structuredClone(stage.session.snapshot!), isEnded ? undefined : backend, {
-    log: new TestLog(),
-    stats: new Stats(),
-    budget: new CacheBudget(0),
-    inFlight: new InFlight(false, { soon: () => {} }),
-    reuseTime: () => 1000,
-    cacheSize: 1024,
-    connect: () => assert.fail("it has a backend"),
-    onEnded: (kind) => ends.push(kind),
-    onClosed: () => ends.push("closed"),
-  });
-  /** The client comes over another connection. */
-  const resume = async () => {
-    const link = new ManualFlowLink();
-    const answer = (received: number) => bytes(`resumed at ${received} `);
-    session.resume(link, { request: stage.client.nextResume(), rest: new Uint8Array(0), answer });
-    await soon();
-    return link.flow;
-  };
-  return { session, backend: backendLink.flow, resume, ends };
-}
+import { bytes, SessionStage } from "../../helpers/session_stage.ts";
 
 /** Bytes of the client's stream, ciphered. */
 function sealed(stage: SessionStage, text: string) {
@@ -49,7 +16,7 @@ function opened(stage: SessionStage, text: string, written: Uint8Array): string 
   return new TextDecoder().decode(stream);
 }
 
-Deno.test("a session that is written down goes on elsewhere, with what both ends have not got yet", async () => {
+Deno.test("a session goes on elsewhere while its client is away, with what both ends have not got yet", async () => {
   using _ = stillTime();
   const stage = await SessionStage.relaying({ dialect: "goscon", backendRoom: 2 });
   stage.flow.bring(sealed(stage, "abcdef"));
@@ -57,17 +24,19 @@ Deno.test("a session that is written down goes on elsewhere, with what both ends
   stage.flow.break();
   stage.session.look(0);
   stage.backend.bring(bytes("first "));
-  const { session, backend, resume, ends } = moved(stage);
-  assert.equal(session.describe().state, "detached");
-  assert.equal(backend.text, "cdef");
-  const flow = await resume();
-  backend.bring(bytes("second"));
+  assert.equal(stage.move(), true);
+  assert.equal(stage.state, "detached");
+  stage.backend.take();
+  assert.equal(stage.backend.text, "abcdef");
+  const flow = await stage.resume();
+  stage.backend.bring(bytes("second"));
   assert.equal(opened(stage, "resumed at 6 ", flow.written), "first second");
   flow.bring(sealed(stage, "ghi"));
-  assert.equal(backend.text, "cdefghi");
-  assert.deepEqual([session.describe().resumes, session.describe().received], [1, 9]);
-  session.abort("admin");
-  assert.deepEqual(ends, ["admin", "released", "closed"]);
+  assert.equal(stage.backend.text, "abcdefghi");
+  const { resumes, received } = stage.session.describe();
+  assert.deepEqual([resumes, received], [1, 9]);
+  stage.session.abort("admin");
+  assert.deepEqual(stage.ends, ["admin", "released", "closed"]);
 });
 
 Deno.test("a session whose backend has ended goes on elsewhere, until the client has the rest and the end", async () => {
@@ -76,29 +45,78 @@ Deno.test("a session whose backend has ended goes on elsewhere, until the client
   stage.backend.bring(bytes("the rest"));
   stage.backend.end();
   stage.flow.end();
-  const { session, resume, ends } = moved(stage, { isEnded: true });
-  assert.equal(session.describe().state, "detached");
-  const flow = await resume();
+  stage.move();
+  assert.equal(stage.state, "detached");
+  const flow = await stage.resume();
   assert.equal(opened(stage, "resumed at 0 ", flow.written), "the rest");
   assert.equal(flow.isWriteClosed, true);
   flow.end();
-  session.abort("admin");
-  assert.deepEqual(ends, ["admin", "closed"]);
+  stage.session.abort("admin");
+  assert.deepEqual(stage.ends, ["admin", "closed"]);
 });
 
-Deno.test("a session that was written down ends when its client does not come", async () => {
+Deno.test("what is left of the time of a session goes along", async () => {
   using time = stillTime();
-  const { session, backend, ends } = moved(await SessionStage.relaying());
-  time.pass(999);
-  assert.deepEqual(ends, []);
-  time.pass(1);
-  assert.deepEqual(ends, ["reuse_timeout"]);
-  backend.end();
-  assert.deepEqual(ends, ["reuse_timeout", "released", "closed"]);
-  assert.equal(session.snapshot, undefined);
+  for (const how of ["client is away", "backend has ended"]) {
+    const stage = await SessionStage.relaying({ reuseTime: 1000 });
+    if (how === "client is away") stage.flow.end();
+    else stage.backend.end();
+    time.pass(400);
+    stage.move();
+    time.pass(300);
+    stage.move();
+    time.pass(299);
+    assert.deepEqual(stage.ends, []);
+    time.pass(1);
+    assert.deepEqual(stage.ends[0], how === "client is away" ? "reuse_timeout" : "upstream_closed");
+  }
 });
 
-Deno.test("a session that has no backend yet cannot be written down", () => {
+Deno.test("a session that has no backend yet dials anew elsewhere, and what was dialled before is closed", async () => {
   using _ = stillTime();
-  assert.equal(SessionStage.run().session.snapshot, undefined);
+  const stage = SessionStage.run({ rest: bytes("first") });
+  const { asked } = stage;
+  stage.move();
+  assert.equal(asked!.signal.aborted, true);
+  const { signal: _old, ...before } = asked!;
+  const { signal, ...again } = stage.asked!;
+  assert.deepEqual([again, signal.aborted], [before, false]);
+  await stage.connect();
+  stage.flow.bring(bytes(" second"));
+  assert.equal(stage.backend.text, "first second");
+});
+
+Deno.test("a session that has ended, or is to, stays where it is", async () => {
+  using _ = stillTime();
+  const ended = await SessionStage.relaying();
+  ended.session.abort("admin");
+  assert.equal(ended.move(), false);
+  const stopped = await SessionStage.relaying();
+  stopped.session.stop();
+  assert.equal(stopped.move(), false);
+  const fixed = await SessionStage.relaying();
+  fixed.backend.isCarriedOn = true;
+  assert.equal(fixed.move(), false);
+  fixed.flow.bring(bytes("C"));
+  assert.deepEqual([fixed.backend.text, fixed.ends], ["C", []]);
+});
+
+Deno.test("a client that has not got the answer and cannot go along has no session", () => {
+  using _ = stillTime();
+  const stage = SessionStage.run({ clientRoom: 3 });
+  stage.flow.isCarriedOn = true;
+  assert.equal(stage.move(), false);
+  assert.deepEqual([stage.ends[0], stage.flow.isClosed], ["unanswered", true]);
+});
+
+Deno.test("the end that a client was told of after its last bytes comes after them again, when these were not sent", async () => {
+  using _ = stillTime();
+  const stage = await SessionStage.relaying({ clientRoom: 10 });
+  stage.backend.bring(bytes("abc"));
+  stage.backend.end();
+  assert.deepEqual([stage.flow.text, stage.flow.isWriteClosed], ["answer abc", true]);
+  stage.move({ client: 2 });
+  assert.deepEqual([stage.flow.text, stage.flow.isWriteClosed], ["answer a", false]);
+  stage.flow.take(2);
+  assert.deepEqual([stage.flow.text, stage.flow.isWriteClosed], ["answer abc", true]);
 });

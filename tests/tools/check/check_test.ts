@@ -8,7 +8,8 @@ import { EchoServer, type STEPS } from "../../helpers/echo_server.ts";
 async function brokenBy(faults: Partial<typeof STEPS>): Promise<string[]> {
   await using server = new EchoServer(faults);
   const outcomes: Outcome[] = [];
-  const all = await check(server.address, "goscon", (outcome) => outcomes.push(outcome));
+  const tell = (outcome: Outcome) => outcomes.push(outcome);
+  const all = await check(server.address, { dialect: "goscon", version: 1, tell, note: assert.fail });
   const broken = outcomes.filter(({ reason }) => reason !== undefined);
   assert.equal(all, broken.length === 0);
   return broken.map(({ rule, reason }) => `${rule}: ${reason}`);
@@ -28,6 +29,28 @@ function takes(...computations: (typeof hmac64)[]): typeof STEPS.authorize {
 
 Deno.test("a server without a fault keeps every rule", async () => {
   assert.deepEqual(await brokenBy({}), []);
+});
+
+Deno.test("of a server that does not speak version 2 that is noted, with the reason; where it is asked for, it is broken", async () => {
+  const refuse = (content: string) => {
+    if (content.split("\n")[3] === "2") throw new ScpError(400, "an offer");
+    return parseRequest(content);
+  };
+  for (const [faults, said] of [[{}, /^the offer was ignored$/], [{ parse: refuse }, /with "0\\n400"$/]] as const) {
+    await using server = new EchoServer(faults);
+    const [notes, reasons]: string[][] = [[], []];
+    const options = {
+      dialect: "goscon",
+      tell: ({ reason }: Outcome) => void (reason !== undefined && reasons!.push(reason)),
+      note: (text: string) => void notes!.push(text.replace(/^version 2 is not spoken: /, "")),
+    } as const;
+    assert.equal(await check(server.address, options), true);
+    assert.equal(await check(server.address, { ...options, version: 2 }), false);
+    assert.equal(await check(server.address, { ...options, version: 1 }), true);
+    assert.equal(notes!.length, 1);
+    assert.match(notes![0]!, said);
+    assert.deepEqual(reasons, notes);
+  }
 });
 
 let lastId = 0;

@@ -1,0 +1,157 @@
+import type { Log } from "../../log.ts";
+import { reasonOf } from "../../link/link.ts";
+import type { PassedListener } from "../../proxy/data_plane.ts";
+import { within } from "../../within.ts";
+import { Door } from "./door.ts";
+import type { Invocation } from "./invocation.ts";
+import type { Message, Parcel } from "./parcel.ts";
+import type { PlainData } from "./plain_data.ts";
+import { FORMAT, type FromNew, type FromOld, type ListenerOwner, UPGRADE_VARIABLE, UpgradeFailed } from "./steps.ts";
+
+/** Milliseconds from the break of the channel to the end of the process, which says more. */
+const LAST_WORDS = 1000;
+
+export interface SuccessorOptions {
+  invocation: Invocation;
+  /** Milliseconds until it must be ready, and then for each step. */
+  timeout: number;
+  /** Of this program. */
+  version: string;
+  log: Log;
+}
+
+/**
+ * The process that is to take over from this one, as this one sees it. Each step rejects with `UpgradeFailed` when the process has faults
+ * to tell, ends, or takes too long; then `abandon` is to be called, after which it has nothing. See `steps.ts`.
+ */
+export class Successor {
+  readonly #options: SuccessorOptions;
+  readonly #door: Door;
+  readonly #child: Deno.ChildProcess;
+  readonly #status: Promise<Deno.CommandStatus>;
+  readonly #abandoned = Promise.withResolvers<never>();
+  readonly #begun = performance.now();
+  #parcel: Parcel | undefined;
+
+  /** Starts it. Throws `UpgradeFailed` when it cannot. */
+  constructor(options: SuccessorOptions) {
+    this.#options = options;
+    const { invocation: { command, args }, log } = options;
+    this.#abandoned.promise.catch(() => {}); // nobody may be waiting
+    try {
+      this.#door = new Door((user) => log.warning("a stranger wants to take over", { user }));
+    } catch (error) {
+      throw new UpgradeFailed([`there can be no socket to pass things over: ${reasonOf(error)}`]);
+    }
+    try {
+      const env = { [UPGRADE_VARIABLE]: this.#door.path };
+      this.#child = new Deno.Command(command, { args, env, stdin: "null" }).spawn();
+    } catch (error) {
+      void this.#door.close();
+      throw new UpgradeFailed([`${command} cannot be started: ${reasonOf(error)}`]);
+    }
+    this.#status = this.#child.status;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Settles when it has read its configuration, in which there is no fault. */
+  async begin(): Promise<void> {
+    const entered = this.#door.accept();
+    entered.catch(() => {}); // the process may end before
+    const first = await this.#withinTime(Promise.race([entered, this.#status]), "started");
+    if ("code" in first) throw new UpgradeFailed([wordsOf(first)]);
+    this.#parcel = first;
+    await this.#hear("started");
+    await this.#say({ step: "hello", format: FORMAT, version: this.#options.version, pid: Deno.pid });
+    await this.#hear("read");
+  }
+
+  /** Gives it a listener, whose descriptors stay the caller's. */
+  async give(owner: ListenerOwner, { descriptors, ...listener }: PassedListener): Promise<void> {
+    await this.#say({ step: "listener", owner, listener }, descriptors);
+  }
+
+  /** Settles when it is ready to take over: it has been given all listeners. */
+  async ready(): Promise<void> {
+    await this.#say({ step: "listeners" });
+    await this.#hear("ready");
+  }
+
+  /** Has it take over, and settles when it serves. Nobody must be accepted here any more. `coming`: what is to come by `pass`. */
+  async takeOver(coming: PlainData): Promise<void> {
+    await this.#say({ step: "take over", coming });
+    await this.#hear("serving", performance.now());
+  }
+
+  /** Gives it a session, whose descriptors stay the caller's. Gives why it did not take that; `undefined`: it did. */
+  async pass(session: PlainData, descriptors: readonly number[]): Promise<string | undefined> {
+    const begun = performance.now();
+    await this.#say({ step: "session", session }, descriptors);
+    return (await this.#hear("taken", begun)).refused;
+  }
+
+  /** Says that it has all now. */
+  async finish(): Promise<void> {
+    await this.#say({ step: "done" });
+    await this.#hear("done", performance.now());
+  }
+
+  /** Lets go of it: it goes on alone. */
+  async leave(): Promise<void> {
+    await this.#parcel?.end().catch(() => {}); // it is gone: that is its own matter
+    await this.#door.close();
+  }
+
+  /** Ends it at once; what is under way rejects for this reason. Settles when it is gone. May be called again. */
+  async abandon(reason: string): Promise<void> {
+    this.#abandoned.reject(new UpgradeFailed([reason]));
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It is gone already.
+    }
+    await this.#status;
+    await this.#door.close();
+  }
+
+  async #say(message: FromOld, descriptors: readonly number[] = []): Promise<void> {
+    const sent = this.#parcel!.send(message as unknown as PlainData, descriptors);
+    await this.#withinTime(sent.catch(async () => await this.#ended()), message.step, performance.now());
+  }
+
+  /** Waits until it says that. `begun`: since when it may take its time. */
+  async #hear<S extends FromNew["step"]>(step: S, begun = this.#begun): Promise<Extract<FromNew, { step: S }>> {
+    const received = this.#parcel!.receive().catch(() => undefined);
+    using message: Message | undefined = await this.#withinTime(received, step, begun);
+    if (!message) return await this.#ended();
+    const said = message.data as FromNew;
+    if (said.step === "faults") throw new UpgradeFailed(said.faults);
+    if (said.step !== step) throw new UpgradeFailed([`the new process says ${said.step} before ${step}`]);
+    return said as Extract<FromNew, { step: S }>;
+  }
+
+  async #withinTime<T>(work: Promise<T>, step: string, begun = this.#begun): Promise<T> {
+    const { timeout } = this.#options;
+    const late = Symbol();
+    const left = begun + timeout - performance.now();
+    const result = await Promise.race([
+      this.#abandoned.promise,
+      within(Math.max(left, 0), work.then((value) => ({ value }))).then((done) => done ?? late),
+    ]);
+    if (typeof result !== "symbol") return result.value;
+    throw new UpgradeFailed([`upgrade_timeout of ${timeout} ms is over, and the new process has not come to: ${step}`]);
+  }
+
+  /** Throws why it says nothing any more. */
+  async #ended(): Promise<never> {
+    const status = await within(LAST_WORDS, this.#status);
+    throw new UpgradeFailed([status ? wordsOf(status) : "the new process has broken off"]);
+  }
+}
+
+function wordsOf({ code, signal }: Deno.CommandStatus): string {
+  return `the new process ended ${signal ? `by ${signal}` : `with code ${code}`}`;
+}

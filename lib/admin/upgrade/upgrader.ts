@@ -1,0 +1,222 @@
+import { Descriptors } from "../../link/engine/passing/descriptors.ts";
+import { isPassable as isPassableListening, type Listening } from "../../link/engine/engine.ts";
+import { type Endpoint, reasonOf } from "../../link/link.ts";
+import type { Log } from "../../log.ts";
+import {
+  isReplaceable,
+  type PassedListener,
+  type ReplaceableDataPlane,
+  type RestingSession,
+} from "../../proxy/data_plane.ts";
+import type { Plane } from "../../proxy/cluster/cluster_plane.ts";
+import type { HttpServer } from "../manager/http_server.ts";
+import type { Reloader } from "../reload.ts";
+import type { ServiceNotifier } from "../sd_notify.ts";
+import type { Invocation } from "./invocation.ts";
+import { obstacleTo } from "./obstacle.ts";
+import type { PlainData } from "./plain_data.ts";
+import { UpgradeFailed } from "./steps.ts";
+import { Successor } from "./successor.ts";
+
+/** Milliseconds for handshakes that are under way; and between two looks at them. */
+const HANDSHAKES = 1000;
+const LOOK = 10;
+
+/** What an upgrade came to: the process that has taken over, and in which time; or why none has, and this one goes on. */
+export type UpgradeResult =
+  | { ok: true; pid: number; took_ms: number; sessions: number }
+  /** `refused`: it was not tried. */
+  | { ok: false; refused: boolean; faults: readonly string[] };
+
+export interface UpgraderOptions {
+  log: Log;
+  /** Of this program. */
+  version: string;
+  /** `undefined`: that is not known. */
+  invocation: Invocation | undefined;
+  dataPlane: Plane;
+  manager: HttpServer | undefined;
+  /** Where that was to listen: a reload changes what the configuration says, and not that. */
+  managerAt: Endpoint | undefined;
+  reloader: Reloader;
+  notifier: ServiceNotifier;
+  /** Another process has taken over: this one is to come to its end. */
+  onReplaced: () => void;
+}
+
+/** How this process is replaced by another one: one attempt at a time, each whole or not at all. */
+export class Upgrader {
+  readonly #options: UpgraderOptions;
+  #successor: Successor | undefined;
+  #isTakingOver = false;
+  /** The attempt that is under way. */
+  #attempt: Promise<UpgradeResult> | undefined;
+  /** Why no other process may take over any more. */
+  #closed: string | undefined;
+
+  constructor(options: UpgraderOptions) {
+    this.#options = options;
+  }
+
+  /** Has another process take over; with any fault this one goes on as if nothing had been asked. Logs what came of it. Never rejects. */
+  async upgrade(): Promise<UpgradeResult> {
+    const { log, reloader, dataPlane, invocation } = this.#options;
+    const obstacle = this.#closed ?? (this.#attempt && "an upgrade is under way") ??
+      obstacleTo(reloader.config, { io: dataPlane.engine.name, invocation });
+    if (obstacle !== undefined) {
+      log.error("upgrade refused", { reason: obstacle });
+      return { ok: false, refused: true, faults: [obstacle] };
+    }
+    // A reload would change what is being passed.
+    this.#attempt = reloader.exclusively(() => this.#try());
+    return await this.#attempt.finally(() => this.#attempt = undefined);
+  }
+
+  /**
+   * This process is to come to its end, for that reason: a successor that has not begun to take over is ended, one that has is waited for.
+   */
+  async close(reason: string): Promise<void> {
+    this.#closed ??= reason;
+    if (this.#isTakingOver) await this.#attempt;
+    else await this.#successor?.abandon(reason);
+  }
+
+  async #try(): Promise<UpgradeResult> {
+    const { log, notifier } = this.#options;
+    const begun = performance.now();
+    notifier.reloading();
+    try {
+      const { pid, sessions } = await this.#replace();
+      const took_ms = Math.round(performance.now() - begun);
+      log.info("upgraded", { pid, took_ms, sessions });
+      return { ok: true, pid, took_ms, sessions };
+    } catch (error) {
+      const faults = error instanceof UpgradeFailed ? error.faults : [reasonOf(error)];
+      for (const fault of faults) log.error("not upgraded", { reason: fault });
+      notifier.ready(`not upgraded: ${faults[0]}`);
+      return { ok: false, refused: false, faults };
+    }
+  }
+
+  async #replace(): Promise<{ pid: number; sessions: number }> {
+    const { log, version, invocation, reloader: { config } } = this.#options;
+    if (this.#closed !== undefined) throw new UpgradeFailed([this.#closed]);
+    const successor = new Successor({ invocation: invocation!, timeout: config.upgradeTimeout, version, log });
+    this.#successor = successor;
+    const { pid } = successor;
+    log.info("upgrade begun", { pid, command: invocation!.command });
+    try {
+      await successor.begin();
+      await this.#giveListeners(successor);
+      const sessions = await this.#handOver(successor);
+      await this.#letGo(successor);
+      return { pid, sessions };
+    } catch (error) {
+      await successor.abandon("it has been given up");
+      throw error;
+    } finally {
+      this.#successor = undefined;
+    }
+  }
+
+  /** All is the new process's now, whatever goes wrong here. */
+  async #letGo(successor: Successor): Promise<void> {
+    const { log, reloader, notifier, onReplaced } = this.#options;
+    this.#closed = `process ${successor.pid} has taken over from this one`;
+    reloader.close(this.#closed);
+    await this.#setListening("off").catch((error) => log.error("not all is let go", { reason: reasonOf(error) }));
+    await notifier.handOver(successor.pid);
+    await successor.leave();
+    onReplaced();
+  }
+
+  /** Settles when it has all listeners, and is ready. */
+  async #giveListeners(successor: Successor): Promise<void> {
+    const { manager, managerAt } = this.#options;
+    using own = new Descriptors();
+    const passed = await this.#dataPlane.passListeners();
+    for (const { descriptors } of passed) descriptors.forEach((fd) => own.add(fd));
+    for (const listener of passed) await successor.give("proxy", listener);
+    if (manager && managerAt) await successor.give("manager", passedBy(manager.listening, managerAt, own));
+    await successor.ready();
+  }
+
+  /** From here on the new process has what it has been given. Gives how many sessions it took. */
+  async #handOver(successor: Successor): Promise<number> {
+    if (this.#closed !== undefined) throw new UpgradeFailed([this.#closed]);
+    this.#isTakingOver = true;
+    try {
+      await this.#setListening("paused");
+      await successor.takeOver(await this.#dataPlane.sessionIds() as PlainData);
+      await this.#handshakesOver();
+      const sessions = await this.#passSessions(successor);
+      await successor.finish();
+      return sessions;
+    } catch (error) {
+      // What it has not taken is served here, and it must not be served by both.
+      await successor.abandon(reasonOf(error));
+      await this.#setListening("on");
+      throw error;
+    } finally {
+      this.#isTakingOver = false;
+    }
+  }
+
+  async #passSessions(successor: Successor): Promise<number> {
+    let count = 0;
+    for await (const session of this.#dataPlane.moveOut()) {
+      try {
+        const refused = await successor.pass(session.data as PlainData, session.descriptors);
+        if (refused === undefined) {
+          session.onTaken();
+          count += session.count;
+        } else this.#keep(session, refused);
+      } catch (error) {
+        // It may have it, and is ended before it goes on here.
+        await successor.abandon(reasonOf(error));
+        session.onKept(reasonOf(error));
+        throw error;
+      }
+    }
+    return count;
+  }
+
+  #keep(session: RestingSession, reason: string): void {
+    this.#options.log.warning("session not taken", { reason });
+    session.onKept(reason);
+  }
+
+  /** Who is in the middle of a handshake has a session soon, which goes along: while sessions go none begins. Never for long. */
+  async #handshakesOver(): Promise<void> {
+    const begun = performance.now();
+    while ((await this.#dataPlane.snapshot()).gauges.handshakes > 0 && performance.now() - begun < HANDSHAKES) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK));
+    }
+  }
+
+  async #setListening(state: "on" | "paused" | "off"): Promise<void> {
+    const { manager } = this.#options;
+    if (state === "on") manager?.accept();
+    else if (manager && isPassableListening(manager.listening)) manager.listening.pause();
+    if (state === "off") await manager?.listening.close();
+    await this.#dataPlane.setListening(state);
+  }
+
+  get #dataPlane(): ReplaceableDataPlane {
+    const { dataPlane } = this.#options;
+    if (isReplaceable(dataPlane)) return dataPlane;
+    throw new UpgradeFailed(["what this process has cannot be passed"]);
+  }
+}
+
+/** By what another process goes on listening; the descriptor belongs to `owner`. */
+function passedBy(
+  listening: Listening,
+  { hostname, port }: Endpoint,
+  owner: Descriptors,
+): PassedListener {
+  if (!isPassableListening(listening)) {
+    throw new UpgradeFailed(["the manager's socket is had by Deno, which passes none"]);
+  }
+  return { hostname, port, hadPort: listening.address.port, descriptors: [owner.add(listening.duplicate())] };
+}

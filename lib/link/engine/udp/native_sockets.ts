@@ -1,0 +1,61 @@
+import type { Endpoint } from "../../link.ts";
+import { decodeEndpoint, LONGEST_ADDRESS } from "../sockaddr.ts";
+import type { ConnectedDatagrams, DatagramPeer } from "./datagrams.ts";
+import { NativeDatagrams, type Shared, type Traits } from "./native_datagrams.ts";
+import { NativePeer, Peers, wordsOf } from "./native_peer.ts";
+
+/** One for whoever sends to its address. */
+export class BoundSocket extends NativeDatagrams {
+  readonly address: Endpoint;
+  readonly #peers: Peers;
+
+  /** `hostname`: as it was asked for. */
+  constructor(shared: Shared, fd: number, hostname: string, traits: Traits) {
+    super(shared, fd, traits);
+    const local = localOf(shared, fd);
+    this.address = { hostname, port: local.port };
+    this.#peers = new Peers(local);
+  }
+
+  protected peerOf(i: number): DatagramPeer {
+    return this.#peers.of(this.shared.incoming.peer(i));
+  }
+
+  protected destination(peer: DatagramPeer): NativePeer {
+    return peer as NativePeer;
+  }
+}
+
+/** One for whom it is connected to. */
+export class ConnectedSocket extends NativeDatagrams implements ConnectedDatagrams {
+  readonly address: Endpoint;
+  readonly peer: DatagramPeer;
+  onRefused: ((error: Error) => void) | undefined;
+
+  /** `to`: as a `struct sockaddr`. */
+  constructor(shared: Shared, fd: number, to: Uint8Array<ArrayBuffer>, traits: Traits) {
+    super(shared, fd, traits);
+    this.address = localOf(shared, fd);
+    this.peer = new NativePeer(wordsOf(to), this.address);
+  }
+
+  protected peerOf(): DatagramPeer {
+    return this.peer;
+  }
+
+  protected destination(): undefined {
+    return undefined;
+  }
+
+  protected override refused(errno: number): void {
+    const { poller } = this.shared;
+    const error = poller.system.error(errno);
+    poller.again({ serve: () => void (!this.isClosed && this.onRefused?.(error)), onEvents() {} });
+  }
+}
+
+function localOf({ poller: { system } }: Shared, fd: number): Endpoint {
+  const address = new Uint8Array(LONGEST_ADDRESS);
+  system.localAddress(fd, address);
+  return decodeEndpoint(address);
+}

@@ -1,0 +1,164 @@
+import type { DatagramPeer, DatagramSocket } from "../engine/udp/datagrams.ts";
+import { FEC_HEADER, kindOf, segmentsOf } from "./fec/fec_frame.ts";
+import type { ReedSolomon } from "./fec/reed_solomon.ts";
+import { KcpFlow } from "./kcp_flow.ts";
+import { KcpLink } from "./kcp_link.ts";
+import type { Junk, KcpGauges, KcpStats } from "./kcp_stats.ts";
+import type { KcpOptions } from "./machine/options.ts";
+import { commandAt, convAt, PUSH, snAt, verdictOn } from "./machine/segment.ts";
+import { Ticker } from "./ticker.ts";
+
+/** Conversations at most whose client's address is not proven: of more the oldest go first. */
+const MOST_UNPROVEN = 1024;
+/** Conversations that may begin from one look to the next: each costs an answer, and whoever forges addresses can ask for any number. */
+const MOST_BEGUN = 2048;
+/** Milliseconds between two looks at all conversations. */
+const LOOK = 1000;
+
+export interface KcpListeningOptions {
+  /** Of conversations that begin from now on. */
+  kcp: KcpOptions;
+  /** Milliseconds without a byte of the stream after which a conversation is lost; 0: it is not. */
+  readTimeout: number;
+}
+
+/** Who is told, and what counts on. */
+interface Surroundings {
+  stats: KcpStats;
+  /** See `Engine.soon`. */
+  soon: (callback: () => void) => void;
+  /** Gets each conversation, and owns it. */
+  onConnection: (link: KcpLink) => void;
+  /** One is over, as this end closed it. */
+  onClose: () => void;
+  /** A datagram was dropped: called for each. */
+  onJunk: (cause: Junk, peer: DatagramPeer) => void;
+}
+
+/**
+ * Conversations of KCP with clients, over one socket: each is known by the client's address. One begins with a PUSH whose sn is 0, and
+ * with nothing else, so that what is left of one that was forgotten makes no new one.
+ */
+export class KcpListening {
+  /** What holds for conversations that begin from now on. */
+  options: KcpListeningOptions;
+  /** Whether any begins. Those that there are go on in any case. */
+  isOpen = true;
+  readonly #socket: DatagramSocket;
+  readonly #fec: ReedSolomon | undefined;
+  readonly #around: Surroundings;
+  readonly #ticker: Ticker;
+  readonly #flows = new Map<string, KcpFlow>();
+  /** Those whose client's address is not proven, the oldest first. */
+  readonly #unproven = new Set<KcpFlow>();
+  /** How many have begun since the last look. */
+  #begun = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  /** Owns the socket. `fec` is for all conversations that there will be. */
+  constructor(
+    socket: DatagramSocket,
+    { fec, ...options }: KcpListeningOptions & { fec?: ReedSolomon | undefined },
+    around: Surroundings,
+  ) {
+    this.options = options;
+    this.#socket = socket;
+    this.#fec = fec;
+    this.#around = around;
+    this.#ticker = new Ticker(around.soon);
+    socket.onDatagram = (datagram, peer) => this.#input(datagram, peer);
+    socket.onRound = () => this.#ticker.flush();
+  }
+
+  /** Adds what there is now to a sum. */
+  addTo(sum: KcpGauges): void {
+    sum.conversations += this.#flows.size;
+    sum.unproven += this.#unproven.size;
+    for (const { roundTrip } of this.#flows.values()) {
+      sum.roundTrips += roundTrip;
+      if (roundTrip > 0) sum.measured++;
+    }
+    const { tooLong, unsent } = this.#socket.losses;
+    sum.tooLong += tooLong;
+    sum.unsent += unsent;
+  }
+
+  /** Gives up what is not over yet. Settles when the socket is closed. */
+  async close(): Promise<void> {
+    this.isOpen = false;
+    for (const flow of [...this.#flows.values()]) flow.lose("the listener is closed");
+    await this.#socket.close();
+  }
+
+  #input(datagram: Uint8Array<ArrayBuffer>, peer: DatagramPeer): void {
+    const flow = this.#flows.get(peer.key);
+    const verdict = flow?.input(datagram) ?? "unknown";
+    if (verdict === "ok") return void (flow!.isProven && this.#unproven.delete(flow!));
+    const first = this.#firstOf(datagram, flow);
+    if (typeof first !== "string") return this.#begin(datagram, peer, first);
+    this.#around.stats.junk[first]++;
+    this.#around.onJunk(first, peer);
+  }
+
+  /** The conversation that begins with a datagram, and whether with FEC; or why none does. */
+  #firstOf(datagram: Uint8Array, before: KcpFlow | undefined): { conv: number; isFec: boolean } | Junk {
+    const kind = kindOf(datagram);
+    const isFec = kind !== "plain";
+    if (isFec && !this.#fec) return "fec";
+    const segments = isFec ? kind === "data" ? segmentsOf(datagram.subarray(FEC_HEADER)) : undefined : datagram;
+    if (!segments) return "malformed";
+    const conv = segments.length >= 4 ? convAt(segments, 0) : 0;
+    const verdict = verdictOn(segments, conv);
+    if (verdict !== "ok") return verdict;
+    const isBeginning = this.isOpen && commandAt(segments, 0) === PUSH && snAt(segments, 0) === 0;
+    if (!isBeginning || conv === before?.conv) return before ? "conv" : "unknown";
+    return this.#begun < MOST_BEGUN ? { conv, isFec } : "full";
+  }
+
+  #begin(datagram: Uint8Array, peer: DatagramPeer, { conv, isFec }: { conv: number; isFec: boolean }): void {
+    this.#begun++;
+    // The address is another client's by now.
+    this.#flows.get(peer.key)?.lose("another conversation has begun at its address");
+    const flow: KcpFlow = new KcpFlow({
+      conv,
+      kcp: this.options.kcp,
+      fec: isFec ? this.#fec : undefined,
+      ticker: this.#ticker,
+      counters: this.#around.stats.segments,
+      epoch: crypto.getRandomValues(new Uint32Array(1))[0]!,
+      mustProve: true,
+      send: (bytes) => void this.#socket.send(bytes, peer),
+      onClose: () => this.#forget(peer.key, flow),
+    });
+    this.#flows.set(peer.key, flow);
+    this.#unproven.add(flow);
+    this.#timer ??= setInterval(() => this.#look(), LOOK);
+    const link = new KcpLink(flow, peer);
+    flow.input(datagram);
+    this.#around.onConnection(link);
+    if (this.#unproven.size <= MOST_UNPROVEN) return;
+    const [oldest] = this.#unproven;
+    this.#unproven.delete(oldest!);
+    // Its owner is told, and closes it.
+    oldest!.lose("too many others have begun whose addresses are not proven");
+  }
+
+  #look(): void {
+    this.#begun = 0;
+    const { readTimeout } = this.options;
+    for (const flow of this.#flows.values()) {
+      flow.trim();
+      if (readTimeout > 0 && flow.hunger >= readTimeout) flow.lose(`nothing came for ${readTimeout} ms (read_timeout)`);
+    }
+  }
+
+  #forget(key: string, flow: KcpFlow): void {
+    this.#around.onClose();
+    this.#unproven.delete(flow);
+    if (this.#flows.get(key) === flow) this.#flows.delete(key);
+    if (this.#flows.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#ticker.stop();
+  }
+}

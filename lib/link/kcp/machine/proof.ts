@@ -1,0 +1,22 @@
+/** Values of ts that are kept until one is given back. */
+const MOST = 32;
+
+/** Whether the peer is where its datagrams say that they come from: it gave back a ts that was sent there. */
+export class Proof {
+  #sent: number[] | undefined = [];
+
+  get isGiven(): boolean {
+    return !this.#sent;
+  }
+
+  /** Went to the peer. */
+  sent(ts: number): void {
+    const sent = this.#sent;
+    if (sent && sent.length < MOST && sent.at(-1) !== ts) sent.push(ts);
+  }
+
+  /** Came from the peer. */
+  echoed(ts: number): void {
+    if (this.#sent?.includes(ts)) this.#sent = undefined;
+  }
+}

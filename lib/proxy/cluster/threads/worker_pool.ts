@@ -1,0 +1,408 @@
+import type { Public } from "../../publics.ts";
+import type { Config, Listen } from "../../../config.ts";
+import { Descriptors } from "../../../link/engine/passing/descriptors.ts";
+import type { Endpoint, Via } from "../../../link/link.ts";
+import { droppedLines, type Log } from "../../../log.ts";
+import type { CarriedCounts } from "../../cluster_info.ts";
+import { addUp } from "./add_up.ts";
+import {
+  type IoInfo,
+  type ListeningState,
+  mergePages,
+  type MoveOutcome,
+  type PassedListener,
+  type ReplaceableDataPlane,
+  type RestingSession,
+  type SessionPage,
+  type SessionQuery,
+  type Snapshot,
+} from "../../data_plane.ts";
+import { isSameAddress, isSamePort, reservePortOf } from "../../front/listener.ts";
+import { HostSlots, type Slots } from "../../host_slots.ts";
+import { openEngines } from "./engines.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { Offers } from "../carry/offers.ts";
+import { connectPort, type Remote } from "./rpc.ts";
+import { layoutAlone, ownerOf } from "../../owner.ts";
+import { type MovedIds, type MovedMemory, readMoved } from "../../session/move/moved.ts";
+import { partsOf } from "../../session/move/parts.ts";
+import type { SessionInfo } from "../../session/session_record.ts";
+import type { Inherited } from "../../seams.ts";
+import { MOST_HOSTS, SharedState } from "../../shared_state.ts";
+import type { PeerIdentity } from "../nodes/hello_forms.ts";
+import type { NodeView } from "../nodes/peers.ts";
+import { keyOf } from "../../upstream/host_state.ts";
+import { Visitors } from "../../front/visitors.ts";
+import { within } from "../../../within.ts";
+import type { WorkerMethods } from "./worker.ts";
+
+/** Milliseconds between two looks at which addresses matter no more, and at which threads go on. */
+const SWEEP = 1000;
+/** Milliseconds that a thread may take to stop beyond `shutdown_timeout`: its log wants to be out. */
+const LAST_WORDS = 3000;
+
+/** The most workers: more would leave too few ids to each. */
+const MOST_WORKERS = 64;
+
+/**
+ * The variable that says how often tokio looks at all sockets, in polls of those that are ready: by default every 61, which lets
+ * a few busy connections starve many quiet ones. It is read when a thread's runtime is made.
+ */
+const EVENT_INTERVAL = "DENO_TOKIO_EVENT_INTERVAL";
+
+/**
+ * What another process listened on, for each listener of the configuration; missing: it did not. The descriptors are the threads' from
+ * the start on: of one that fails the end of the process closes them.
+ */
+export type InheritedListeners = readonly (PassedListener | undefined)[];
+
+/** Other processes, as the threads have to do with them. */
+export interface Others {
+  /** Who this process is for them. */
+  identity: PeerIdentity;
+  /** Answers what one of them asks. */
+  answer: (from: PeerIdentity, method: string, args: unknown) => Promise<unknown>;
+  /** Tells one of them that this end of what it carries to here is closed. */
+  tellClosed: (via: Via) => void;
+}
+
+const NOTHING_CARRIED: CarriedCounts = { connections: 0, failures: 0 };
+
+/** There are none. */
+const NO_OTHERS: Others = {
+  identity: { instance: "", role: "node", slot: 0, epoch: 0 },
+  answer: () => Promise.reject(new Error("Cannot answer: this process is alone")),
+  tellClosed: () => {},
+};
+
+/** The data plane in threads of its own, one a core by default. */
+export class WorkerPool implements ReplaceableDataPlane {
+  readonly #workers: Worker[] = [];
+  readonly #remotes: Remote<WorkerMethods>[] = [];
+  readonly #visitors: Visitors;
+  /** From `start` on, as the sweep is. */
+  #heartbeat!: Heartbeat<Remote<WorkerMethods>>;
+  /** What each thread said last of itself: what a hung one has counted does not go. */
+  readonly #snapshots: Snapshot[] = [];
+  readonly #carried: [string, CarriedCounts][][] = [];
+  /** How the threads have their sockets: see `IoInfo`. */
+  engine: IoInfo = { name: "deno" };
+  #shutdownTimeout: number;
+  #sweep: ReturnType<typeof setInterval> | undefined;
+  readonly #failed = Promise.withResolvers<never>();
+  /** What is listened on: as the configuration has it, and with the port that was had. */
+  #listens: { wanted: Listen; had: Listen }[] = [];
+  /** Those of KCP that are closed, whose sockets the threads still have. */
+  #closed: { wanted: Listen; had: Listen }[] = [];
+  readonly #shared = new SharedState();
+  readonly #hostSlots = new HostSlots(this.#shared);
+  /** Hosts that have no slot, of which each thread knows its own part. */
+  #beyond = 0;
+  readonly #log: Log;
+  readonly #others: Others;
+
+  /** Use `startWorkers`. */
+  constructor(config: Config, log: Log, others: Others) {
+    this.#log = log;
+    this.#others = others;
+    this.#visitors = new Visitors(config.limits, () => performance.now());
+    this.#shutdownTimeout = config.shutdownTimeout;
+    this.#failed.promise.catch(() => {});
+  }
+
+  get addresses(): Endpoint[] {
+    return this.#listens.map(({ had: { hostname, port } }) => ({ hostname, port }));
+  }
+
+  /** Rejects when a thread has ended that should not have. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  get hung(): number[] {
+    return this.#heartbeat.hung;
+  }
+
+  /** Starts the threads. Rejects when an address cannot be had. See `startWorkers`. */
+  async start(config: Config, inherited?: InheritedListeners): Promise<void> {
+    this.#listens = this.#reserve(config.listen, inherited);
+    const count = workersOf(config);
+    const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
+    if (!Deno.env.has(EVENT_INTERVAL)) Deno.env.set(EVENT_INTERVAL, "4");
+    for (let index = 0; index < count; index++) this.#remotes.push(this.#startThread());
+    this.engine = await Promise.race([this.failed, openEngines(this.#remotes, config.io)]);
+    const listening = count === 1 ? [] : this.#remotes.map((remote) => remote.listenForPeers());
+    const peers = await Promise.race([this.failed, Promise.all(listening)]);
+    const buffers = { shared: this.#shared.buffer, offers: Offers.of(count).buffer };
+    const { identity } = this.#others;
+    const options = { config: withPorts(config, this.#listens), peers, secret, identity, ...buffers };
+    const started = this.#spread(config, (remote, slots, index) => {
+      const share = inherited && { inherited: shareOf(inherited, index, count) };
+      return remote.start({ ...options, ...share, index, slots });
+    });
+    await Promise.race([this.failed, started]);
+    this.#heartbeat = new Heartbeat(this.#remotes, () => performance.now());
+    this.#sweep = setInterval(() => {
+      this.#visitors.sweep();
+      this.#heartbeat.beat();
+    }, SWEEP);
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    (await this.#heartbeat.ask((remote) => remote.snapshot())).forEach((snapshot, i) => {
+      if (snapshot) this.#snapshots[i] = snapshot;
+    });
+    const [first, ...others] = Object.values(this.#snapshots);
+    if (!first) throw new Error("Cannot tell of the sessions: no thread answers");
+    const { upstreams, gauges: { draining, cacheHighWater } } = first;
+    const sum = others.reduce((sum, { stats, gauges }) => addUp(sum, { stats, gauges }), {
+      stats: first.stats,
+      gauges: first.gauges,
+    });
+    // This thread has a log of its own; what follows is the same in all threads.
+    const logDropped = sum.gauges.logDropped + droppedLines();
+    const gauges = { ...sum.gauges, logDropped, draining, cacheHighWater };
+    return { stats: sum.stats, gauges, upstreams, io: this.engine, threads: this.#threads() };
+  }
+
+  async sessions(query: SessionQuery): Promise<SessionPage> {
+    const pages = await this.#heartbeat.ask((remote) => remote.sessions(query));
+    return mergePages(pages.filter((page) => page !== undefined), query.limit);
+  }
+
+  async session(id: number): Promise<SessionInfo | undefined> {
+    const found = await this.#heartbeat.ask((remote) => remote.session(id));
+    return found.find((session) => session !== undefined);
+  }
+
+  async endSession(id: number): Promise<boolean> {
+    return (await this.#heartbeat.ask((remote) => remote.endSession(id))).includes(true);
+  }
+
+  async moveSession(id: number, url: string): Promise<MoveOutcome> {
+    const outcomes = await this.#heartbeat.ask((remote) => remote.moveSession(id, url));
+    return outcomes.find((outcome) => outcome !== undefined && outcome !== "not there") ?? "not there";
+  }
+
+  async moveOff(instance: string, most: number, elsewhere?: readonly Public[]): Promise<number> {
+    const share = Math.ceil(most / this.#remotes.length);
+    const told = await this.#heartbeat.ask((remote) => remote.moveOff(instance, share, elsewhere));
+    return told.reduce<number>((sum, n) => sum + (n ?? 0), 0);
+  }
+
+  /** The owner of what a thread carries has closed its end. */
+  ownerClosed(thread: number, number: number): void {
+    void this.#remotes[thread]?.ownerClosed(number);
+  }
+
+  /** This process is another one for others from now on. */
+  async become(identity: PeerIdentity, mayBegin: boolean): Promise<void> {
+    await this.#heartbeat.tell((remote) => remote.become(identity, mayBegin));
+  }
+
+  /** What all threads carry, and could not: see `Roads.counts`. */
+  async carried(): Promise<Map<string, CarriedCounts>> {
+    const sum = new Map<string, CarriedCounts>();
+    (await this.#heartbeat.ask((remote) => remote.carried())).forEach((counts, i) => {
+      if (counts) this.#carried[i] = counts;
+    });
+    for (const counts of Object.values(this.#carried)) {
+      for (const [key, more] of counts) sum.set(key, addUp(sum.get(key) ?? NOTHING_CARRIED, more));
+    }
+    return sum;
+  }
+
+  /** What is known of all other nodes. */
+  async know(views: NodeView[]): Promise<void> {
+    await this.#heartbeat.tell((remote) => remote.know(views));
+  }
+
+  async reconfigure(config: Config): Promise<void> {
+    const [hung] = this.hung;
+    if (hung !== undefined) throw new Error(`Cannot go by another configuration: thread ${hung} does not answer`);
+    const listens = this.#reserve(config.listen);
+    const resolved = withPorts(config, listens);
+    await this.#spread(config, (remote, slots) => remote.reconfigure(resolved, slots));
+    this.#closed = [...this.#listens, ...this.#closed].filter(({ had }) =>
+      had.kcp && !listens.some((each) => isSameAddress(each.had, had))
+    );
+    this.#listens = listens;
+    this.#visitors.limits = config.limits;
+    this.#shutdownTimeout = config.shutdownTimeout;
+  }
+
+  async passListeners(): Promise<PassedListener[]> {
+    const passed = await this.#passedByAll();
+    return this.#listens.map(({ wanted: { hostname, port }, had }, i) => ({
+      ...{ hostname, port, hadPort: had.port },
+      descriptors: passed.flatMap((listeners) => listeners[i]!.descriptors),
+    }));
+  }
+
+  async setListening(state: ListeningState): Promise<void> {
+    await this.#askAll((remote) => remote.setListening(state));
+  }
+
+  async sessionIds(): Promise<MovedIds> {
+    const [first, ...others] = await this.#askAll((remote) => remote.movedIds());
+    return { ...first!, ids: [first!, ...others].flatMap(({ ids }) => ids) };
+  }
+
+  /** What is remembered of sessions that have ended comes when all others have: until then those are on their way. */
+  async *moveOut(): AsyncGenerator<RestingSession, void, void> {
+    const memories: MovedMemory[] = [];
+    try {
+      for (const remote of this.#remotes) {
+        for (let piece = await remote.moveNext(); piece; piece = await remote.moveNext()) {
+          const { data } = piece;
+          if (data.kind === "memory") memories.push(data);
+          else if (data.kind === "ids") yield about(data);
+          else {
+            const onTaken = () => void remote.movedOver();
+            yield { ...piece, count: 1, onTaken, onKept: () => void remote.movedBack() };
+          }
+        }
+      }
+      yield about(merged(memories));
+    } finally {
+      await Promise.all(this.#remotes.map((remote) => remote.endMoving()));
+    }
+  }
+
+  async moveIn(data: unknown, descriptors: readonly number[]): Promise<void> {
+    const count = this.#remotes.length;
+    const layout = layoutAlone(count);
+    const parts = partsOf(readMoved(data, descriptors.length), count, (id) => ownerOf(id, layout).thread);
+    await Promise.all(parts.map(({ thread, part }) => this.#remotes[thread]!.moveIn(part, descriptors)));
+  }
+
+  async drain(): Promise<void> {
+    await this.#heartbeat.tell((remote) => remote.drain());
+  }
+
+  /** A thread that does not come to its end in time is ended as it is. */
+  async stop(): Promise<void> {
+    await within(this.#shutdownTimeout + LAST_WORDS, Promise.all(this.#remotes.map((remote) => remote.stop())));
+    this.terminate();
+  }
+
+  /** Ends the threads at once, whatever they are doing. */
+  terminate(): void {
+    for (const worker of this.#workers) worker.terminate();
+    clearInterval(this.#sweep);
+  }
+
+  /** Has `tell` tell each thread of the hosts of a configuration. */
+  async #spread(
+    { hosts }: Config,
+    tell: (remote: Remote<WorkerMethods>, slots: Slots, index: number) => Promise<void>,
+  ): Promise<void> {
+    const before = this.#beyond;
+    const tellAll = (slots: Slots) => Promise.all(this.#remotes.map((remote, index) => tell(remote, slots, index)));
+    this.#beyond = await this.#hostSlots.spread(new Set(hosts.map(keyOf)), tellAll);
+    if (before > 0 || this.#beyond === 0 || this.#remotes.length === 1) return;
+    this.#log.warning("too many hosts to know of together", { beyond: this.#beyond, most: MOST_HOSTS });
+  }
+
+  /** What each thread passes, or nothing. */
+  async #passedByAll(): Promise<PassedListener[][]> {
+    const passed = await this.#askAll((remote) => Promise.allSettled([remote.passListeners()]));
+    const values = passed.flatMap(([result]) => result.status === "fulfilled" ? [result.value] : []);
+    const refused = passed.find(([result]) => result.status === "rejected")?.[0] as PromiseRejectedResult | undefined;
+    if (!refused) return values;
+    new Descriptors(values.flat().flatMap(({ descriptors }) => descriptors))[Symbol.dispose]();
+    throw refused.reason;
+  }
+
+  /** Asks every thread, none of which may be hung. */
+  async #askAll<R>(call: (remote: Remote<WorkerMethods>) => Promise<R>): Promise<R[]> {
+    const answers = await this.#heartbeat.ask(async (remote) => ({ value: await call(remote) }));
+    return answers.map((answer, thread) => {
+      if (!answer) throw new Error(`thread ${thread} does not answer`);
+      return answer.value;
+    });
+  }
+
+  #threads(): boolean[] {
+    const { hung } = this;
+    return this.#remotes.map((_, i) => !hung.includes(i));
+  }
+
+  #startThread(): Remote<WorkerMethods> {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      this.#failed.reject(new Error(`a worker has failed: ${event.message}`));
+    });
+    this.#workers.push(worker);
+    const visitors = this.#visitors;
+    return connectPort<WorkerMethods>(worker, {
+      begin: (address: string) => visitors.begin(address),
+      take: (address: string) => visitors.take(address),
+      end: (address: string) => visitors.end(address),
+      refusesResume: (address: string) => visitors.refusesResume(address),
+      resumeFailed: (address: string) => visitors.resumeFailed(address),
+      tellThread: (by: number, number: number) => this.ownerClosed(by, number),
+      tellNode: (via: Via) => this.#others.tellClosed(via),
+      answerPeer: (from: PeerIdentity, method: string, args: unknown) => this.#others.answer(from, method, args),
+    });
+  }
+
+  /** The port of each address: that which it has already, or a free one. Throws when one cannot be had. */
+  #reserve(listens: readonly Listen[], inherited: InheritedListeners = []): { wanted: Listen; had: Listen }[] {
+    const left = [...this.#listens, ...this.#closed];
+    return listens.map((wanted, i) => {
+      if (inherited[i]) return { wanted, had: { ...wanted, port: inherited[i].hadPort } };
+      const at = left.findIndex((each) => isSameAddress(each.wanted, wanted));
+      if (at >= 0) return { wanted, had: { ...wanted, port: left.splice(at, 1)[0]!.had.port } };
+      // A port that is ours, at another address: strangers do not have it.
+      const isOurs = [...this.#listens, ...this.#closed].some(({ had }) => isSamePort(had, wanted));
+      return { wanted, had: { ...wanted, port: isOurs ? wanted.port : reservePortOf(wanted) } };
+    });
+  }
+}
+
+/** What is not a session itself. */
+function about(data: MovedIds | MovedMemory): RestingSession {
+  return { data, descriptors: [], count: 0, onTaken() {}, onKept() {} };
+}
+
+function merged(memories: readonly MovedMemory[]): MovedMemory {
+  const [ended, gone] = [memories.flatMap(({ ended }) => ended), memories.flatMap(({ gone }) => gone)];
+  return { ...memories[0]!, ended, gone };
+}
+
+/** What of that is one thread's of so many. */
+function shareOf(inherited: InheritedListeners, index: number, count: number): Inherited {
+  return inherited.map((listener) => listener?.descriptors.filter((_, i) => i % count === index));
+}
+
+function withPorts(config: Config, listens: readonly { had: Listen }[]): Config {
+  return { ...config, listen: listens.map(({ had }) => had) };
+}
+
+/** Only Linux spreads the connections of an address over the sockets that share it. */
+function workersOf({ workers, cluster }: Config): number {
+  if (workers !== "auto") return workers;
+  const most = Math.min(MOST_WORKERS, cluster?.threads ?? MOST_WORKERS);
+  return Deno.build.os === "linux" ? Math.min(navigator.hardwareConcurrency, most) : 1;
+}
+
+/**
+ * Listens as `config` says and serves until `stop`, in `workers` threads. `others`: missing, when it is alone. `inherited`: nobody is
+ * accepted before `setListening` then. Rejects when an address cannot be had.
+ */
+export async function startWorkers(
+  config: Config,
+  log: Log,
+  { others = NO_OTHERS, inherited }: { others?: Others; inherited?: InheritedListeners | undefined } = {},
+): Promise<WorkerPool> {
+  const pool = new WorkerPool(config, log, others);
+  try {
+    await pool.start(config, inherited);
+    return pool;
+  } catch (error) {
+    pool.terminate();
+    throw error;
+  }
+}

@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { FORMAT, UPGRADE_VARIABLE, UpgradeFailed } from "../../../lib/admin/upgrade/steps.ts";
+import { Door } from "../../../lib/admin/upgrade/door.ts";
+import { Inheritance } from "../../../lib/admin/upgrade/inheritance.ts";
+import { Successor } from "../../../lib/admin/upgrade/successor.ts";
+import { DescriptorCalls } from "../../../lib/link/engine/passing/descriptor_calls.ts";
+import { System } from "../../../lib/link/engine/system.ts";
+import { withChildren } from "../../helpers/children.ts";
+// Opens the C library, which stays open.
+import "../../helpers/engine.ts";
+import { ownDescriptors } from "../../helpers/own_descriptors.ts";
+import { TestLog } from "../../helpers/proxy.ts";
+import { RawSocket } from "../../helpers/raw_socket.ts";
+import { until } from "../../helpers/turns.ts";
+
+const LINUX = { ignore: Deno.build.os !== "linux" };
+const CHILD = join(import.meta.dirname!, "..", "..", "helpers", "successor_child.ts");
+if (Deno.build.os === "linux") DescriptorCalls.open();
+
+/** A pair of sockets, of which one is passed, and what comes back by the other. */
+class Wire implements Disposable {
+  readonly fd: number;
+  readonly #near: RawSocket;
+  #said = "";
+
+  constructor() {
+    const [near, far] = System.open().socketPair();
+    this.fd = far;
+    this.#near = new RawSocket(near);
+  }
+
+  /** What the other process has said; nothing when it has closed without a word. */
+  async said(): Promise<string> {
+    const lines = () => {
+      const bytes = this.#near.tryReceive(1000);
+      if (bytes) this.#said += new TextDecoder().decode(bytes);
+      return this.#said.includes("\n") || bytes?.length === 0;
+    };
+    await until(lines, () => `nothing came but ${this.#said}`);
+    const [line = "", ...rest] = this.#said.split("\n");
+    this.#said = rest.join("\n");
+    return line;
+  }
+
+  [Symbol.dispose](): void {
+    this.#near[Symbol.dispose]();
+    System.open().close(this.fd);
+  }
+}
+
+function start(how: string, timeout = 60_000): Successor {
+  const invocation = { command: Deno.execPath(), args: ["run", "-A", "--quiet", CHILD, how] };
+  return new Successor({ invocation, timeout, version: "1.2.2", log: new TestLog() });
+}
+
+const listenerOf = (...descriptors: number[]) => ({ hostname: "0.0.0.0", port: 0, hadPort: 4711, descriptors });
+
+/** A process that has taken over, and what it says. */
+async function taken(how: string): Promise<{ successor: Successor; wire: Wire }> {
+  const wire = new Wire();
+  const successor = start(how);
+  await successor.begin();
+  await successor.give("proxy", listenerOf(wire.fd, wire.fd));
+  await successor.give("proxy", { ...listenerOf(wire.fd), hostname: "unwanted.example" });
+  await successor.give("manager", listenerOf(wire.fd));
+  await successor.ready();
+  assert.equal(await wire.said(), `${Deno.pid} 4711 2 undefined`);
+  await successor.takeOver([1, 2]);
+  assert.equal(await wire.said(), "asked");
+  return { successor, wire };
+}
+
+/** Passes a session of that key. Gives why it was not taken, and what came back by its descriptor. */
+async function pass(successor: Successor, key: bigint): Promise<[refused: string | undefined, said: string]> {
+  using wire = new Wire();
+  const refused = await successor.pass({ key }, [wire.fd]);
+  System.open().shutdownWrite(wire.fd);
+  return [refused, await wire.said()];
+}
+
+/** Leaves no process and no descriptor behind. */
+function test(name: string, run: () => Promise<void>): void {
+  Deno.test(name, LINUX, async () => {
+    const before = ownDescriptors();
+    await withChildren(run);
+    assert.deepEqual(ownDescriptors(), before);
+  });
+}
+
+test("another process gets listeners, then sessions one by one, and lets this one go", async () => {
+  const { successor, wire } = await taken("take");
+  for (let key = 2n ** 63n; key < 2n ** 63n + 100n; key++) {
+    assert.deepEqual(await pass(successor, key), [undefined, String(key)]);
+  }
+  await successor.finish();
+  assert.equal(await wire.said(), "true");
+  await successor.leave();
+  assert.equal(await wire.said(), "left");
+  wire[Symbol.dispose]();
+});
+
+test("a session that the other process does not take stays here, with the reason, and the next ones go on", async () => {
+  const { successor, wire } = await taken("refuse");
+  assert.deepEqual(await pass(successor, 1n), [undefined, "1"]);
+  assert.deepEqual(await pass(successor, 2n), ["no room", ""]);
+  assert.deepEqual(await pass(successor, 3n), [undefined, "3"]);
+  await successor.abandon("that was enough");
+  wire[Symbol.dispose]();
+});
+
+test("a crash with a session in its hands is told, and what it had taken before was taken", async () => {
+  const { successor, wire } = await taken("crash");
+  assert.deepEqual(await pass(successor, 1n), [undefined, "1"]);
+  assert.deepEqual(await pass(successor, 2n), [undefined, "2"]);
+  await assert.rejects(pass(successor, 3n), (error) => {
+    assert(error instanceof UpgradeFailed);
+    assert.deepEqual(error.faults, ["the new process ended with code 7"]);
+    return true;
+  });
+  await successor.abandon("it is gone");
+  wire[Symbol.dispose]();
+});
+
+test("what waits for the other process rejects when that is abandoned", async () => {
+  const successor = start("take");
+  const begun = assert.rejects(successor.begin(), { faults: ["never mind"] });
+  await successor.abandon("never mind");
+  await successor.abandon("never mind");
+  await begun;
+});
+
+/** What a process that takes over meets at the other end, which is here. */
+async function withInheritance(run: (door: Door) => Promise<void>): Promise<void> {
+  const door = new Door(() => assert.fail());
+  Deno.env.set(UPGRADE_VARIABLE, door.path);
+  await run(door);
+  assert.equal(Deno.env.get(UPGRADE_VARIABLE), undefined);
+  await door.close();
+}
+
+test("one that nobody started to take over has no inheritance, and one whose starter is gone says so", async () => {
+  assert.equal(await Inheritance.open("1"), undefined);
+  Deno.env.set(UPGRADE_VARIABLE, "/nowhere/upgrade.sock");
+  await assert.rejects(
+    Inheritance.open("1"),
+    /Cannot take over from the process at \/nowhere\/upgrade\.sock: No such file/,
+  );
+  assert.equal(await Inheritance.open("1"), undefined);
+});
+
+test("the format of now and the one before are taken over, others are refused on both sides", async () => {
+  for (const format of [FORMAT - 2, FORMAT - 1, FORMAT, FORMAT + 1]) {
+    await withInheritance(async (door) => {
+      const opening = Inheritance.open("1.0.0").then((inheritance) => inheritance!, (error) => error as Error);
+      const parcel = await door.accept();
+      using started = (await parcel.receive())!;
+      assert.deepEqual(started.data, { step: "started", format: 1, version: "1.0.0" });
+      await parcel.send({ step: "hello", format, version: "2.0.0", pid: 5 });
+      const inheritance = await opening;
+      if (inheritance instanceof Inheritance) {
+        assert(format === 0 || format === 1);
+        await inheritance.refuse(["one", "two"]);
+      } else assert.match(inheritance.message, /1\.0\.0 cannot take over from goscon 2\.0\.0: formats 1 and (-1|2)$/);
+      using faults = (await parcel.receive())!;
+      const { step, faults: told } = faults.data as { step: string; faults: string[] };
+      assert.deepEqual([step, told], ["faults", inheritance instanceof Error ? [inheritance.message] : ["one", "two"]]);
+    });
+  }
+});
+
+for (const [how, came] of [["goes on by itself", "rejects"], ["is gone", "alone"]] as const) {
+  test(`a process that is ready ${came === "alone" ? "takes over alone" : "gives up"} when the other ${how}`, () =>
+    withInheritance(async (door) => {
+      const opening = Inheritance.open("1.0.0");
+      const parcel = await door.accept();
+      (await parcel.receive())![Symbol.dispose]();
+      await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
+      const inheritance = (await opening)!;
+      const listeners = inheritance.listeners({ listen: [] });
+      (await parcel.receive())![Symbol.dispose]();
+      await parcel.send({ step: "listeners" });
+      assert.deepEqual(await listeners, { listen: [], manager: undefined });
+      const ready = inheritance.ready();
+      (await parcel.receive())![Symbol.dispose]();
+      if (came === "alone") parcel.close();
+      else await parcel.end();
+      if (came === "alone") assert.equal(await ready, "alone");
+      else await assert.rejects(ready, UpgradeFailed);
+      await inheritance.leave();
+    }));
+}

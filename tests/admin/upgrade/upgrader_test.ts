@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Reloader } from "../../../lib/admin/reload.ts";
+import type { ServiceNotifier } from "../../../lib/admin/sd_notify.ts";
+import { Upgrader, type UpgraderOptions } from "../../../lib/admin/upgrade/upgrader.ts";
+import { parseConfig } from "../../../lib/config.ts";
+import type { RestingSession } from "../../../lib/proxy/data_plane.ts";
+import { DescriptorCalls } from "../../../lib/link/engine/passing/descriptor_calls.ts";
+import { System } from "../../../lib/link/engine/system.ts";
+import { withChildren } from "../../helpers/children.ts";
+// Opens the C library, which stays open.
+import "../../helpers/engine.ts";
+import { ownDescriptors } from "../../helpers/own_descriptors.ts";
+import { TestLog } from "../../helpers/proxy.ts";
+import { turn } from "../../helpers/turns.ts";
+
+const LINUX = { ignore: Deno.build.os !== "linux" };
+const CHILD = join(import.meta.dirname!, "..", "..", "helpers", "successor_child.ts");
+if (Deno.build.os === "linux") DescriptorCalls.open();
+
+const CONFIG = parseConfig(`hosts: [{addr: "builtin:echo"}]`, "f.yaml").config;
+
+/** An upgrader of a process that has one listener and three sessions; what it does to them is written down. */
+function stage(how: string, more: { keys?: string; isLate?: boolean } = {}) {
+  const done: string[] = [];
+  const system = System.open();
+  const write = (what: string) => (detail: unknown = "") => void done.push(`${what} ${detail}`.trim());
+  async function* sessions(): AsyncGenerator<RestingSession> {
+    for (let key = 1n; key <= 3n; key++) {
+      const [near, far] = system.socketPair();
+      yield {
+        data: { key },
+        descriptors: [far],
+        count: 1,
+        onTaken: write(`taken ${key}`),
+        onKept: write(`kept ${key}:`),
+      };
+      system.close(near);
+      system.close(far);
+    }
+  }
+  const dataPlane = {
+    engine: { name: "epoll" },
+    passListeners: () => {
+      const [near, far] = system.socketPair();
+      system.close(near);
+      return Promise.resolve([{ hostname: "0.0.0.0", port: 0, hadPort: 1, descriptors: [far] }]);
+    },
+    sessionIds: () => Promise.resolve([1, 2, 3]),
+    moveOut: sessions,
+    snapshot: () => Promise.resolve({ gauges: { handshakes: 0 } }),
+    setListening: (state: string) => Promise.resolve(write("listening")(state)),
+  } as unknown as UpgraderOptions["dataPlane"];
+  const notifier = {
+    reloading: write("reloading"),
+    ready: write("ready"),
+    handOver: () => Promise.resolve(write("handed over")()),
+  } as unknown as ServiceNotifier;
+  const log = new TestLog();
+  const read = () => Promise.resolve(CONFIG);
+  const reloader = new Reloader(CONFIG, { log, dataPlane, read, apply: () => {} });
+  const invocation = { command: Deno.execPath(), args: ["run", "-A", "--quiet", CHILD, how] };
+  const upgrader = new Upgrader({
+    ...{
+      log,
+      version: "1.2.3",
+      invocation,
+      dataPlane,
+      manager: undefined,
+      managerAt: undefined,
+      reloader,
+      notifier,
+      ...more,
+    },
+    onReplaced: write("replaced"),
+  });
+  return { upgrader, reloader, done, log };
+}
+
+/** Leaves no process and no descriptor behind. */
+function test(name: string, run: () => Promise<void>): void {
+  Deno.test(name, LINUX, async () => {
+    const before = ownDescriptors();
+    await withChildren(run);
+    assert.deepEqual(ownDescriptors(), before);
+  });
+}
+
+test("an upgrade passes what there is, and then this process listens no more, and is not upgraded or reloaded", async () => {
+  const { upgrader, reloader, done } = stage("take");
+  const result = await upgrader.upgrade();
+  assert(result.ok);
+  assert.equal(result.sessions, 3);
+  assert.deepEqual(done, [
+    "reloading",
+    "listening paused",
+    ...["taken 1", "taken 2", "taken 3"],
+    "listening off",
+    "handed over",
+    "replaced",
+  ]);
+  const reason = `process ${result.pid} has taken over from this one`;
+  assert.deepEqual(await upgrader.upgrade(), { ok: false, refused: true, faults: [reason] });
+  assert.deepEqual(await reloader.reload(), { ok: false, faults: [reason] });
+});
+
+test("a session that is not taken stays here, and those after it are passed", async () => {
+  const { upgrader, done } = stage("refuse");
+  const result = await upgrader.upgrade();
+  assert(result.ok);
+  assert.equal(result.sessions, 2);
+  assert.deepEqual(done.filter((line) => /^(taken|kept)/.test(line)), ["taken 1", "kept 2: no room", "taken 3"]);
+});
+
+test("a crash half way leaves here what had not been taken, and this process listens on", async () => {
+  const { upgrader, reloader, done, log } = stage("crash");
+  const fault = "the new process ended with code 7";
+  assert.deepEqual(await upgrader.upgrade(), { ok: false, refused: false, faults: [fault] });
+  assert.deepEqual(done, [
+    "reloading",
+    "listening paused",
+    ...["taken 1", "taken 2", `kept 3: ${fault}`],
+    "listening on",
+    `ready not upgraded: ${fault}`,
+  ]);
+  assert.deepEqual(log.of("not upgraded"), [{ event: "not upgraded", reason: fault }]);
+  assert.notDeepEqual((await reloader.reload() as { faults?: unknown }).faults, [fault]); // it may be reloaded
+});
+
+test("one that is closed while a successor takes over waits for that", async () => {
+  const { upgrader, done } = stage("take");
+  const upgrading = upgrader.upgrade();
+  while (!done.includes("taken 1")) await turn();
+  await upgrader.close("it is late");
+  assert.equal(done.at(-1), "replaced");
+  assert((await upgrading).ok);
+});
+
+test("one that is closed before that ends it", async () => {
+  const { upgrader, log, done } = stage("take");
+  const upgrading = upgrader.upgrade();
+  await log.nth("upgrade begun");
+  await upgrader.close("it is late");
+  assert.deepEqual(await upgrading, { ok: false, refused: false, faults: ["it is late"] });
+  assert.deepEqual(done, ["reloading", "ready not upgraded: it is late"]);
+});
+
+test("one that was closed upgrades no more, for that reason", async () => {
+  const { upgrader, done } = stage("take");
+  await upgrader.close("it is late");
+  assert.deepEqual(await upgrader.upgrade(), { ok: false, refused: true, faults: ["it is late"] });
+  assert.deepEqual(done, []);
+});

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Link } from "../../lib/link/link.ts";
+import { Backend, readExactly } from "../helpers/backend.ts";
+import { AckedClient } from "../helpers/acked_client.ts";
+import { assertSameBytes } from "../helpers/bytes.ts";
+import { runChaos } from "../helpers/chaos.ts";
+import { EXECUTABLE, Goscon } from "../helpers/goscon.ts";
+import { pattern, Random } from "../helpers/random.ts";
+import { ask, RawClient } from "../helpers/raw_client.ts";
+
+const LINUX = { ignore: Deno.build.os !== "linux" || Deno.env.get("GOSCON_IO") === "deno" };
+const STUB = await Deno.readTextFile(join(import.meta.dirname!, "..", "helpers", "stub_successor.py"));
+const SESSIONS = 24;
+/** Threads of one process after another. */
+const WORKERS = [2, 3, 1, 4, 2];
+
+function configOf(backend: Backend, workers: number): string {
+  return `listen: [{tcp: "127.0.0.1:0"}, {tcp: "127.0.0.1:0", dialect: plain}]
+manager: 127.0.0.1:0
+workers: ${workers}
+scp: {reuse_buffer: 4MiB}
+hosts: [{addr: "${backend.address}"}]
+`;
+}
+
+interface Upgraded {
+  pid: number;
+  sessions: number;
+}
+
+async function upgrade(goscon: Goscon): Promise<Upgraded> {
+  const { status, text } = await goscon.manager("POST", "/upgrade");
+  assert.equal(status, 200, text);
+  return JSON.parse(text);
+}
+
+/** No process but the last has anything to do any more. */
+async function stopped(goscon: Goscon, count: number): Promise<void> {
+  await goscon.event(() => goscon.events.filter((e) => e.message === "stopped").length === count);
+}
+
+for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
+  Deno.test(
+    `upgraded under load, no session loses a byte, and no client its connection, dialect ${dialect}`,
+    LINUX,
+    async () => {
+      await using backend = new Backend();
+      await using goscon = await Goscon.start(configOf(backend, WORKERS[0]!));
+      let isOver = false;
+      const load = { sessions: SESSIONS, bytes: 6_000_000, cutWithin: 2 ** 40, random: new Random() };
+      const running = runChaos({ address: goscon.addresses[i]!, dialect, backend, ...load })
+        .finally(() => isOver = true);
+      running.catch(() => {}); // awaited below
+      const begun = () => goscon.events.filter((e) => e.message === "session new").length >= SESSIONS;
+      await goscon.event(begun);
+      let [upgrades, moved] = [0, 0];
+      for (const workers of WORKERS.slice(1)) {
+        await goscon.rewrite(configOf(backend, workers));
+        moved += (await upgrade(goscon)).sessions;
+        upgrades++;
+        if (isOver) break;
+      }
+      const { resumes } = await running;
+      assert.deepEqual(resumes, { 1: 0, 2: 0 });
+      assert(moved > SESSIONS, `only ${moved} have moved`);
+      await stopped(goscon, upgrades);
+      assert.deepEqual(goscon.events.filter((e) => e.message === "session not taken"), []);
+    },
+  );
+}
+
+Deno.test(
+  "a client whose session has moved to a process with other threads resumes there",
+  LINUX,
+  async () => {
+    await using backend = new Backend();
+    await using goscon = await Goscon.start(configOf(backend, 4));
+    const address = goscon.addresses[0]!;
+    const opened: { client: RawClient | AckedClient; far: Link }[] = [];
+    for (let n = 0; n < 12; n++) {
+      const client = await (n % 2 === 0 ? RawClient : AckedClient).open(address);
+      opened.push({ client, far: await backend.accept() });
+    }
+    for (const workers of [3, 1, 2]) {
+      await goscon.rewrite(configOf(backend, workers));
+      assert.equal((await upgrade(goscon)).sessions, opened.length);
+      for (const { client, far } of opened) {
+        await client.send(pattern(0, 100));
+        assertSameBytes(await readExactly(far, 100), pattern(0, 100));
+        await client.resume();
+      }
+    }
+    await stopped(goscon, 3);
+    for (const { client } of opened) client[Symbol.dispose]();
+  },
+);
+
+Deno.test(
+  "when the new process is killed half way only what it had taken is lost, and so its clients are told",
+  LINUX,
+  async () => {
+    const dir = await Deno.makeTempDir();
+    const at = join(dir, "program");
+    await Deno.symlink(EXECUTABLE, at);
+    {
+      await using backend = new Backend();
+      await using goscon = await Goscon.start(configOf(backend, 1), { at });
+      const address = goscon.addresses[0]!;
+      const opened: { client: RawClient | AckedClient; far: Link }[] = [];
+      for (let n = 0; n < 6; n++) {
+        const client = await (n % 2 === 0 ? RawClient : AckedClient).open(address);
+        opened.push({ client, far: await backend.accept() });
+      }
+      await Deno.remove(at);
+      // The ids are first; it has taken two sessions then, and has the third in its hands.
+      await Deno.writeTextFile(at, STUB.replace("@UNTIL@", "taken 4").replace("@THEN@", "crash"), { mode: 0o755 });
+      const { status, text } = await goscon.manager("POST", "/upgrade");
+      assert.equal(status, 422);
+      assert.deepEqual(JSON.parse(text).faults, ["the new process ended by SIGKILL"]);
+      for (const { client, far } of opened.slice(2)) {
+        await client.send(pattern(0, 100));
+        assertSameBytes(await readExactly(far, 100), pattern(0, 100));
+        await client.resume();
+      }
+      for (const { client, far } of opened.slice(0, 2)) {
+        assert.equal(await far.read(new Uint8Array(1)).catch(() => null), null);
+        const { link, answer } = await ask(address, client.resumeContent());
+        assert.match(answer, /^0\n404/);
+        link.close();
+      }
+      for (const { client } of opened) client[Symbol.dispose]();
+    }
+    await Deno.remove(dir, { recursive: true });
+  },
+);

@@ -1,0 +1,39 @@
+import { DenoEngine } from "../../lib/link/engine/deno_engine.ts";
+import { ReedSolomon } from "../../lib/link/kcp/fec/reed_solomon.ts";
+import { dialKcp } from "../../lib/link/kcp/kcp_dial.ts";
+import type { Link } from "../../lib/link/link.ts";
+import { datagramOf, type Segment, segmentsOf, type Wanted } from "./kcp_stage.ts";
+import { endpoint, UdpSocket } from "./udp.ts";
+
+const ENGINE = new DenoEngine();
+
+/** Begins a conversation of KCP with `host:port`; `fec`: data and parity. */
+export function kcp(address: string, fec?: [number, number]): Promise<Link> {
+  return dialKcp(endpoint(address), {
+    open: (to) => ENGINE.connectDatagrams(to),
+    fec: fec && new ReedSolomon(...fec),
+  });
+}
+
+/** A client that sends and acknowledges only what a test says. */
+export class BareKcp extends UdpSocket {
+  readonly #proxy: string;
+
+  constructor(proxy: string) {
+    super();
+    this.#proxy = proxy;
+  }
+
+  /** Sends these in one datagram. */
+  say(...segments: Wanted[]): Promise<void> {
+    return this.send(datagramOf(...segments), this.#proxy);
+  }
+
+  /** The next segment of that kind that comes. */
+  async next(wanted: Segment["command"]): Promise<Segment> {
+    for (;;) {
+      const found = segmentsOf((await this.receive()).bytes).find(({ command }) => command === wanted);
+      if (found) return found;
+    }
+  }
+}

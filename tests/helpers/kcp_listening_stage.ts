@@ -1,0 +1,95 @@
+import { setImmediate } from "node:timers";
+import type { DatagramPeer, DatagramSocket } from "../../lib/link/engine/udp/datagrams.ts";
+import type { ReedSolomon } from "../../lib/link/kcp/fec/reed_solomon.ts";
+import type { KcpLink } from "../../lib/link/kcp/kcp_link.ts";
+import { KcpListening } from "../../lib/link/kcp/kcp_listening.ts";
+import { type Junk, type KcpGauges, newKcpGauges, newKcpStats } from "../../lib/link/kcp/kcp_stats.ts";
+import { bytesOf, datagramOf, OPTIONS, type Segment, segmentsOf, textOf, type Wanted } from "./kcp_stage.ts";
+import { until } from "./turns.ts";
+
+/** A listening over a socket that a test has in its hands: peers are names. */
+export class KcpListeningStage implements AsyncDisposable {
+  readonly stats = newKcpStats();
+  readonly listening: KcpListening;
+  /** Conversations that have begun, in their order, and who began them. */
+  readonly links: KcpLink[] = [];
+  readonly junk: Junk[] = [];
+  closes = 0;
+  isSocketClosed = false;
+  readonly losses = { tooLong: 0, unsent: 0 };
+  readonly #sent = new Map<string, Segment[]>();
+  readonly #socket: DatagramSocket;
+
+  constructor({ fec, readTimeout = 0 }: { fec?: ReedSolomon; readTimeout?: number } = {}) {
+    const address = { hostname: "10.0.0.1", port: 1248 };
+    this.#socket = {
+      ...{ address, isShared: false, receiveBuffer: 0, sendBuffer: 0, losses: this.losses },
+      onDatagram: () => {},
+      onRound: undefined,
+      send: (bytes, { key }) => {
+        this.sentTo(key).push(...segmentsOf(bytes));
+        return true;
+      },
+      close: () => {
+        this.isSocketClosed = true;
+        return Promise.resolve();
+      },
+    };
+    this.listening = new KcpListening(this.#socket, { kcp: OPTIONS, readTimeout, ...(fec && { fec }) }, {
+      stats: this.stats,
+      soon: setImmediate,
+      onConnection: (link) => this.links.push(link),
+      onClose: () => this.closes++,
+      onJunk: (cause) => this.junk.push(cause),
+    });
+  }
+
+  get gauges(): KcpGauges {
+    const sum = newKcpGauges();
+    this.listening.addTo(sum);
+    return sum;
+  }
+
+  /** What went to a peer. */
+  sentTo(name: string): Segment[] {
+    const sent = this.#sent.get(name) ?? [];
+    this.#sent.set(name, sent);
+    return sent;
+  }
+
+  /** A datagram comes from a peer. */
+  comes(name: string, bytes: Uint8Array<ArrayBuffer>): void {
+    this.#socket.onDatagram(bytes, peerOf(name));
+  }
+
+  /** One of these segments. */
+  input(name: string, ...segments: Wanted[]): void {
+    this.comes(name, datagramOf(...segments));
+  }
+
+  /** Writes to a client, which acknowledges what it gets, with its ts. */
+  async prove(name: string, link: KcpLink): Promise<void> {
+    const before = this.sentTo(name).length;
+    await link.write(bytesOf("answer") as Uint8Array<ArrayBuffer>);
+    const isPush = ({ command }: Segment) => command === "push";
+    await until(() => this.sentTo(name).slice(before).some(isPush), () => `nothing went to ${name}`);
+    const { conv, ts, sn } = this.sentTo(name).findLast(isPush)!;
+    this.input(name, { conv, command: "ack", ts, sn, una: sn + 1 });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const link of this.links) link.close();
+    await this.listening.close();
+  }
+}
+
+/** What a link has next. */
+export async function nextOf(link: KcpLink): Promise<string> {
+  const buffer = new Uint8Array(100);
+  const n = await link.read(buffer);
+  return n === null ? "end" : textOf(buffer.subarray(0, n));
+}
+
+function peerOf(name: string): DatagramPeer {
+  return { key: name, remote: { hostname: name, port: 9 }, local: { hostname: "10.0.0.1", port: 1248 } };
+}

@@ -1,0 +1,56 @@
+import { acceptAll } from "../../lib/link/accept.ts";
+import { joinLinks } from "../../lib/link/relay.ts";
+import { TcpLink } from "../../lib/link/tcp.ts";
+import type { TestProxy } from "./proxy.ts";
+import { tcp } from "./raw_client.ts";
+
+/** All sessions of one proxy go to another, each as soon as it can: as plain data and descriptors. Gives how many did. */
+export async function moveAll(from: TestProxy, to: TestProxy): Promise<number> {
+  let moved = 0;
+  for await (const { data, descriptors, done } of from.proxy.moveOut()) {
+    to.proxy.moveIn(structuredClone(data), descriptors);
+    done();
+    if ("snapshot" in data) moved++;
+  }
+  return moved;
+}
+
+/** Where clients connect to, whichever proxy it is that has their sessions. */
+export class Switchboard implements AsyncDisposable {
+  /** Where connections go that come from now on. */
+  to: string;
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #closing = new AbortController();
+  readonly #links = new Set<TcpLink>();
+  readonly #accepting: Promise<void>;
+
+  constructor(to: string) {
+    this.to = to;
+    this.#accepting = acceptAll(this.#listener, {
+      onConnection: (conn) => void this.#serve(new TcpLink(conn, { keepAlive: false })),
+      onFailure: () => {},
+      signal: this.#closing.signal,
+    });
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#listener.addr.port}`;
+  }
+
+  async #serve(near: TcpLink): Promise<void> {
+    this.#links.add(near);
+    try {
+      await joinLinks(near, await tcp(this.to));
+    } finally {
+      near.close();
+      this.#links.delete(near);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    this.#listener.close();
+    for (const link of this.#links) link.close();
+    await this.#accepting;
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * A process that takes over from another one, without a proxy: `deno run -A successor_child.ts HOW`. Of each session it takes it writes
+ * its key to the descriptor: `take` takes all, `refuse` the second not, `crash` ends at the third with that in its hands. What else there
+ * is to be told goes to the first descriptor of the first listener.
+ */
+import { Inheritance } from "../../lib/admin/upgrade/inheritance.ts";
+import { System } from "../../lib/link/engine/system.ts";
+
+const [how] = Deno.args as ["take" | "refuse" | "crash"];
+const inheritance = (await Inheritance.open("1.2.3"))!;
+const { listen: [first, second] } = await inheritance.listeners({
+  listen: [{ hostname: "0.0.0.0", port: 0 }, { hostname: "nobody.example", port: 1 }] as never,
+});
+const system = System.open();
+const tell = (fd: number, text: string) => system.send(fd, new TextEncoder().encode(text));
+const [fd] = first!.descriptors as [number];
+tell(fd, `${inheritance.from} ${first!.hadPort} ${first!.descriptors.length} ${second}\n`);
+tell(fd, `${await inheritance.ready()}\n`);
+let count = 0;
+const isWhole = await inheritance.takeSessions((session, descriptors) => {
+  count++;
+  if (how === "crash" && count === 3) Deno.exit(7);
+  if (how === "refuse" && count === 2) throw new Error("no room");
+  const [fd] = descriptors.take(1) as [number];
+  tell(fd, `${(session as { key: bigint }).key}\n`);
+  system.close(fd);
+});
+tell(fd, `${isWhole}\n`);
+await inheritance.leave();
+tell(fd, "left\n");
+Deno.exit(0);

@@ -1,0 +1,362 @@
+import assert from "node:assert/strict";
+import type { Engine } from "../../../../lib/link/engine/engine.ts";
+import { System } from "../../../../lib/link/engine/system.ts";
+import { writeAll } from "../../../../lib/link/link.ts";
+import type { Packed } from "../../../../lib/proxy/session/move/packed.ts";
+import { AckedClient } from "../../../helpers/acked_client.ts";
+import { Backend, readExactly } from "../../../helpers/backend.ts";
+import { BareWebSocket } from "../../../helpers/bare_web_socket.ts";
+import { assertSameBytes } from "../../../helpers/bytes.ts";
+import { engineOf, NATIVE } from "../../../helpers/engine.ts";
+import { moveAll } from "../../../helpers/moving.ts";
+import { ownDescriptors } from "../../../helpers/own_descriptors.ts";
+import { TestProxy } from "../../../helpers/proxy.ts";
+import { pattern } from "../../../helpers/random.ts";
+import { ask, RawClient, tcp } from "../../../helpers/raw_client.ts";
+import { turn, until } from "../../../helpers/turns.ts";
+
+/** A number that no descriptor has. */
+const NONE = 2 ** 20 + 5;
+/** The request for a new session. */
+const NEW = "0\n782riWdFIwE=\n\n0";
+const LISTEN = [{ tcp: "127.0.0.1:0" }, { ws: "127.0.0.1:0" }];
+
+/** Two proxies of one backend, and engines of their own. */
+class Two implements AsyncDisposable {
+  readonly backend = new Backend();
+  readonly old: TestProxy;
+  readonly next: TestProxy;
+  readonly #engines: Engine[] = [engineOf(NATIVE[0]!), engineOf(NATIVE.at(-1)!)];
+
+  constructor(keys: Record<string, unknown> = {}) {
+    const all = { hosts: [{ addr: this.backend.address, max_sessions: 50 }], listen: LISTEN, shutdown_timeout: "10ms" };
+    [this.old, this.next] = this.#engines.map((engine) => TestProxy.start({ ...all, ...keys }, { engine })) as [
+      TestProxy,
+      TestProxy,
+    ];
+  }
+
+  async sizes(): Promise<[number, number]> {
+    return [await this.old.size(), await this.next.size()];
+  }
+
+  /** What the hosts have, at each. */
+  async atHosts(): Promise<number[]> {
+    const both = await Promise.all([this.old, this.next].map(({ proxy }) => proxy.snapshot()));
+    return both.flatMap(({ upstreams }) => upstreams.map(({ sessions }) => sessions));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.old.stop(), this.next.stop()]);
+    await this.backend[Symbol.asyncDispose]();
+    for (const engine of this.#engines) await engine.close();
+  }
+}
+
+function test(what: string, run: () => Promise<void>): void {
+  Deno.test(what, { ignore: NATIVE.length === 0 }, async () => {
+    const before = ownDescriptors();
+    await run();
+    await until(() => ownDescriptors().size <= before.size, () => `descriptors: ${[...ownDescriptors()]}`);
+  });
+}
+
+/** What a request is answered with. */
+async function codeOf(address: string, content: string): Promise<string> {
+  const { link, answer } = await ask(address, content);
+  link.close();
+  return answer.split("\n")[1]!.split(" ")[0]!;
+}
+
+/** Takes all pieces, which somebody must take. */
+async function pieces(proxy: TestProxy): Promise<Packed[]> {
+  return await Array.fromAsync(proxy.proxy.moveOut());
+}
+
+/** Gives pieces to a proxy. */
+function give(proxy: TestProxy, packed: Packed[]): void {
+  for (const { data, descriptors, done } of packed) {
+    proxy.proxy.moveIn(structuredClone(data), descriptors);
+    done();
+  }
+}
+
+/** Whether a value is made of plain things only. */
+function isPlain(value: unknown): boolean {
+  if (value === undefined || ["number", "string", "boolean"].includes(typeof value)) return true;
+  if (value instanceof Uint8Array) return true;
+  if (Array.isArray(value)) return value.every(isPlain);
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype &&
+    Object.values(value).every(isPlain);
+}
+
+test("sessions of both versions go over: their connections go on, and both proxies count right", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using one = await RawClient.open(old.address);
+  const farOne = await backend.accept();
+  using other = await AckedClient.open(old.address);
+  const farOther = await backend.accept();
+  assert.deepEqual(await two.atHosts(), [2, 0]);
+  const packed = await pieces(old);
+  assert.deepEqual(packed.map(({ data: { kind } }) => kind), ["ids", "session", "acked session", "memory"]);
+  assert(packed.every(({ data }) => isPlain(data)));
+  assert.deepEqual(await two.sizes(), [0, 0]);
+  give(next, packed);
+  assert.deepEqual([await two.sizes(), await two.atHosts()], [[0, 2], [0, 2]]);
+  for (const [client, far] of [[one, farOne], [other, farOther]] as const) {
+    await client.send(pattern(0, 5000, 1));
+    assertSameBytes(await readExactly(far, 5000), pattern(0, 5000, 1));
+    await writeAll(far, pattern(0, 5000, 2));
+    assertSameBytes(await client.receive(5000), pattern(0, 5000, 2));
+    const info = await next.proxy.session(client.id);
+    assert.deepEqual([info?.received, info?.sent, info?.upstream], [5000, 5000, backend.address]);
+  }
+  assert.deepEqual([old, next].map(({ log }) => log.of("session ended").length), [0, 0]);
+  // Clients that come again come to the new one.
+  for (const client of [one, other]) {
+    client.address = next.address;
+    await client.resume();
+  }
+  assert.deepEqual([(await old.stats()).closes, (await next.stats()).closes], [0, 2]);
+  for (const { id } of [one, other]) await next.proxy.endSession(id);
+  const stats = [await old.stats(), await next.stats()];
+  assert.deepEqual(stats.map(({ sessionsEnded: { admin }, bytesSent }) => [admin, bytesSent]), [[0, 0], [2, 10_000]]);
+  assert.deepEqual(stats.map(({ sessionsBegun }) => sessionsBegun), [2, 0]);
+});
+
+test("who comes while sessions go over is told to try again: to the old one for what has left, to the new one for what has not come", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using one = await RawClient.open(old.address);
+  await backend.accept();
+  using other = await AckedClient.open(old.address);
+  await backend.accept();
+  const moving = old.proxy.moveOut();
+  const ids = (await moving.next()).value!;
+  assert.equal(await codeOf(next.address, one.resumeContent()), "404");
+  next.proxy.moveIn(ids.data, []);
+  assert.equal(await codeOf(next.address, one.resumeContent()), "501");
+  assert.equal(await codeOf(next.address, other.resumeContent()), "501");
+  // Not gone yet: it goes on here.
+  await one.resume();
+  const first = (await moving.next()).value!;
+  assert.equal(await codeOf(old.address, one.resumeContent()), "501");
+  assert.equal(await codeOf(old.address, NEW), "501");
+  await other.resume();
+  give(next, [first]);
+  one.address = next.address;
+  await one.resume();
+  for await (const packed of moving) give(next, [packed]);
+  other.address = next.address;
+  await other.resume();
+  assert.deepEqual(await two.sizes(), [0, 2]);
+  // All is said: others begin at both.
+  using _third = await RawClient.open(old.address);
+});
+
+test("what is remembered goes along: how sessions of version 2 ended, and that those of version 1 are over", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using one = await RawClient.open(old.address);
+  const far = await backend.accept();
+  using other = await AckedClient.open(old.address);
+  await backend.accept();
+  far.close();
+  await one.receiveToEnd();
+  one.link.close();
+  await old.log.nth("session lost");
+  // It has all there is: that is the end.
+  assert.equal(await codeOf(old.address, one.resumeContent()), "200");
+  await old.proxy.endSession(other.id);
+  assert.equal((await other.ending()).code, 3);
+  await moveAll(old, next);
+  one.address = other.address = next.address;
+  assert.equal(await codeOf(next.address, one.resumeContent()), "200");
+  assert.equal(await other.askEnd(), 3);
+  // An index that was used is used, wherever.
+  const again = other.resumeContent();
+  assert.equal(await codeOf(next.address, again), "410");
+  await moveAll(next, old);
+  assert.equal(await codeOf(old.address, again), "403");
+});
+
+test("the ids of what is there, remembered, to come or elsewhere are not given to others", async () => {
+  const hosts = [{ addr: "builtin:echo" }];
+  const layout = { threadBits: 0, slotBits: 0, epochBits: 28 }; // ids of four bits
+  const cluster = {
+    layout,
+    self: { thread: 0, slot: 0, epoch: 5 },
+    owns: () => true,
+    carry: () => assert.fail(),
+  };
+  const engine = engineOf(NATIVE[0]!);
+  await using old = TestProxy.start({ hosts, shutdown_timeout: "10ms" }, { engine, cluster });
+  await using next = TestProxy.start({ hosts, shutdown_timeout: "10ms" }, { engine, cluster });
+  const ids: number[] = [];
+  const open = async (proxy: TestProxy) => {
+    using client = await RawClient.open(proxy.address);
+    ids.push(client.id);
+  };
+  for (let i = 0; i < 5; i++) await open(old);
+  next.proxy.moveIn({ format: 1, kind: "ids", ids: ids.slice() }, []);
+  for (let i = 0; i < 4; i++) await open(next);
+  next.proxy.moveIn({ format: 1, kind: "memory", ended: [], gone: [] }, []);
+  for (let i = 0; i < 6; i++) await open(next);
+  assert.equal(new Set(ids).size, 15);
+  assert.equal(await codeOf(next.address, NEW), "501");
+  await Promise.all([old.stop(), next.stop()]);
+  await engine.close();
+});
+
+test("a piece that nobody takes is given back, and its session goes on where it was", async () => {
+  await using two = new Two();
+  const { old, backend } = two;
+  using one = await RawClient.open(old.address);
+  const far = await backend.accept();
+  using other = await AckedClient.open(old.address);
+  await backend.accept();
+  const moving = old.proxy.moveOut();
+  await moving.next();
+  const first = (await moving.next()).value!;
+  await one.send(pattern(0, 100));
+  give(old, [first]);
+  await moving.return();
+  assertSameBytes(await readExactly(far, 100), pattern(0, 100));
+  await one.resume();
+  await other.resume();
+  assert.deepEqual([await two.sizes(), await two.atHosts()], [[2, 0], [2, 0]]);
+  await old.proxy.endSession(one.id);
+  assert.equal(await codeOf(old.address, one.resumeContent()), "404");
+  using _third = await RawClient.open(old.address);
+});
+
+test("a client over a WebSocket keeps its session: its connection is closed when that is there", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  const at = (proxy: TestProxy) => `127.0.0.1:${proxy.proxy.addresses[1]!.port}`;
+  const dial = async (address: string) => await BareWebSocket.open(await tcp(address));
+  using client = await AckedClient.open(at(old), { dial });
+  const far = await backend.accept();
+  await client.send(pattern(0, 1000, 1));
+  await writeAll(far, pattern(0, 1000, 2));
+  assertSameBytes(await client.receive(1000), pattern(0, 1000, 2));
+  const packed = await pieces(old);
+  for (const { data, descriptors } of packed) next.proxy.moveIn(structuredClone(data), descriptors);
+  for (let turns = 0; turns < 100; turns++) await turn();
+  assert.deepEqual(client.losses, [], "it is closed before its session is there");
+  for (const { done } of packed) done();
+  await client.until(() => client.losses.length === 1);
+  client.address = at(next);
+  await client.resume();
+  await writeAll(far, pattern(1000, 1000, 2));
+  assertSameBytes(await client.receive(1000), pattern(1000, 1000, 2));
+  assertSameBytes(await readExactly(far, 1000), pattern(0, 1000, 1));
+});
+
+test("limits count a session where it is", async () => {
+  await using two = new Two({ limits: { sessions: 2, sessions_per_ip: 2 } });
+  const { old, next, backend } = two;
+  using one = await RawClient.open(old.address);
+  await backend.accept();
+  using _two = await RawClient.open(next.address);
+  await backend.accept();
+  await moveAll(old, next);
+  // It is full, but by no fault of those who came.
+  assert.equal(await codeOf(next.address, NEW), "501");
+  using _three = await RawClient.open(old.address);
+  await backend.accept();
+  await next.proxy.endSession(one.id);
+  await next.log.nth("session ended");
+  using _four = await RawClient.open(next.address);
+});
+
+test("memory counts where it is", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using client = await RawClient.open(old.address);
+  const far = await backend.accept();
+  await writeAll(far, pattern(0, 100_000));
+  await client.receive(100_000);
+  const used = (await old.gauges()).cacheBytes;
+  assert(used > 0);
+  await moveAll(old, next);
+  assert.deepEqual([(await old.gauges()).cacheBytes, (await next.gauges()).cacheBytes], [0, used]);
+});
+
+test("a session whose backend has no descriptor stays, and lives", async () => {
+  await using two = new Two({ hosts: [{ addr: "builtin:echo" }] });
+  const { old, next } = two;
+  using client = await AckedClient.open(old.address);
+  assert.equal(await moveAll(old, next), 0);
+  await client.send(pattern(0, 100));
+  assertSameBytes(await client.receive(100), pattern(0, 100));
+  await client.resume();
+  assert.deepEqual(await two.sizes(), [1, 0]);
+  assert.equal(await codeOf(next.address, client.resumeContent()), "404");
+});
+
+test("what is known of a session goes along any number of times", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using _one = await RawClient.open(old.address, { target: "" });
+  await backend.accept();
+  using _other = await AckedClient.open(old.address);
+  await backend.accept();
+  const records = (packed: Packed[]) =>
+    packed.flatMap(({ data }) => {
+      if (!("snapshot" in data)) return [];
+      const { heardFor: _heard, lostFor: _lost, ...record } = data.snapshot.record;
+      return [record];
+    });
+  const first = await pieces(old);
+  for (const record of first.flatMap(({ data }) => "snapshot" in data ? [data.snapshot.record] : [])) {
+    Object.assign(record, { origin: "192.0.2.9", host: "another", resumes: 3, resent: 4 });
+  }
+  give(next, first);
+  const second = await pieces(next);
+  assert.deepEqual(records(second), records(first));
+  give(old, second);
+});
+
+test("a client whose connection cannot be taken is away", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using one = await RawClient.open(old.address);
+  const far = await backend.accept();
+  using other = await AckedClient.open(old.address);
+  await backend.accept();
+  for (const packed of await pieces(old)) {
+    const [client, ...rest] = packed.descriptors;
+    if (client !== undefined) System.open().close(client);
+    next.proxy.moveIn(packed.data, client === undefined ? [] : [NONE, ...rest]);
+    packed.done();
+  }
+  assert.deepEqual((await next.gauges()).sessions, { connecting: 0, attached: 0, detached: 2 });
+  assert.equal(next.log.of("session lost").length, 2);
+  for (const client of [one, other]) {
+    client.address = next.address;
+    await client.resume();
+  }
+  await writeAll(far, pattern(0, 10));
+  assertSameBytes(await one.receive(10), pattern(0, 10));
+});
+
+test("a backend whose connection cannot be taken has failed, and its client is told", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using one = await RawClient.open(old.address);
+  await backend.accept();
+  using other = await AckedClient.open(old.address);
+  await backend.accept();
+  for (const packed of await pieces(old)) {
+    // Its backend's is none: it went while it was passed on.
+    const [client, backend] = packed.descriptors;
+    if (backend !== undefined) System.open().close(backend);
+    next.proxy.moveIn(packed.data, client === undefined ? [] : [client, NONE]);
+    packed.done();
+  }
+  assert.equal((await other.ending()).code, 2);
+  assert.equal((await one.receiveToEnd()).length, 0);
+  assert.equal(next.log.of("connection not taken").length, 2);
+});
