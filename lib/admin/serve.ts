@@ -67,7 +67,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<void
   const reloader = new Reloader(config, { log, dataPlane, read, apply, ...toldBy(notifier) });
   const drained = () => end.resolve("drain");
   const manager = listening &&
-    startManager(listening, { dataPlane, reloader, log, drain: drained, upgrade: () => upgrader.upgrade() });
+    startManager(listening, { dataPlane, reloader, log, drain: drained, upgrader: () => upgrader });
   const onReplaced = () => end.resolve("replaced");
   const upgrader: Upgrader = new Upgrader({
     ...options,
@@ -76,6 +76,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<void
     managerAt: config.manager,
     reloader,
     notifier,
+    record: inheritance?.record,
     onReplaced,
   });
   started.resolve({ reloader, upgrader });

@@ -34,6 +34,11 @@ export class HostSlots {
     this.#shared = shared;
   }
 
+  /** Which slot each host has, also of those that are in no configuration any more. */
+  get slots(): Slots {
+    return new Map([...this.#places].map(([key, { slot }]) => [key, slot]));
+  }
+
   /** To hosts that have a slot the same again; to the others, in their order, as long as there are any. */
   assign(keys: Iterable<string>): Assignment {
     this.#reclaim();

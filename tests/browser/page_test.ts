@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
+import { Backend } from "../helpers/backend.ts";
 import { Goscon } from "../helpers/goscon.ts";
 import { clusterInfo, describedNode } from "../helpers/cluster_info.ts";
 import { LocalCluster } from "../helpers/local_cluster.ts";
@@ -74,6 +75,28 @@ Deno.test("the manager's page shows a session appear, get lost, resume and end, 
     const ended = await goscon.event((e) => e.message === "session ended");
     assert.deepEqual([ended.id, ended.reason], [client.id, "ended by the manager"]);
     other.link.close();
+  });
+});
+
+Deno.test("the manager's page goes on through an upgrade, and tells of it", {
+  ignore: CHROMIUM === undefined || Deno.build.os !== "linux",
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async () => {
+  await using backend = new Backend();
+  await using goscon = await Goscon.start(`
+    listen: [{tcp: "127.0.0.1:0"}]
+    manager: 127.0.0.1:0
+    hosts: [{addr: "${backend.address}"}]
+  `);
+  await withPage(goscon, async (page) => {
+    using _client = await RawClient.open(goscon.addresses[0]!);
+    await page.getByText("1 attached").waitFor();
+    assert.equal(await page.locator("#upgrade").textContent(), "");
+    assert.equal((await goscon.manager("POST", "/upgrade")).status, 200);
+    await page.getByText(/^upgraded \d s ago in \d+\.\d s: 1 sessions, none stood still for more than \d+ ms$/)
+      .waitFor();
+    await page.getByText("1 attached").waitFor();
   });
 });
 

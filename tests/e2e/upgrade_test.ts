@@ -40,6 +40,7 @@ async function stopped(goscon: Goscon, count: number): Promise<void> {
 class Crowd {
   readonly failures: unknown[] = [];
   count = 0;
+  sessions = 0;
   #isOver = false;
   #visited = Promise.withResolvers<void>();
   readonly #all: Promise<unknown>;
@@ -48,6 +49,7 @@ class Crowd {
     const session = async () => {
       using client = await RawClient.open(goscon.addresses[0]!);
       await echoes(client, 0);
+      this.sessions++;
     };
     const probe = async () => assert.equal((await goscon.manager("GET", "/healthz")).text, "ok\n");
     this.#all = Promise.all([session, session, session, session, probe].map((visit) => this.#visit(visit)));
@@ -99,6 +101,10 @@ Deno.test(
     assert.equal(third.status, 200, JSON.stringify(third.result));
     await crowd.more(20);
     await crowd.end();
+    const { upgrades, stats } = JSON.parse((await goscon.manager("GET", "/status")).text);
+    assert.deepEqual([upgrades.done, upgrades.failed], [3, 0]);
+    assert(upgrades.last.took >= third.result.took_ms - 1 && upgrades.last.took <= third.result.took_ms + 1);
+    assert(stats.sessionsBegun > crowd.sessions, `of ${crowd.sessions} sessions ${stats.sessionsBegun} are counted`);
     // Each but the last has ended by itself, and the first when its last session had.
     before[Symbol.dispose]();
     assert.equal(await goscon.exited(), 0);

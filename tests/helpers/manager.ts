@@ -1,5 +1,6 @@
 import { MANAGER_LISTENING, startManager } from "../../lib/admin/manager/manager.ts";
 import { Reloader } from "../../lib/admin/reload.ts";
+import { NO_UPGRADES } from "../../lib/admin/upgrade/upgrade_record.ts";
 import { parseConfig } from "../../lib/config.ts";
 import { type Endpoint, formatEndpoint } from "../../lib/link/link.ts";
 import { testEngine } from "./engine.ts";
@@ -13,6 +14,7 @@ export class TestManager implements AsyncDisposable {
   readonly proxy: TestProxy;
   file: string;
   drains = 0;
+  upgrades = NO_UPGRADES;
   readonly #engine = testEngine();
   readonly #server: ReturnType<typeof startManager>;
 
@@ -26,7 +28,10 @@ export class TestManager implements AsyncDisposable {
       ...shared,
       reloader,
       drain: () => this.drains++,
-      upgrade: () => Promise.resolve({ ok: false, refused: true, faults: ["nobody is there"] }),
+      upgrader: () => ({
+        record: this.upgrades,
+        upgrade: () => Promise.resolve({ ok: false, refused: true, faults: ["nobody is there"] }),
+      }),
     });
   }
 

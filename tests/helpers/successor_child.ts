@@ -25,7 +25,7 @@ const isWhole = await inheritance.takeSessions((session, descriptors) => {
   tell(fd, `${(session as { key: bigint }).key}\n`);
   system.close(fd);
 });
-tell(fd, `${isWhole}\n`);
+tell(fd, `${isWhole && inheritance.record?.done}\n`);
 await inheritance.leave();
 tell(fd, "left\n");
 Deno.exit(0);

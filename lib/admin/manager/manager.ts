@@ -12,7 +12,7 @@ import page from "./page.html" with { type: "text" };
 import { whyNotReady } from "./readiness.ts";
 import { sessionQueryOf } from "./session_query.ts";
 import type { Reloader } from "../reload.ts";
-import type { UpgradeResult } from "../upgrade/upgrader.ts";
+import type { Upgrader } from "../upgrade/upgrader.ts";
 import { sparingly } from "../../sparingly.ts";
 
 /** Connections at once. */
@@ -34,8 +34,8 @@ export interface ManagerOptions {
   log: Log;
   /** Begins a drain, at whose end the process ends. */
   drain: () => void;
-  /** Has another process take over, at whose start this one comes to its end. */
-  upgrade: () => Promise<UpgradeResult>;
+  /** Has another process take over, and tells what came of that. */
+  upgrader: () => Pick<Upgrader, "upgrade" | "record">;
 }
 
 type Handler = (
@@ -60,7 +60,8 @@ const ROUTES: Record<string, Handler> = {
     const result = await reloader.reload();
     return json(result, result.ok ? 200 : 422);
   },
-  "GET /metrics": async ({ dataPlane }) => respond(await metricsText(await dataPlane.snapshot()), METRICS_TYPE),
+  "GET /metrics": async ({ dataPlane, upgrader }) =>
+    respond(await metricsText(await dataPlane.snapshot(), upgrader().record), METRICS_TYPE),
   "GET /healthz": ({ dataPlane: { hung } }) =>
     Promise.resolve(
       hung.length > 0
@@ -71,9 +72,9 @@ const ROUTES: Record<string, Handler> = {
     const reason = whyNotReady(await dataPlane.snapshot());
     return new Response(`${reason ?? "ok"}\n`, { status: reason ? 503 : 200 });
   },
-  "GET /status": async ({ dataPlane }) => {
+  "GET /status": async ({ dataPlane, upgrader }) => {
     const snapshot = await dataPlane.snapshot();
-    return json({ pairs: countSessions(snapshot.gauges), ...snapshot });
+    return json({ pairs: countSessions(snapshot.gauges), ...snapshot, upgrades: upgrader().record });
   },
   "GET /cluster": async ({ dataPlane }) => {
     const { cluster } = await dataPlane.snapshot();
@@ -102,8 +103,8 @@ const ROUTES: Record<string, Handler> = {
     const { gauges } = await dataPlane.snapshot();
     return json({ draining: true, sessions: countSessions(gauges) }, 202);
   },
-  "POST /upgrade": async ({ upgrade }) => {
-    const result = await upgrade();
+  "POST /upgrade": async ({ upgrader }) => {
+    const result = await upgrader().upgrade();
     return json(result, result.ok ? 200 : result.refused ? 409 : 422);
   },
   "GET /upstreams": async ({ dataPlane }) => json((await dataPlane.snapshot()).upstreams),

@@ -4,14 +4,15 @@ import deno from "../../../deno.json" with { type: "json" };
 import { descriptorLimit } from "../../link/descriptor_limit.ts";
 import type { Snapshot } from "../../proxy/data_plane.ts";
 import type { HistogramValues } from "../../proxy/stats.ts";
+import { NO_UPGRADES, type UpgradeRecord } from "../upgrade/upgrade_record.ts";
 import { addOfCluster } from "./cluster_metrics.ts";
 import { type Add, byLabel, one, type Sample } from "./samples.ts";
 
 /** The content type of `metricsText`. */
 export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
-/** The metrics, in Prometheus' text format. */
-export function metricsText(snapshot: Snapshot): Promise<string> {
+/** The metrics, in Prometheus' text format. `upgrades`: of this process and those before it. */
+export function metricsText(snapshot: Snapshot, upgrades = NO_UPGRADES): Promise<string> {
   const registry = new Registry();
   const add: Add = (name, type, help, values) => {
     // Only what a registry asks of a metric: a name, and its values when they are wanted.
@@ -24,6 +25,7 @@ export function metricsText(snapshot: Snapshot): Promise<string> {
   addOfUpstreams(add, snapshot);
   addOfCluster(add, snapshot);
   addOfProcess(add, snapshot);
+  addOfUpgrades(add, upgrades);
   return registry.metrics();
 }
 
@@ -162,6 +164,19 @@ function addOfUpstreams(add: Add, { stats, upstreams }: Snapshot): void {
   add("goscon_upstream_failures_total", "counter", help, each(({ failures }) => failures));
   const name = "goscon_upstream_dial_duration_seconds";
   add(name, "histogram", "From dialling to connected, when that succeeded.", histogram(name, stats.dial));
+}
+
+/** Those of the last one are missing as long as there was none. */
+function addOfUpgrades(add: Add, { done, failed, last }: UpgradeRecord): void {
+  const attempts = "Attempts to have another process take over, of processes before this one as well.";
+  add("goscon_upgrades_total", "counter", attempts, byLabel("result", { done, failed }));
+  if (!last) return;
+  const of = "Of the last upgrade:";
+  add("goscon_upgrade_timestamp_seconds", "gauge", `${of} when it was done, since 1970.`, one(last.at / 1000));
+  add("goscon_upgrade_duration_seconds", "gauge", `${of} how long it took.`, one(last.took / 1000));
+  add("goscon_upgrade_sessions", "gauge", `${of} how many sessions went over.`, one(last.sessions));
+  const longest = `${of} how long one of these stood still at the most.`;
+  add("goscon_upgrade_longest_stand_still_seconds", "gauge", longest, one(last.longestStandStill / 1000));
 }
 
 function addOfProcess(add: Add, { stats, gauges, io, threads }: Snapshot): void {

@@ -7,6 +7,7 @@ import { enter } from "./door.ts";
 import type { Message, Parcel } from "./parcel.ts";
 import type { PlainData } from "./plain_data.ts";
 import { FORMAT, type FromNew, type FromOld, UPGRADE_VARIABLE, UpgradeFailed } from "./steps.ts";
+import type { UpgradeRecord } from "./upgrade_record.ts";
 
 /** Milliseconds for the other process to let go of what it does not use any more. */
 const PATIENCE = 10_000;
@@ -26,6 +27,7 @@ export class Inheritance {
   readonly #close: () => Promise<void>;
   #from = 0;
   #coming: unknown;
+  #record: UpgradeRecord | undefined;
 
   /**
    * Enters where the environment says, which children do not hear of any more; `undefined`: nobody started this process for that. Rejects
@@ -55,6 +57,11 @@ export class Inheritance {
   /** Which sessions are to come, when this process was asked to serve. */
   get coming(): unknown {
     return this.#coming;
+  }
+
+  /** What came of all upgrades, when this process has all that there was. */
+  get record(): UpgradeRecord | undefined {
+    return this.#record;
   }
 
   /** The process before, by its number. */
@@ -117,7 +124,10 @@ export class Inheritance {
       for (;;) {
         using message = await this.#receive("session");
         const said = message.data as FromOld;
-        if (said.step === "done") break;
+        if (said.step === "done") {
+          this.#record = said.record;
+          break;
+        }
         if (said.step !== "session") throw new UpgradeFailed([`the old process says ${said.step} before done`]);
         const refused = await refusalOf(() => take(said.session, message.descriptors));
         await this.#say({ step: "taken", ...(refused !== undefined && { refused }) });

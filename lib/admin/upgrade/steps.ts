@@ -12,7 +12,7 @@
  *     serving  ->                      the new one does
  *                        <- session    with its descriptors; again and again
  *     taken    ->                      it is the new one's, or not, with the reason
- *                        <- done       there are no more
+ *                        <- done       there are no more; what came of all upgrades, of this one as well
  *     done     ->
  *                        <- the end    the old one has let go of all
  *
@@ -20,6 +20,7 @@
  */
 import type { PassedListener } from "../../proxy/data_plane.ts";
 import type { PlainData } from "./plain_data.ts";
+import type { UpgradeRecord } from "./upgrade_record.ts";
 
 /** The environment variable by which a process that is to take over finds the socket. */
 export const UPGRADE_VARIABLE = "GOSCON_UPGRADE";
@@ -39,7 +40,8 @@ export type FromNew =
 export type FromOld =
   | { step: "hello"; format: number; version: string; pid: number }
   | { step: "listener"; owner: ListenerOwner; listener: Omit<PassedListener, "descriptors"> }
-  | { step: "listeners" | "done" }
+  | { step: "listeners" }
+  | { step: "done"; record: UpgradeRecord }
   /** What is to come: see `ReplaceableDataPlane.sessionIds`. */
   | { step: "take over"; coming: PlainData }
   | { step: "session"; session: PlainData };

@@ -7,6 +7,7 @@ import type { Invocation } from "./invocation.ts";
 import type { Message, Parcel } from "./parcel.ts";
 import type { PlainData } from "./plain_data.ts";
 import { FORMAT, type FromNew, type FromOld, type ListenerOwner, UPGRADE_VARIABLE, UpgradeFailed } from "./steps.ts";
+import type { UpgradeRecord } from "./upgrade_record.ts";
 
 /** Milliseconds from the break of the channel to the end of the process, which says more. */
 const LAST_WORDS = 1000;
@@ -93,9 +94,9 @@ export class Successor {
     return (await this.#hear("taken", begun)).refused;
   }
 
-  /** Says that it has all now. */
-  async finish(): Promise<void> {
-    await this.#say({ step: "done" });
+  /** Says that it has all now, and what came of all upgrades, of this one as well. */
+  async finish(record: UpgradeRecord): Promise<void> {
+    await this.#say({ step: "done", record });
     await this.#hear("done", performance.now());
   }
 

@@ -17,14 +17,15 @@ import { obstacleTo } from "./obstacle.ts";
 import type { PlainData } from "./plain_data.ts";
 import { UpgradeFailed } from "./steps.ts";
 import { Successor } from "./successor.ts";
+import { type DoneUpgrade, NO_UPGRADES, type UpgradeRecord } from "./upgrade_record.ts";
 
 /** Milliseconds for handshakes that are under way; and between two looks at them. */
 const HANDSHAKES = 1000;
 const LOOK = 10;
 
-/** What an upgrade came to: the process that has taken over, and in which time; or why none has, and this one goes on. */
+/** What an upgrade came to: the process that has taken over, and how that went; or why none has, and this one goes on. */
 export type UpgradeResult =
-  | { ok: true; pid: number; took_ms: number; sessions: number }
+  | { ok: true; pid: number; took_ms: number; sessions: number; longest_ms: number }
   /** `refused`: it was not tried. */
   | { ok: false; refused: boolean; faults: readonly string[] };
 
@@ -40,6 +41,8 @@ export interface UpgraderOptions {
   managerAt: Endpoint | undefined;
   reloader: Reloader;
   notifier: ServiceNotifier;
+  /** What came of upgrades before; missing: there were none. */
+  record?: UpgradeRecord | undefined;
   /** Another process has taken over: this one is to come to its end. */
   onReplaced: () => void;
 }
@@ -47,6 +50,7 @@ export interface UpgraderOptions {
 /** How this process is replaced by another one: one attempt at a time, each whole or not at all. */
 export class Upgrader {
   readonly #options: UpgraderOptions;
+  #record: UpgradeRecord;
   #successor: Successor | undefined;
   #isTakingOver = false;
   /** The attempt that is under way. */
@@ -56,6 +60,12 @@ export class Upgrader {
 
   constructor(options: UpgraderOptions) {
     this.#options = options;
+    this.#record = options.record ?? NO_UPGRADES;
+  }
+
+  /** What came of all upgrades, of processes before this one as well. */
+  get record(): UpgradeRecord {
+    return this.#record;
   }
 
   /** Has another process take over; with any fault this one goes on as if nothing had been asked. Logs what came of it. Never rejects. */
@@ -83,14 +93,14 @@ export class Upgrader {
 
   async #try(): Promise<UpgradeResult> {
     const { log, notifier } = this.#options;
-    const begun = performance.now();
     notifier.reloading();
     try {
-      const { pid, sessions } = await this.#replace();
-      const took_ms = Math.round(performance.now() - begun);
-      log.info("upgraded", { pid, took_ms, sessions });
-      return { ok: true, pid, took_ms, sessions };
+      const { pid, took, sessions, longestStandStill } = await this.#replace();
+      const result = { pid, took_ms: Math.round(took), sessions, longest_ms: Math.round(longestStandStill) };
+      log.info("upgraded", result);
+      return { ok: true, ...result };
     } catch (error) {
+      this.#record = { ...this.#record, failed: this.#record.failed + 1 };
       const faults = error instanceof UpgradeFailed ? error.faults : [reasonOf(error)];
       for (const fault of faults) log.error("not upgraded", { reason: fault });
       notifier.ready(`not upgraded: ${faults[0]}`);
@@ -98,9 +108,10 @@ export class Upgrader {
     }
   }
 
-  async #replace(): Promise<{ pid: number; sessions: number }> {
+  async #replace(): Promise<DoneUpgrade & { pid: number }> {
     const { log, version, invocation, reloader: { config } } = this.#options;
     if (this.#closed !== undefined) throw new UpgradeFailed([this.#closed]);
+    const begun = performance.now();
     const successor = new Successor({ invocation: invocation!, timeout: config.upgradeTimeout, version, log });
     this.#successor = successor;
     const { pid } = successor;
@@ -108,9 +119,9 @@ export class Upgrader {
     try {
       await successor.begin();
       await this.#giveListeners(successor);
-      const sessions = await this.#handOver(successor);
+      const done = await this.#handOver(successor, begun);
       await this.#letGo(successor);
-      return { pid, sessions };
+      return { pid, ...done };
     } catch (error) {
       await successor.abandon("it has been given up");
       throw error;
@@ -141,17 +152,20 @@ export class Upgrader {
     await successor.ready();
   }
 
-  /** From here on the new process has what it has been given. Gives how many sessions it took. */
-  async #handOver(successor: Successor): Promise<number> {
+  /** From here on the new process has what it has been given. `begun`: when the upgrade did, by `performance.now()`. */
+  async #handOver(successor: Successor, begun: number): Promise<DoneUpgrade> {
     if (this.#closed !== undefined) throw new UpgradeFailed([this.#closed]);
     this.#isTakingOver = true;
     try {
       await this.#setListening("paused");
       await successor.takeOver(await this.#dataPlane.sessionIds() as PlainData);
       await this.#handshakesOver();
-      const sessions = await this.#passSessions(successor);
-      await successor.finish();
-      return sessions;
+      const passed = await this.#passSessions(successor);
+      const last = { at: Date.now(), took: performance.now() - begun, ...passed };
+      const record = { ...this.#record, done: this.#record.done + 1, last };
+      await successor.finish(record);
+      this.#record = record;
+      return last;
     } catch (error) {
       // What it has not taken is served here, and it must not be served by both.
       await successor.abandon(reasonOf(error));
@@ -162,14 +176,14 @@ export class Upgrader {
     }
   }
 
-  async #passSessions(successor: Successor): Promise<number> {
-    let count = 0;
+  async #passSessions(successor: Successor): Promise<Pick<DoneUpgrade, "sessions" | "longestStandStill">> {
+    let [sessions, longestStandStill, since] = [0, 0, performance.now()];
     for await (const session of this.#dataPlane.moveOut()) {
       try {
         const refused = await successor.pass(session.data as PlainData, session.descriptors);
         if (refused === undefined) {
           session.onTaken();
-          count += session.count;
+          sessions += session.count;
         } else this.#keep(session, refused);
       } catch (error) {
         // It may have it, and is ended before it goes on here.
@@ -177,8 +191,12 @@ export class Upgrader {
         session.onKept(reasonOf(error));
         throw error;
       }
+      // From before it was taken out to when it goes on.
+      const now = performance.now();
+      if (session.count > 0) longestStandStill = Math.max(longestStandStill, now - since);
+      since = now;
     }
-    return count;
+    return { sessions, longestStandStill };
   }
 
   #keep(session: RestingSession, reason: string): void {

@@ -17,6 +17,14 @@ interface Visitor {
   failingSince: number;
 }
 
+/** What is known of an address, but for its sessions, as plain data; durations in milliseconds. */
+export interface VisitorSnapshot extends Pick<Visitor, "tokens" | "resumeFailures"> {
+  key: string;
+  /** Since `tokens` was right, and since the counting of failures began. */
+  age: number;
+  failingFor: number;
+}
+
 /** The addresses that clients come from: the limits that are for each. */
 export class Visitors implements Gate {
   limits: Limits;
@@ -71,6 +79,26 @@ export class Visitors implements Gate {
     }
   }
 
+  /** What is known of each address. */
+  snapshot(): VisitorSnapshot[] {
+    const now = this.#now();
+    return [...this.#visitors].map(([key, { tokens, at, resumeFailures, failingSince }]) => (
+      { key, tokens, resumeFailures, age: now - at, failingFor: now - failingSince }
+    ));
+  }
+
+  /** Goes by what was known elsewhere as well; sessions are counted as they come. */
+  restore(visitors: readonly VisitorSnapshot[]): void {
+    const now = this.#now();
+    for (const { key, tokens, age, resumeFailures, failingFor } of visitors) {
+      const visitor = this.#known(key);
+      Object.assign(visitor, { tokens: Math.min(visitor.tokens, tokens), at: now - age });
+      if (failingFor >= WINDOW) continue;
+      visitor.resumeFailures += resumeFailures;
+      visitor.failingSince = now - failingFor;
+    }
+  }
+
   #takeToken(visitor: Visitor): boolean {
     const rate = this.limits.newPerSecondPerIp;
     const now = this.#now();
@@ -82,7 +110,10 @@ export class Visitors implements Gate {
   }
 
   #visitor(address: string): Visitor {
-    const key = keyOf(address);
+    return this.#known(keyOf(address));
+  }
+
+  #known(key: string): Visitor {
     const known = this.#visitors.get(key);
     if (known) return known;
     const visitor = { sessions: 0, tokens: Infinity, at: this.#now(), resumeFailures: 0, failingSince: -WINDOW };

@@ -14,6 +14,37 @@ export type HostStatus = "up" | "down" | "out" | "drain";
 const OUT_UNTIL = 0;
 const NEXT_OUT = 1;
 
+/** How a host is, as plain data; durations in milliseconds. */
+export interface HostSnapshot {
+  failures: number;
+  failuresInRow: number;
+  isDown: boolean;
+  /** For how long it is out yet, and will be the next time; 0: it is not, and see `FIRST_OUT`. */
+  outLeft: number;
+  nextOut: number;
+}
+
+/** What is known of a host at `now`, but for the sessions that go to it. */
+export function hostSnapshot({ failures, failuresInRow, down, times }: HostCells, now: number): HostSnapshot {
+  return {
+    failures: failures.value,
+    failuresInRow: failuresInRow.value,
+    isDown: down.value === 1,
+    outLeft: Math.max(0, times[OUT_UNTIL]! - now),
+    nextOut: times[NEXT_OUT]!,
+  };
+}
+
+/** Adds what was known of a host to what is. */
+export function addHostSnapshot(cells: HostCells, host: HostSnapshot, now: number): void {
+  const { failures, failuresInRow, isDown, outLeft, nextOut } = host;
+  cells.failures.add(failures);
+  cells.failuresInRow.add(failuresInRow);
+  if (isDown) cells.down.set(1);
+  if (outLeft > 0) cells.times[OUT_UNTIL] = Math.max(cells.times[OUT_UNTIL]!, now + outLeft);
+  cells.times[NEXT_OUT] = Math.max(cells.times[NEXT_OUT]!, nextOut);
+}
+
 /** A host, and how it is, which all threads know. */
 export class HostState {
   host: Host;
@@ -61,12 +92,8 @@ export class HostState {
 
   /** Is counted by other cells from now on, to which it brings what is known of it here. */
   moveTo(cells: HostCells): void {
-    const { sessions, failures, failuresInRow, down, times } = this.#cells;
-    cells.sessions.add(sessions.value);
-    cells.failures.add(failures.value);
-    cells.failuresInRow.add(failuresInRow.value);
-    if (down.value === 1) cells.down.set(1);
-    times.forEach((time, i) => cells.times[i] = Math.max(cells.times[i]!, time));
+    cells.sessions.add(this.sessions);
+    addHostSnapshot(cells, hostSnapshot(this.#cells, 0), 0);
     this.#cells = cells;
   }
 

@@ -97,6 +97,24 @@ Deno.test("metricsText() tells what users feel", async () => {
   assert(lines.some((line) => /^goscon_build_info\{version="\d+\.\d+\.\d+",deno=".*",target=".*"\} 1$/.test(line)));
 });
 
+Deno.test("metricsText() tells of upgrades, and of the last one when there was one", async () => {
+  const before = (await metricsText(snapshot())).split("\n");
+  assert(before.includes('goscon_upgrades_total{result="done"} 0'));
+  assert(!before.some((line) => line.startsWith("goscon_upgrade_")));
+  const last = { at: 1_700_000_000_500, took: 1500, sessions: 12, longestStandStill: 3.5 };
+  const lines = (await metricsText(snapshot(), { done: 4, failed: 2, last })).split("\n");
+  for (
+    const line of [
+      'goscon_upgrades_total{result="done"} 4',
+      'goscon_upgrades_total{result="failed"} 2',
+      "goscon_upgrade_timestamp_seconds 1700000000.5",
+      "goscon_upgrade_duration_seconds 1.5",
+      "goscon_upgrade_sessions 12",
+      "goscon_upgrade_longest_stand_still_seconds 0.0035",
+    ]
+  ) assert(lines.includes(line), `there is no ${line} in\n${lines.join("\n")}`);
+});
+
 Deno.test("metricsText() tells what version 2 does", async () => {
   const lines = (await metricsText(snapshot())).split("\n");
   for (

@@ -5,6 +5,7 @@ import type { Endpoint, Via } from "../../../link/link.ts";
 import { droppedLines, type Log } from "../../../log.ts";
 import type { CarriedCounts } from "../../cluster_info.ts";
 import { addUp } from "./add_up.ts";
+import { type Counts, isMovedCounts, type MovedCounts, movedCounts, newCounts, withCame } from "./counts.ts";
 import {
   type IoInfo,
   type ListeningState,
@@ -28,10 +29,10 @@ import { type MovedIds, type MovedMemory, readMoved } from "../../session/move/m
 import { partsOf } from "../../session/move/parts.ts";
 import type { SessionInfo } from "../../session/session_record.ts";
 import type { Inherited } from "../../seams.ts";
-import { MOST_HOSTS, SharedState } from "../../shared_state.ts";
+import { CACHE_UNIT, MOST_HOSTS, SharedState } from "../../shared_state.ts";
 import type { PeerIdentity } from "../nodes/hello_forms.ts";
 import type { NodeView } from "../nodes/peers.ts";
-import { keyOf } from "../../upstream/host_state.ts";
+import { addHostSnapshot, hostSnapshot, keyOf } from "../../upstream/host_state.ts";
 import { Visitors } from "../../front/visitors.ts";
 import { within } from "../../../within.ts";
 import type { WorkerMethods } from "./worker.ts";
@@ -85,6 +86,8 @@ export class WorkerPool implements ReplaceableDataPlane {
   /** What each thread said last of itself: what a hung one has counted does not go. */
   readonly #snapshots: Snapshot[] = [];
   readonly #carried: [string, CarriedCounts][][] = [];
+  /** What the processes have counted in whose place this one goes on. */
+  #before: Counts = newCounts();
   /** How the threads have their sockets: see `IoInfo`. */
   engine: IoInfo = { name: "deno" };
   #shutdownTimeout: number;
@@ -152,13 +155,12 @@ export class WorkerPool implements ReplaceableDataPlane {
     (await this.#heartbeat.ask((remote) => remote.snapshot())).forEach((snapshot, i) => {
       if (snapshot) this.#snapshots[i] = snapshot;
     });
-    const [first, ...others] = Object.values(this.#snapshots);
+    const snapshots = Object.values(this.#snapshots);
+    const [first] = snapshots;
     if (!first) throw new Error("Cannot tell of the sessions: no thread answers");
     const { upstreams, gauges: { draining, cacheHighWater } } = first;
-    const sum = others.reduce((sum, { stats, gauges }) => addUp(sum, { stats, gauges }), {
-      stats: first.stats,
-      gauges: first.gauges,
-    });
+    const sum = snapshots.map(({ stats, gauges }) => ({ stats, gauges }))
+      .reduce<Pick<Snapshot, "stats" | "gauges">>((sum, each) => addUp(sum, each), this.#before as Snapshot);
     // This thread has a log of its own; what follows is the same in all threads.
     const logDropped = sum.gauges.logDropped + droppedLines();
     const gauges = { ...sum.gauges, logDropped, draining, cacheHighWater };
@@ -264,12 +266,14 @@ export class WorkerPool implements ReplaceableDataPlane {
         }
       }
       yield about(merged(memories));
+      yield about(await this.#counts());
     } finally {
       await Promise.all(this.#remotes.map((remote) => remote.endMoving()));
     }
   }
 
   async moveIn(data: unknown, descriptors: readonly number[]): Promise<void> {
+    if (isMovedCounts(data)) return this.#goOnFrom(data);
     const count = this.#remotes.length;
     const layout = layoutAlone(count);
     const parts = partsOf(readMoved(data, descriptors.length), count, (id) => ownerOf(id, layout).thread);
@@ -278,6 +282,31 @@ export class WorkerPool implements ReplaceableDataPlane {
 
   async drain(): Promise<void> {
     await this.#heartbeat.tell((remote) => remote.drain());
+  }
+
+  async #counts(): Promise<MovedCounts> {
+    const now = this.#now();
+    const hosts: MovedCounts["hosts"] = [...this.#hostSlots.slots].map((
+      [key, slot],
+    ) => [key, hostSnapshot(this.#shared.host(slot), now)]);
+    return movedCounts(await this.snapshot(), { visitors: this.#visitors.snapshot(), hosts });
+  }
+
+  #goOnFrom(came: MovedCounts): void {
+    this.#before = withCame(this.#before, came);
+    this.#visitors.restore(came.visitors);
+    const { cacheHighWater } = this.#shared;
+    cacheHighWater.set(Math.max(cacheHighWater.value, Math.floor(came.cacheHighWater / CACHE_UNIT)));
+    const { slots } = this.#hostSlots;
+    for (const [key, host] of came.hosts) {
+      const slot = slots.get(key);
+      if (slot !== undefined) addHostSnapshot(this.#shared.host(slot), host, this.#now());
+    }
+  }
+
+  /** As all threads have it: see `systemSeams`. */
+  #now(): number {
+    return performance.timeOrigin + performance.now();
   }
 
   /** A thread that does not come to its end in time is ended as it is. */
@@ -363,7 +392,7 @@ export class WorkerPool implements ReplaceableDataPlane {
 }
 
 /** What is not a session itself. */
-function about(data: MovedIds | MovedMemory): RestingSession {
+function about(data: MovedIds | MovedMemory | MovedCounts): RestingSession {
   return { data, descriptors: [], count: 0, onTaken() {}, onKept() {} };
 }
 
