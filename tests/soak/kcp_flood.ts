@@ -1,0 +1,115 @@
+import { join } from "node:path";
+import { connect, type ResumableConnection } from "../../lib/client/mod.ts";
+import { Goscon } from "../helpers/goscon.ts";
+import { pattern, Random } from "../helpers/random.ts";
+import { sleep } from "./sleep.ts";
+import { mib, usageOf } from "./usage.ts";
+
+const USAGE =
+  `Floods a listener of KCP with datagrams of forged addresses, while sessions over it go on, and says whether they did, and
+whether memory grew. Linux, with Python.
+
+Usage:
+  deno task kcp-flood [datagrams a second] [seconds]      default: 100,000 and 30
+
+GOSCON_SEED tries the chance of a run again. Exit codes: 0; 1 when a session was hurt, or memory grew; 2 for bad usage.
+`;
+
+const SESSIONS = 50;
+/** Milliseconds between two echoes of a session. */
+const PAUSE = 100;
+/** Memory that it may need more in the second half of the flood than at the end of the first. */
+const GROWTH = 32 * 2 ** 20;
+
+/** A session that has its bytes come back, again and again. */
+class Echoes {
+  /** Of each, in milliseconds. */
+  readonly times: number[] = [];
+  readonly #connection: ResumableConnection;
+  resumes = 0;
+  isOver = false;
+
+  constructor(connection: ResumableConnection) {
+    this.#connection = connection;
+    connection.on("resumed", () => this.resumes++);
+  }
+
+  /** Until it is over; rejects when a byte is wrong, or the session is. */
+  async run(): Promise<void> {
+    const writer = this.#connection.writable.getWriter();
+    const reader = this.#connection.readable.getReader();
+    for (let at = 0; !this.isOver; at += 100) {
+      const wanted = pattern(at, 100);
+      const begun = performance.now();
+      await writer.write(wanted);
+      for (let got = 0; got < wanted.length;) {
+        const { value } = await reader.read();
+        if (!value) throw new Error("the session has ended");
+        if (value.some((byte, i) => byte !== wanted[got + i])) throw new Error(`a wrong byte after ${at + got}`);
+        got += value.length;
+      }
+      this.times.push(performance.now() - begun);
+      await sleep(PAUSE);
+    }
+    this.#connection.close();
+  }
+}
+
+if (import.meta.main) {
+  const [rate, seconds] = [Number(Deno.args[0] ?? 100_000), Number(Deno.args[1] ?? 30)];
+  if (Deno.args.length > 2 || !(rate > 0) || !(seconds > 0)) {
+    console.error(USAGE);
+    Deno.exit(2);
+  }
+  Deno.exit(await run(rate, seconds, new Random()));
+}
+
+/** The exit code. */
+async function run(rate: number, seconds: number, random: Random): Promise<number> {
+  console.log(`${rate} datagrams a second for ${seconds} s, seed ${random.seed}`);
+  await using goscon = await Goscon.start(`
+    listen: [{kcp: "127.0.0.1:0"}]
+    manager: 127.0.0.1:0
+    hosts: [{addr: "builtin:echo"}]
+    log: {level: info}
+  `);
+  const [address = ""] = goscon.addresses;
+  const open = () => connect(`kcp://${address}`).then((connection) => new Echoes(connection));
+  const echoes = await Promise.all(Array.from({ length: SESSIONS }, open));
+  const faults: unknown[] = [];
+  const running = echoes.map((each) => each.run().catch((error) => faults.push(error)));
+  const memory = [usageOf(goscon.pid)!.memory];
+  const flood = start(address, rate, seconds, random);
+  await sleep(seconds * 500);
+  memory.push(usageOf(goscon.pid)!.memory);
+  const sent = Number(new TextDecoder().decode((await flood.output()).stdout));
+  memory.push(usageOf(goscon.pid)!.memory);
+  for (const each of echoes) each.isOver = true;
+  await Promise.all(running);
+  const { stats, gauges } = JSON.parse((await goscon.manager("GET", "/status")).text);
+  const times = echoes.flatMap(({ times }) => times).sort((a, b) => a - b);
+  const at = (part: number) => times[Math.floor(part * (times.length - 1))]!.toFixed(1);
+  console.log(`sent ${sent}, ${Math.round(sent / seconds)} a second`);
+  console.log(`dropped by cause: ${JSON.stringify(stats.kcp.junk)}; conversations now: ${JSON.stringify(gauges.kcp)}`);
+  console.log(`${times.length} echoes of ${SESSIONS} sessions: p50 ${at(0.5)} ms, p99 ${at(0.99)}, most ${at(1)}`);
+  console.log(`resumes ${echoes.reduce((sum, { resumes }) => sum + resumes, 0)}, faults ${faults.length}`);
+  console.log(
+    `lines of the log ${goscon.events.length}; memory before, half way, after: ${memory.map(mib).join(", ")}`,
+  );
+  for (const fault of faults) console.error(fault);
+  const isFlat = memory[2]! - memory[1]! < GROWTH;
+  console.log(faults.length === 0 && isFlat ? "PASSED" : "FAILED");
+  return faults.length === 0 && isFlat ? 0 : 1;
+}
+
+function start(address: string, rate: number, seconds: number, random: Random): Deno.ChildProcess {
+  const port = address.slice(address.lastIndexOf(":") + 1);
+  const args = [
+    join(import.meta.dirname!, "flood.py"),
+    port,
+    String(rate),
+    String(seconds),
+    String(random.int(1, 2 ** 31)),
+  ];
+  return new Deno.Command("python3", { args, stdout: "piped", stderr: "inherit" }).spawn();
+}
