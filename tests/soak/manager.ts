@@ -1,7 +1,8 @@
 import { reasonOf } from "../../lib/link/link.ts";
 
-/** The longest that an answer may take, in milliseconds. */
+/** The longest that an answer may take, in milliseconds; and that of an upgrade. */
 const PATIENCE = 15_000;
+const UPGRADE_PATIENCE = 120_000;
 
 /** What the proxy's manager is asked, over HTTP. */
 export class Manager {
@@ -13,8 +14,8 @@ export class Manager {
   }
 
   /** The text of an answer. Rejects, in one sentence, when it is not 200. */
-  async ask(method: string, path: string): Promise<string> {
-    const signal = AbortSignal.timeout(PATIENCE);
+  async ask(method: string, path: string, patience = PATIENCE): Promise<string> {
+    const signal = AbortSignal.timeout(patience);
     const response = await fetch(`http://${this.#address}${path}`, { method, signal });
     const text = await response.text();
     if (response.ok) return text;
@@ -30,6 +31,11 @@ export class Manager {
       if (/the answer is (404|409)/.test(reasonOf(error))) return false;
       throw error;
     }
+  }
+
+  /** Has another process take over: which, and for how many milliseconds a session stood still at the most. */
+  async upgrade(): Promise<{ pid: number; longest_ms: number }> {
+    return JSON.parse(await this.ask("POST", "/upgrade", UPGRADE_PATIENCE));
   }
 
   /** How often a client could not go on with a session for want of what is not held any more. */

@@ -1,10 +1,12 @@
 import { reasonOf } from "../../lib/link/link.ts";
 import { END, meaningOf } from "../../lib/scp/v2/mod.ts";
+import { Semaphore } from "../../lib/semaphore.ts";
 import type { Random } from "../helpers/random.ts";
 import { type Addresses, configText, type Variant, VARIANTS } from "./config.ts";
 import type { Failures } from "./failures.ts";
 import type { Manager } from "./manager.ts";
 import type { Population } from "./population.ts";
+import type { ProxyProcess } from "./proxy_process.ts";
 import { comesTrue, sleep } from "./sleep.ts";
 import type { Tally } from "./tally.ts";
 import type { Weather } from "./weather.ts";
@@ -22,8 +24,11 @@ const QUESTIONS = ["/metrics", "/sessions?limit=50", "/upstreams", "/status", "/
 export interface OperatorOptions {
   addresses: Addresses;
   workers: number | undefined;
+  /** Milliseconds between two upgrades; `undefined`: there are none. */
+  upgradeEvery: number | undefined;
   configFile: string;
   manager: Manager;
+  proxy: ProxyProcess;
   population: Population;
   weather: Weather;
   tally: Tally;
@@ -31,9 +36,13 @@ export interface OperatorOptions {
   random: Random;
 }
 
-/** Whoever operates the proxy: reloads, looks, has clients move, and ends sessions, again and again. What is refused is a failure. */
+/**
+ * Whoever operates the proxy: reloads, upgrades, looks, has clients move, and ends sessions, again and again. What is refused is a failure.
+ * What changes something is asked one after another: a process that is being replaced may have let go of what it is asked for.
+ */
 export class Operator {
   readonly #options: OperatorOptions;
+  readonly #changes = new Semaphore(1);
   #work: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
@@ -42,8 +51,9 @@ export class Operator {
   }
 
   start(): void {
-    const { random } = this.#options;
+    const { random, upgradeEvery } = this.#options;
     this.#work = Promise.all([
+      ...upgradeEvery === undefined ? [] : [this.#again(() => upgradeEvery, () => this.#upgrade())],
       this.#again(() => RELOAD_EVERY, (turn) => this.#reload(VARIANTS[(turn + 1) % VARIANTS.length]!)),
       this.#again(() => ASK_EVERY, (turn) => this.#ask(QUESTIONS[turn % QUESTIONS.length]!)),
       this.#again(() => MOVE_EVERY, () => this.#moveOne()),
@@ -71,9 +81,17 @@ export class Operator {
     const always = [addresses.goscon];
     weather.doors.goscon = always;
     await Deno.writeTextFile(configFile, configText(variant, addresses, workers));
-    await manager.ask("POST", "/reload");
+    await this.#changes.run(() => manager.ask("POST", "/reload"));
     if (variant === "second") weather.doors.goscon = [...always, addresses.extra];
     tally.reloads++;
+  }
+
+  async #upgrade(): Promise<void> {
+    const { manager, proxy, tally } = this.#options;
+    const { pid, longest_ms } = await this.#changes.run(() => manager.upgrade());
+    proxy.replacedBy(pid);
+    tally.upgrades++;
+    tally.longestStandStill = Math.max(tally.longestStandStill, longest_ms);
   }
 
   async #ask(path: string): Promise<void> {
@@ -85,7 +103,7 @@ export class Operator {
     const { manager, population, tally } = this.#options;
     const session = population.anyOfVersion2();
     const before = session?.resumes ?? 0;
-    if (!session || !await manager.move(session.id)) return;
+    if (!session || !await this.#changes.run(() => manager.move(session.id))) return;
     const hasMoved = () => session.isOver || session.resumes > before;
     if (!await comesTrue(hasMoved, PATIENCE)) {
       throw new Error(`session ${session.number} was told to move, and did not`);
@@ -98,7 +116,7 @@ export class Operator {
     const victim = population.takeVictim();
     if (!victim) return;
     try {
-      await manager.ask("DELETE", `/sessions/${victim.id}`);
+      await this.#changes.run(() => manager.ask("DELETE", `/sessions/${victim.id}`));
       tally.deleted++;
       const late = sleep(PATIENCE).then(() => "late");
       const ended = await Promise.race([victim.ended, late]);

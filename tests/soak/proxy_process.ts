@@ -30,6 +30,8 @@ export class ProxyProcess {
   readonly #child: Deno.ChildProcess;
   readonly #options: ProxyOptions;
   readonly #log: Promise<void>;
+  /** The process that serves now. */
+  #pid: number;
   #stopping = false;
   #over = false;
   #lastLine = "";
@@ -39,6 +41,7 @@ export class ProxyProcess {
   private constructor(child: Deno.ChildProcess, options: ProxyOptions) {
     this.#child = child;
     this.#options = options;
+    this.#pid = child.pid;
     this.#log = this.#follow();
   }
 
@@ -54,15 +57,21 @@ export class ProxyProcess {
     throw new Error(`the proxy did not come to be ready; its last word: ${proxy.#lastLine || "none"}`);
   }
 
-  async usage(): Promise<Usage> {
-    return usageOf(this.#child.pid) ?? { descriptors: undefined, memory: await this.#options.manager.memory() };
+  /** Another process has taken over, which says what it says where this one did. */
+  replacedBy(pid: number): void {
+    this.#pid = pid;
   }
 
-  /** Stops it by SIGTERM, or by force. Gives its exit code; `undefined`: force was needed. */
+  async usage(): Promise<Usage> {
+    return usageOf(this.#pid) ?? { descriptors: undefined, memory: await this.#options.manager.memory() };
+  }
+
+  /** Stops it by SIGTERM, or by force. Gives its exit code, or that of the process before all others; `undefined`: force was needed. */
   async stop(): Promise<number | undefined> {
     this.#stopping = true;
     this.#kill("SIGTERM");
-    const code = await Promise.race([this.#child.status.then(({ code }) => code), sleep(PATIENCE)]);
+    const ended = this.#log.then(() => this.#child.status);
+    const code = await Promise.race([ended.then(({ code }) => code), sleep(PATIENCE)]);
     if (code === undefined) this.#kill("SIGKILL");
     await this.#log;
     return code ?? undefined;
@@ -70,7 +79,7 @@ export class ProxyProcess {
 
   #kill(signal: Deno.Signal): void {
     try {
-      this.#child.kill(signal);
+      Deno.kill(this.#pid, signal);
     } catch {
       // It has ended already.
     }

@@ -46,13 +46,15 @@ export async function prepare(options: Options): Promise<Run> {
   const shared = { weather, tally, failures };
   const population = new Population({ ...shared, targets: TARGETS, burst: REUSE_BUFFER, random: random.fork() });
   const strays = new Strays({ weather, target: TARGETS[0]!, random: random.fork() });
-  const { workers } = options;
+  const { workers, upgrades } = options;
   const operator = new Operator({
     ...shared,
     addresses,
     workers,
+    upgradeEvery: upgrades === 0 ? undefined : options.time / (upgrades + 1),
     configFile,
     manager,
+    proxy,
     population,
     random: random.fork(),
   });

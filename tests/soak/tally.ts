@@ -16,6 +16,9 @@ export class Tally {
   /** Clients that were told to move, and did come over another connection. */
   moved = 0;
   reloads = 0;
+  upgrades = 0;
+  /** For how many milliseconds a session stood still in an upgrade, at the most. */
+  longestStandStill = 0;
   adminCalls = 0;
 
   /** All faults together. */
