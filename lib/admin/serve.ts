@@ -121,9 +121,10 @@ async function takeOver(
   // Before anybody comes for one of them.
   if (asked === "asked") await dataPlane.moveIn(inheritance.coming, []);
   await dataPlane.setListening("on");
-  const isWhole = asked === "asked" && await inheritance.takeSessions(async (session, descriptors) => {
-    await dataPlane.moveIn(session, descriptors.numbers);
-    descriptors.take();
+  const isWhole = asked === "asked" && await inheritance.takeSessions({
+    assertMovable: (session, descriptors) => dataPlane.assertMovable(session, descriptors),
+    take: (session, descriptors) => dataPlane.moveIn(session, descriptors),
+    onLost: (reason) => log.error("session lost in the upgrade", { reason }),
   });
   if (!isWhole) log.error("the old process is gone, and its sessions with it");
   await inheritance.leave();

@@ -155,20 +155,22 @@ export interface RestingSession {
   count: number;
   /** One of these is called: the other process has it, and what is here of it is to be closed; or it has not, and it goes on here. */
   onTaken(): void;
-  onKept(reason: string): void;
+  onKept(): void;
 }
 
 /** A data plane that another process can go on with, from one that it has. */
 export interface ReplaceableDataPlane extends PassableDataPlane {
   /** What is to come by `moveOut`, for `moveIn`. */
   sessionIds(): Promise<unknown>;
-  /** Gives its sessions, one by one, each of which stands still until it is known what came of it. */
-  moveOut(): AsyncIterable<RestingSession>;
+  /** Gives its sessions, some at a time, each of which stands still until it is known what came of it. */
+  moveOut(): AsyncIterable<RestingSession[]>;
   /**
    * Takes what another one gave, as plain data, by descriptors that it owns when this has settled. Rejects when it does not take that, and
    * nothing has changed.
    */
   moveIn(data: unknown, descriptors: readonly number[]): Promise<void>;
+  /** Throws when what another one gave with so many descriptors is nothing that it can take. */
+  assertMovable(data: unknown, descriptors: number): void;
 }
 
 /** Whether another process can go on with what it has. */

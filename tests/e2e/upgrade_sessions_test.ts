@@ -108,22 +108,22 @@ Deno.test(
       await using goscon = await Goscon.start(configOf(backend, 1), { at });
       const address = goscon.addresses[0]!;
       const opened: { client: RawClient | AckedClient; far: Link }[] = [];
-      for (let n = 0; n < 6; n++) {
+      for (let n = 0; n < 20; n++) {
         const client = await (n % 2 === 0 ? RawClient : AckedClient).open(address);
         opened.push({ client, far: await backend.accept() });
       }
       await Deno.remove(at);
-      // The ids are first; it has taken two sessions then, and has the third in its hands.
-      await Deno.writeTextFile(at, STUB.replace("@UNTIL@", "taken 4").replace("@THEN@", "crash"), { mode: 0o755 });
+      // Sixteen go together, of which the ids are one; of the five others it has the first two in its hands.
+      await Deno.writeTextFile(at, STUB.replace("@UNTIL@", "held 18").replace("@THEN@", "crash"), { mode: 0o755 });
       const { status, text } = await goscon.manager("POST", "/upgrade");
       assert.equal(status, 422);
       assert.deepEqual(JSON.parse(text).faults, ["the new process ended by SIGKILL"]);
-      for (const { client, far } of opened.slice(2)) {
+      for (const { client, far } of opened.slice(15)) {
         await client.send(pattern(0, 100));
         assertSameBytes(await readExactly(far, 100), pattern(0, 100));
         await client.resume();
       }
-      for (const { client, far } of opened.slice(0, 2)) {
+      for (const { client, far } of opened.slice(0, 15)) {
         assert.equal(await far.read(new Uint8Array(1)).catch(() => null), null);
         const { link, answer } = await ask(address, client.resumeContent());
         assert.match(answer, /^0\n404/);

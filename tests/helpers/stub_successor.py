@@ -46,7 +46,7 @@ def take(count):
 
 
 def hear(step):
-    taken = 0
+    held = 0
     while True:
         text, more, _ = struct.unpack(">III", take(12))
         said = json.loads(take(text))
@@ -54,10 +54,10 @@ def hear(step):
         if said["step"] == step:
             return
         if said["step"] == "session":
-            taken += 1
-            if UNTIL == f"taken {taken}":
+            held += 1
+            if UNTIL == f"held {held}":
                 stop()
-            say("taken")
+            say("held")
 
 
 if UNTIL == "enter":

@@ -1,6 +1,6 @@
 /**
  * A process that takes over from another one, without a proxy: `deno run -A successor_child.ts HOW`. Of each session it takes it writes
- * its key to the descriptor: `take` takes all, `refuse` the second not, `crash` ends at the third with that in its hands. What else there
+ * its key to the descriptor: `take` takes all, `refuse` the second not, `crash` ends at the third, which it has not touched. What else there
  * is to be told goes to the first descriptor of the first listener.
  */
 import { Inheritance } from "../../lib/admin/upgrade/inheritance.ts";
@@ -17,13 +17,17 @@ const [fd] = first!.descriptors as [number];
 tell(fd, `${inheritance.from} ${first!.hadPort} ${first!.descriptors.length} ${second}\n`);
 tell(fd, `${await inheritance.ready()}\n`);
 let count = 0;
-const isWhole = await inheritance.takeSessions((session, descriptors) => {
-  count++;
-  if (how === "crash" && count === 3) Deno.exit(7);
-  if (how === "refuse" && count === 2) throw new Error("no room");
-  const [fd] = descriptors.take(1) as [number];
-  tell(fd, `${(session as { key: bigint }).key}\n`);
-  system.close(fd);
+const isWhole = await inheritance.takeSessions({
+  assertMovable: () => {
+    count++;
+    if (how === "crash" && count === 3) Deno.exit(7);
+    if (how === "refuse" && count === 2) throw new Error("no room");
+  },
+  take: (session, [fd]) => {
+    tell(fd!, `${(session as { key: bigint }).key}\n`);
+    system.close(fd!);
+  },
+  onLost: () => {},
 });
 tell(fd, `${isWhole && inheritance.record?.done}\n`);
 await inheritance.leave();

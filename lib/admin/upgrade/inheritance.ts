@@ -18,8 +18,15 @@ export interface InheritedFor {
   manager: PassedListener | undefined;
 }
 
-/** Takes a session over: its data, and its descriptors, of which those that are not taken are closed. Rejects when it cannot. */
-export type TakeSession = (session: unknown, descriptors: Descriptors) => Promise<void> | void;
+/** What becomes of the sessions that come. */
+export interface Heir {
+  /** Throws when it cannot take that session with so many descriptors. */
+  assertMovable(session: unknown, descriptors: number): void;
+  /** Takes it over, and its descriptors, which it owns when this has settled. Rejects when it cannot after all. */
+  take(session: unknown, descriptors: readonly number[]): Promise<void> | void;
+  /** One is lost, and why. */
+  onLost(reason: string): void;
+}
 
 /** What the process before has for this one, which it started to take over from it. See `steps.ts`. */
 export class Inheritance {
@@ -115,26 +122,19 @@ export class Inheritance {
   }
 
   /**
-   * Says that this process serves, and takes sessions one by one, each of which is this process's when `take` has settled. Gives whether it
-   * has all that there was: else the other process is gone, and what it had left with it. Never rejects.
+   * Says that this process serves, and has sessions taken, in the order in which they come. Gives whether it has all that there was: else
+   * the other process is gone, and what it had left with it. Never rejects.
    */
-  async takeSessions(take: TakeSession): Promise<boolean> {
+  async takeSessions(heir: Heir): Promise<boolean> {
+    const held: Message[] = [];
     try {
       await this.#say({ step: "serving" });
-      for (;;) {
-        using message = await this.#receive("session");
-        const said = message.data as FromOld;
-        if (said.step === "done") {
-          this.#record = said.record;
-          break;
-        }
-        if (said.step !== "session") throw new UpgradeFailed([`the old process says ${said.step} before done`]);
-        const refused = await refusalOf(() => take(said.session, message.descriptors));
-        await this.#say({ step: "taken", ...(refused !== undefined && { refused }) });
-      }
+      while (!this.#record) await this.#takeStep(held, heir);
       await this.#say({ step: "done" });
       return true;
     } catch {
+      // The old process may have gone on with them, before it ended.
+      for (const message of held) message[Symbol.dispose]();
       return false;
     }
   }
@@ -150,6 +150,22 @@ export class Inheritance {
   async refuse(faults: readonly string[]): Promise<void> {
     await this.#say({ step: "faults", faults: [...faults] }).catch(() => {}); // nobody wants to know
     await this.#close();
+  }
+
+  /** `held`: what has come and is not this process's yet. */
+  async #takeStep(held: Message[], heir: Heir): Promise<void> {
+    const message = await this.#receive("session");
+    const said = message.data as FromOld;
+    if (said.step === "session") {
+      const refused = refusalOf(() => heir.assertMovable(said.session, message.descriptors.numbers.length));
+      if (refused === undefined) held.push(message);
+      else message[Symbol.dispose]();
+      return await this.#say({ step: "held", ...(refused !== undefined && { refused }) });
+    }
+    message[Symbol.dispose]();
+    if (said.step === "go on") await Promise.all(held.splice(0).map((message) => takeOne(message, heir)));
+    else if (said.step === "done") this.#record = said.record;
+    else throw new UpgradeFailed([`the old process says ${said.step} before done`]);
   }
 
   #say(message: FromNew): Promise<void> {
@@ -179,9 +195,20 @@ function enterAt(path: string): ReturnType<typeof enter> {
   }
 }
 
-async function refusalOf(take: () => Promise<void> | void): Promise<string | undefined> {
+async function takeOne(message: Message, heir: Heir): Promise<void> {
+  using owned = message;
+  const { session } = owned.data as Extract<FromOld, { step: "session" }>;
   try {
-    await take();
+    await heir.take(session, owned.descriptors.numbers);
+    owned.descriptors.take();
+  } catch (error) {
+    heir.onLost(reasonOf(error));
+  }
+}
+
+function refusalOf(check: () => void): string | undefined {
+  try {
+    check();
     return undefined;
   } catch (error) {
     return reasonOf(error);

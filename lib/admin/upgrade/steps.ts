@@ -10,8 +10,9 @@
  *     ready    ->                      all that can fail is done
  *                        <- take over  the old one accepts nobody any more; the ids of the sessions that are to come
  *     serving  ->                      the new one does
- *                        <- session    with its descriptors; again and again
- *     taken    ->                      it is the new one's, or not, with the reason
+ *                        <- session    with its descriptors: some at a time, again and again
+ *     held     ->                      of each: the new one can take it, or cannot, with the reason
+ *                        <- go on      those that it can are the new one's: until then it has not touched them
  *                        <- done       there are no more; what came of all upgrades, of this one as well
  *     done     ->
  *                        <- the end    the old one has let go of all
@@ -34,13 +35,13 @@ export type ListenerOwner = "proxy" | "manager";
 export type FromNew =
   | { step: "started"; format: number; version: string }
   | { step: "read" | "ready" | "serving" | "done" }
-  | { step: "taken"; refused?: string }
+  | { step: "held"; refused?: string }
   | { step: "faults"; faults: string[] };
 
 export type FromOld =
   | { step: "hello"; format: number; version: string; pid: number }
   | { step: "listener"; owner: ListenerOwner; listener: Omit<PassedListener, "descriptors"> }
-  | { step: "listeners" }
+  | { step: "listeners" | "go on" }
   | { step: "done"; record: UpgradeRecord }
   /** What is to come: see `ReplaceableDataPlane.sessionIds`. */
   | { step: "take over"; coming: PlainData }

@@ -87,11 +87,19 @@ export class Successor {
     await this.#hear("serving", performance.now());
   }
 
-  /** Gives it a session, whose descriptors stay the caller's. Gives why it did not take that; `undefined`: it did. */
-  async pass(session: PlainData, descriptors: readonly number[]): Promise<string | undefined> {
+  /**
+   * Gives it sessions, whose descriptors stay the caller's. Gives of each why it cannot take that; `undefined`: it is its own. When this
+   * rejects, none is: it has not touched them.
+   */
+  async pass(sessions: readonly { data: unknown; descriptors: readonly number[] }[]): Promise<(string | undefined)[]> {
     const begun = performance.now();
-    await this.#say({ step: "session", session }, descriptors);
-    return (await this.#hear("taken", begun)).refused;
+    const refused: (string | undefined)[] = [];
+    for (const { data, descriptors } of sessions) {
+      await this.#say({ step: "session", session: data as PlainData }, descriptors);
+    }
+    while (refused.length < sessions.length) refused.push((await this.#hear("held", begun)).refused);
+    await this.#say({ step: "go on" });
+    return refused;
   }
 
   /** Says that it has all now, and what came of all upgrades, of this one as well. */

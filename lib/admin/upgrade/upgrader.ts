@@ -178,30 +178,40 @@ export class Upgrader {
 
   async #passSessions(successor: Successor): Promise<Pick<DoneUpgrade, "sessions" | "longestStandStill">> {
     let [sessions, longestStandStill, since] = [0, 0, performance.now()];
-    for await (const session of this.#dataPlane.moveOut()) {
-      try {
-        const refused = await successor.pass(session.data as PlainData, session.descriptors);
-        if (refused === undefined) {
-          session.onTaken();
-          sessions += session.count;
-        } else this.#keep(session, refused);
-      } catch (error) {
-        // It may have it, and is ended before it goes on here.
-        await successor.abandon(reasonOf(error));
-        session.onKept(reasonOf(error));
-        throw error;
-      }
-      // From before it was taken out to when it goes on.
+    for await (const batch of this.#dataPlane.moveOut()) {
+      const count = await this.#passBatch(successor, batch);
+      sessions += count;
+      // From before the first was taken out to when all go on.
       const now = performance.now();
-      if (session.count > 0) longestStandStill = Math.max(longestStandStill, now - since);
+      if (count > 0) longestStandStill = Math.max(longestStandStill, now - since);
       since = now;
     }
     return { sessions, longestStandStill };
   }
 
-  #keep(session: RestingSession, reason: string): void {
-    this.#options.log.warning("session not taken", { reason });
-    session.onKept(reason);
+  /** How many sessions it took. */
+  async #passBatch(successor: Successor, batch: readonly RestingSession[]): Promise<number> {
+    let refused: (string | undefined)[];
+    try {
+      refused = await successor.pass(batch);
+    } catch (error) {
+      // It has their connections, and is ended before they go on here.
+      await successor.abandon(reasonOf(error));
+      for (const session of batch) session.onKept();
+      throw error;
+    }
+    let taken = 0;
+    for (const [i, session] of batch.entries()) {
+      const reason = refused[i];
+      if (reason === undefined) {
+        session.onTaken();
+        taken += session.count;
+      } else {
+        this.#options.log.warning("session not taken", { reason });
+        session.onKept();
+      }
+    }
+    return taken;
   }
 
   /** Who is in the middle of a handshake has a session soon, which goes along: while sessions go none begins. Never for long. */

@@ -71,12 +71,15 @@ async function taken(how: string): Promise<{ successor: Successor; wire: Wire }>
   return { successor, wire };
 }
 
-/** Passes a session of that key. Gives why it was not taken, and what came back by its descriptor. */
-async function pass(successor: Successor, key: bigint): Promise<[refused: string | undefined, said: string]> {
-  using wire = new Wire();
-  const refused = await successor.pass({ key }, [wire.fd]);
-  System.open().shutdownWrite(wire.fd);
-  return [refused, await wire.said()];
+/** Passes sessions of these keys at once. Gives of each why it was not taken, and what came back by its descriptor. */
+async function pass(successor: Successor, ...keys: bigint[]): Promise<[refused: string | undefined, said: string][]> {
+  using stack = new DisposableStack();
+  const wires = keys.map(() => stack.use(new Wire()));
+  const refused = await successor.pass(keys.map((key, i) => ({ data: { key }, descriptors: [wires[i]!.fd] })));
+  // Nothing comes by these.
+  for (const [i, { fd }] of wires.entries()) if (refused[i] !== undefined) System.open().shutdownWrite(fd);
+  const said = await Promise.all(wires.map((wire) => wire.said()));
+  return said.map((line, i) => [refused[i], line]);
 }
 
 /** Leaves no process and no descriptor behind. */
@@ -88,10 +91,11 @@ function test(name: string, run: () => Promise<void>): void {
   });
 }
 
-test("another process gets listeners, then sessions one by one, and lets this one go", async () => {
+test("another process gets listeners, then sessions, some at a time, and lets this one go", async () => {
   const { successor, wire } = await taken("take");
-  for (let key = 2n ** 63n; key < 2n ** 63n + 100n; key++) {
-    assert.deepEqual(await pass(successor, key), [undefined, String(key)]);
+  for (let key = 2n ** 63n, count = 1; count < 20; count++) {
+    const keys = Array.from({ length: count }, () => key++);
+    assert.deepEqual(await pass(successor, ...keys), keys.map((key) => [undefined, String(key)]));
   }
   await successor.finish({ done: 7, failed: 1 });
   assert.equal(await wire.said(), "7");
@@ -102,18 +106,16 @@ test("another process gets listeners, then sessions one by one, and lets this on
 
 test("a session that the other process does not take stays here, with the reason, and the next ones go on", async () => {
   const { successor, wire } = await taken("refuse");
-  assert.deepEqual(await pass(successor, 1n), [undefined, "1"]);
-  assert.deepEqual(await pass(successor, 2n), ["no room", ""]);
-  assert.deepEqual(await pass(successor, 3n), [undefined, "3"]);
+  assert.deepEqual(await pass(successor, 1n, 2n, 3n), [[undefined, "1"], ["no room", ""], [undefined, "3"]]);
+  assert.deepEqual(await pass(successor, 4n), [[undefined, "4"]]);
   await successor.abandon("that was enough");
   wire[Symbol.dispose]();
 });
 
-test("a crash with a session in its hands is told, and what it had taken before was taken", async () => {
+test("a crash with sessions in its hands is told, and what it had taken before was taken", async () => {
   const { successor, wire } = await taken("crash");
-  assert.deepEqual(await pass(successor, 1n), [undefined, "1"]);
-  assert.deepEqual(await pass(successor, 2n), [undefined, "2"]);
-  await assert.rejects(pass(successor, 3n), (error) => {
+  assert.deepEqual(await pass(successor, 1n), [[undefined, "1"]]);
+  await assert.rejects(pass(successor, 2n, 3n, 4n), (error) => {
     assert(error instanceof UpgradeFailed);
     assert.deepEqual(error.faults, ["the new process ended with code 7"]);
     return true;
@@ -168,6 +170,43 @@ test("the format of now and the one before are taken over, others are refused on
     });
   }
 });
+
+for (const isToldSo of [true, false]) {
+  test(`sessions that came are touched ${isToldSo ? "only when" : "by nobody, unless"} the old process says so`, () =>
+    withInheritance(async (door) => {
+      const opening = Inheritance.open("1.0.0");
+      const parcel = await door.accept();
+      (await parcel.receive())![Symbol.dispose]();
+      await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
+      const inheritance = (await opening)!;
+      const taken: unknown[] = [];
+      const taking = inheritance.takeSessions({
+        assertMovable: () => {},
+        take: (session, [fd]) => {
+          taken.push(session);
+          System.open().close(fd!);
+        },
+        onLost: () => assert.fail(),
+      });
+      (await parcel.receive())![Symbol.dispose]();
+      using wire = new Wire();
+      for (const session of [1, 2]) {
+        await parcel.send({ step: "session", session }, [wire.fd]);
+        using held = (await parcel.receive())!;
+        assert.deepEqual(held.data, { step: "held" });
+      }
+      assert.deepEqual(taken, []);
+      if (isToldSo) {
+        await parcel.send({ step: "go on" });
+        await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
+        (await parcel.receive())![Symbol.dispose]();
+        await parcel.end();
+      } else parcel.close();
+      assert.equal(await taking, isToldSo);
+      assert.deepEqual(taken, isToldSo ? [1, 2] : []);
+      await inheritance.leave();
+    }));
+}
 
 for (const [how, came] of [["goes on by itself", "rejects"], ["is gone", "alone"]] as const) {
   test(`a process that is ready ${came === "alone" ? "takes over alone" : "gives up"} when the other ${how}`, () =>

@@ -115,8 +115,8 @@ const methods = {
   movedIds: () => proxy.movedIds(),
   /** Of sessions that go to another process: see `MovingOut`. */
   moveNext: () => movingOut.next(),
-  movedOver: () => movingOut.over(),
-  movedBack: () => movingOut.back(),
+  movedOver: (index: number) => movingOut.over(index),
+  movedBack: (index: number) => movingOut.back(index),
   endMoving: () => movingOut.end(),
   moveIn: (data: Moved, descriptors: readonly number[]) => proxy.moveIn(data, descriptors),
   drain: () => proxy.drain(),

@@ -26,6 +26,7 @@ import { Offers } from "../carry/offers.ts";
 import { connectPort, type Remote } from "./rpc.ts";
 import { layoutAlone, ownerOf } from "../../owner.ts";
 import { type MovedIds, type MovedMemory, readMoved } from "../../session/move/moved.ts";
+import type { Packed } from "../../session/move/packed.ts";
 import { partsOf } from "../../session/move/parts.ts";
 import type { SessionInfo } from "../../session/session_record.ts";
 import type { Inherited } from "../../seams.ts";
@@ -251,25 +252,29 @@ export class WorkerPool implements ReplaceableDataPlane {
   }
 
   /** What is remembered of sessions that have ended comes when all others have: until then those are on their way. */
-  async *moveOut(): AsyncGenerator<RestingSession, void, void> {
+  async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
     const memories: MovedMemory[] = [];
     try {
       for (const remote of this.#remotes) {
-        for (let piece = await remote.moveNext(); piece; piece = await remote.moveNext()) {
-          const { data } = piece;
-          if (data.kind === "memory") memories.push(data);
-          else if (data.kind === "ids") yield about(data);
-          else {
-            const onTaken = () => void remote.movedOver();
-            yield { ...piece, count: 1, onTaken, onKept: () => void remote.movedBack() };
-          }
+        for (let pieces = await remote.moveNext(); pieces.length > 0; pieces = await remote.moveNext()) {
+          yield pieces.flatMap((piece, i): RestingSession[] => {
+            const { data } = piece;
+            if (data.kind === "ids") return [about(data)];
+            if (data.kind !== "memory") return [restingOf(piece, i, remote)];
+            memories.push(data);
+            return [];
+          });
         }
       }
-      yield about(merged(memories));
-      yield about(await this.#counts());
+      yield [about(merged(memories))];
+      yield [about(await this.#counts())];
     } finally {
       await Promise.all(this.#remotes.map((remote) => remote.endMoving()));
     }
+  }
+
+  assertMovable(data: unknown, descriptors: number): void {
+    if (!isMovedCounts(data)) readMoved(data, descriptors);
   }
 
   async moveIn(data: unknown, descriptors: readonly number[]): Promise<void> {
@@ -389,6 +394,16 @@ export class WorkerPool implements ReplaceableDataPlane {
       return { wanted, had: { ...wanted, port: isOurs ? wanted.port : reservePortOf(wanted) } };
     });
   }
+}
+
+/** That one of the pieces of a thread. */
+function restingOf(
+  piece: Pick<Packed, "data" | "descriptors">,
+  index: number,
+  remote: Remote<WorkerMethods>,
+): RestingSession {
+  const onTaken = () => void remote.movedOver(index);
+  return { ...piece, count: 1, onTaken, onKept: () => void remote.movedBack(index) };
 }
 
 /** What is not a session itself. */

@@ -17,10 +17,12 @@ async function open(keys: Record<string, unknown>) {
 
 /** Moves all from one to the other, as between processes. */
 async function move(from: WorkerPool, to: WorkerPool): Promise<void> {
-  for await (const { data, descriptors, onTaken } of from.moveOut()) {
-    assert.deepEqual(descriptors, []);
-    await to.moveIn(structuredClone(data), []);
-    onTaken();
+  for await (const pieces of from.moveOut()) {
+    for (const { data, descriptors, onTaken } of pieces) {
+      assert.deepEqual(descriptors, []);
+      await to.moveIn(structuredClone(data), []);
+      onTaken();
+    }
   }
 }
 
