@@ -49,11 +49,15 @@ function outcomeOf(error: unknown): string {
   return error instanceof SessionEndedError ? `${error.code}` : reasonOf(error);
 }
 
-/** Lets time pass until it is so, slowly enough for what goes on beside it. */
+/**
+ * Lets time pass until it is so, slowly enough for what goes on beside it: what is done by other threads, or waits for the machine, has a
+ * part of a real millisecond each time, so that no timeout of the client passes it by.
+ */
 export async function passUntil(clock: ReturnType<typeof stillTime>, condition: () => boolean): Promise<void> {
   for (let i = 0; !condition(); i++) {
     assert(i < 5000, "it does not come, however much time passes");
     clock.pass(25);
-    for (let turns = 0; turns < 20; turns++) await turn();
+    const since = Date.now();
+    for (let turns = 0; turns < 20 || Date.now() === since; turns++) await turn();
   }
 }
