@@ -7,7 +7,7 @@ import type { Own, Pair } from "../../lib/proxy/cluster/nodes/own/own_lives.ts";
 import type { NodeView } from "../../lib/proxy/cluster/nodes/peers.ts";
 import { stillTime } from "./clock.ts";
 import { TestLog } from "./proxy.ts";
-import { NoConversation } from "./scripted_peers.ts";
+import { noAnswer, NoConversation } from "./scripted_peers.ts";
 import { turn } from "./turns.ts";
 
 export const at = (host: number): Endpoint => ({ hostname: `10.0.0.${host}`, port: 1250 });
@@ -180,13 +180,13 @@ export class ClusterMesh {
     this.#open.set(lose, { from, to });
     const asker = { ...from.node.own.identity, role: from.role, addr: from.addr };
     const ask = async (method: string, args: unknown, timeout: number) => {
-      if (!this.#open.has(lose)) throw new Error("it is lost");
+      if (!this.#open.has(lose)) throw noAnswer("it is lost");
       const answer = to.isMute || from.isMute ? undefined : { value: await to.node.answer(asker, method, args) };
       if (answer && to.answersToLose-- <= 0) return structuredClone(answer.value);
       const late = setTimeout(() => lose("no answer"), answer ? 0 : timeout);
       const reason = await lost.promise;
       clearTimeout(late);
-      throw new Error(reason);
+      throw noAnswer(reason);
     };
     return { peer: to.node.own.identity, lost: lost.promise, ask, close: () => lose("closed here") };
   }
