@@ -15,6 +15,7 @@ export const at = (host: number): Endpoint => ({ hostname: `10.0.0.${host}`, por
 /** Gives the slot and the epoch that a test says, or the epoch after the one that is remembered. */
 export class ScriptedDiscovery implements Discovery {
   claimant: Claimant | undefined;
+  isPassedOn = false;
   readonly released: Pair[] = [];
   onChange: (found: readonly Found[]) => void = () => {};
 
@@ -25,9 +26,14 @@ export class ScriptedDiscovery implements Discovery {
     return Promise.resolve({ slot: this.slot, epoch: this.epoch ?? (claimant.remembered.get(this.slot) ?? 0) + 1 });
   }
 
-  watch(onChange: (found: readonly Found[]) => void): void {
+  goOn(claimant: Claimant): void {
+    this.claimant = claimant;
+  }
+
+  watch(onChange: (found: readonly Found[]) => void, known?: readonly Found[]): void {
     this.onChange = onChange;
-    if (this.found) onChange(this.found);
+    const found = this.found ?? known;
+    if (found) onChange(found);
   }
 
   release(lost: Pair): void {

@@ -1,10 +1,19 @@
 import type { ClusterOptions, Config } from "../../config.ts";
 import type { Endpoint } from "../../link/link.ts";
 import type { Log } from "../../log.ts";
-import type { DataPlane, MoveOutcome, SessionPage, SessionQuery, Snapshot } from "../data_plane.ts";
+import type {
+  DataPlane,
+  ListeningState,
+  MoveOutcome,
+  PassedListener,
+  ReplaceableDataPlane,
+  RestingSession,
+  SessionPage,
+  SessionQuery,
+  Snapshot,
+} from "../data_plane.ts";
 import { reservePort } from "../front/listener.ts";
 import { layoutOf } from "../owner.ts";
-import { publicsOf } from "../publics.ts";
 import type { SessionInfo } from "../session/session_record.ts";
 import { AllSessions } from "./all_sessions.ts";
 import { Departure } from "./departure.ts";
@@ -12,20 +21,41 @@ import { openDiscovery } from "./discovery/open_discovery.ts";
 import type { Discovery } from "./discovery/discovery.ts";
 import { StaticDiscovery } from "./discovery/static_discovery.ts";
 import { ClusterNode } from "./nodes/cluster_node.ts";
-import type { Offering } from "./nodes/cluster_node_options.ts";
 import { conversations } from "./nodes/conversations.ts";
 import type { PeerIdentity } from "./nodes/hello_forms.ts";
-import type { Own } from "./nodes/own/own_lives.ts";
-import { type InheritedListeners, startWorkers, type WorkerPool } from "./threads/worker_pool.ts";
+import { type NodeSnapshot, readNodeSnapshot } from "./nodes/node_snapshot.ts";
+import type { Identity } from "./nodes/peers.ts";
+import { addressOf, offeringOf } from "./offering.ts";
+import { type InheritedListeners, type Listeners, startWorkers, type WorkerPool } from "./threads/worker_pool.ts";
 
 /** A data plane as a process needs it, whose main thread this is. */
 export type Plane = DataPlane & Pick<WorkerPool, "engine" | "failed" | "hung">;
 
+/** What another process passes to one that goes on with it, which `startDataPlane` begins. */
+export interface InheritedPlane {
+  listen: InheritedListeners;
+  /** Of one that is in a cluster: where peers connect, and see `ReplaceableDataPlane.node`. */
+  door?: PassedListener | undefined;
+  node?: unknown;
+}
+
+/** What is to come to a process that goes on as a node: see `ReplaceableDataPlane.sessionIds`. */
+interface ComingNode {
+  kind: "node";
+  node: NodeSnapshot;
+  ids: unknown;
+}
+
 /** The data plane of a node of a cluster, or of an edge: threads of its own, and what others are asked. */
-export class ClusterPlane implements Plane {
+export class ClusterPlane implements Plane, ReplaceableDataPlane {
   #config: Config;
   readonly #log: Log;
-  readonly #instance = crypto.getRandomValues(new Uint8Array(12)).toHex();
+  readonly #instance: string;
+  /** As what it goes on, when nothing later comes. */
+  readonly #inherited: NodeSnapshot | undefined;
+  readonly #listeners: Listeners;
+  /** When its clock was at 0: see `ClusterNodeOptions.now`. */
+  #origin = performance.timeOrigin;
   readonly #departure: Departure;
   #discovery!: Discovery;
   #node!: ClusterNode;
@@ -33,9 +63,15 @@ export class ClusterPlane implements Plane {
   #sessions!: AllSessions;
   #addr!: Endpoint;
 
-  /** Use `startDataPlane`. */
-  constructor(config: Config, log: Log) {
-    this.#config = config;
+  /** Use `startDataPlane`. Throws `ShapeError` when it cannot go on with what is inherited. */
+  constructor(config: Config, log: Log, inherited?: InheritedPlane) {
+    this.#inherited = inherited && readNodeSnapshot(inherited.node);
+    this.#listeners = { inherited: inherited?.listen, door: inherited?.door };
+    this.#instance = this.#inherited?.own.instance ?? crypto.getRandomValues(new Uint8Array(12)).toHex();
+    const listen = config.cluster!.listen;
+    const port = inherited?.door?.hadPort ?? reservePort(listen);
+    this.#config = { ...config, cluster: { ...config.cluster!, listen: { ...listen, port } } };
+    this.#addr = addressOf(this.#cluster);
     this.#log = log;
     this.#departure = new Departure(() => this.#cluster, (most) => this.#moveAway(most));
   }
@@ -57,39 +93,32 @@ export class ClusterPlane implements Plane {
   }
 
   /**
-   * Takes a slot, which may be long in coming, and serves; gives whether it does: not when the end comes before the slot. Rejects when
-   * that cannot be had, or an address.
+   * Takes a slot, which may be long in coming, and serves; gives whether it does: not when the end comes before the slot. What goes on
+   * as another process's node is one from `moveIn` on, or `setListening`. Rejects when a slot cannot be had, or an address.
    */
   async start(end: Promise<unknown>): Promise<boolean> {
-    const { listen } = this.#cluster;
-    this.#config = { ...this.#config, cluster: { ...this.#cluster, listen: { ...listen, port: reservePort(listen) } } };
-    this.#addr = addressOf(this.#cluster);
-    const log = this.#log;
-    const reuseTime = offeringOf(this.#config).reuseTime;
-    const keep = this.#config.drainTimeout + reuseTime;
-    this.#discovery = await openDiscovery(this.#cluster, { keep, rest: reuseTime, log });
-    this.#node = this.#open();
+    if (this.#inherited) {
+      const { instance, lives } = this.#inherited.own;
+      const { slot, epoch } = lives.at(-1) ?? {};
+      this.#pool = await this.#startPool({
+        instance,
+        ...(slot !== undefined && epoch !== undefined && { slot, epoch }),
+      });
+      return true;
+    }
+    this.#node = await this.#open();
     try {
       const own = await Promise.race([this.#node.claim(), end.then(() => undefined)]);
       if (!own) {
         await this.#node.close();
         return false;
       }
-      this.#pool = await startWorkers(this.#config, log, {
-        others: {
-          identity: this.#identityOf(own),
-          answer: (from, method, args) => this.#node.answer(from, method, args),
-          tellClosed: (via) => this.#node.tellClosed(via),
-        },
-      });
+      this.#pool = await this.#startPool(own.identity);
     } catch (error) {
       await this.#node.close();
       throw error;
     }
-    this.#sessions = new AllSessions({ own: this.#pool, node: this.#node, layout: layoutOf(this.#cluster) });
-    await this.#pool.become(this.#identityOf(this.#node.own), this.#node.own.takesNew);
-    if (this.#node.hasFound) await this.#pool.know(this.#node.views);
-    this.#node.start();
+    await this.#begin();
     return true;
   }
 
@@ -135,6 +164,38 @@ export class ClusterPlane implements Plane {
     this.#departure.begin();
   }
 
+  get node(): NodeSnapshot {
+    return this.#node.snapshot;
+  }
+
+  passListeners(): Promise<PassedListener[]> {
+    return this.#pool.passListeners();
+  }
+
+  /** What another process has let go of without a word more is served as it was at first. */
+  async setListening(state: ListeningState): Promise<void> {
+    if (!this.#node) await this.#goOn(this.#inherited!);
+    this.#node.isPassedOn = state !== "on";
+    await this.#pool.setListening(state);
+    if (state === "off") await this.#node.close();
+  }
+
+  async sessionIds(): Promise<ComingNode> {
+    return { kind: "node", node: this.#node.snapshot, ids: await this.#pool.sessionIds() };
+  }
+
+  moveOut(): AsyncGenerator<RestingSession, void, void> {
+    return this.#pool.moveOut();
+  }
+
+  async moveIn(data: unknown, descriptors: readonly number[]): Promise<void> {
+    const coming = data as ComingNode | undefined;
+    if (coming?.kind !== "node") return await this.#pool.moveIn(data, descriptors);
+    const node = readNodeSnapshot(coming.node);
+    await this.#pool.moveIn(coming.ids, descriptors);
+    await this.#goOn(node);
+  }
+
   async stop(): Promise<void> {
     this.#departure.end();
     await this.#pool.stop();
@@ -145,7 +206,39 @@ export class ClusterPlane implements Plane {
     return this.#config.cluster!;
   }
 
-  #open(): ClusterNode {
+  /** Goes on as the node that another process was, which peers are not to notice. */
+  async #goOn(snapshot: NodeSnapshot): Promise<void> {
+    this.#origin = snapshot.at - performance.now();
+    this.#node = await this.#open();
+    this.#node.goOn(snapshot);
+    await this.#begin();
+  }
+
+  /** Has the threads know what is known, and watches the others. */
+  async #begin(): Promise<void> {
+    this.#sessions = new AllSessions({ own: this.#pool, node: this.#node, layout: layoutOf(this.#cluster) });
+    const { identity, former, takesNew } = this.#node.own;
+    for (const pair of former) await this.#pool.become(this.#identityOf({ ...identity, ...pair }), false);
+    await this.#pool.become(this.#identityOf(identity), takesNew);
+    if (this.#node.hasFound) await this.#pool.know(this.#node.views);
+    this.#node.start();
+  }
+
+  #startPool(identity: Identity): Promise<WorkerPool> {
+    return startWorkers(this.#config, this.#log, {
+      ...this.#listeners,
+      others: {
+        identity: this.#identityOf(identity),
+        answer: (from, method, args) => this.#node.answer(from, method, args),
+        tellClosed: (via) => this.#node.tellClosed(via),
+      },
+    });
+  }
+
+  async #open(): Promise<ClusterNode> {
+    const { reuseTime } = offeringOf(this.#config);
+    const keep = this.#config.drainTimeout + reuseTime;
+    this.#discovery = await openDiscovery(this.#cluster, { keep, rest: reuseTime, log: this.#log });
     return new ClusterNode({
       cluster: this.#cluster,
       instance: this.#instance,
@@ -153,7 +246,7 @@ export class ClusterPlane implements Plane {
       discovery: this.#discovery,
       connect: conversations({
         options: () => this.#cluster,
-        identity: () => this.#identityOf(this.#node.own),
+        identity: () => this.#identityOf(this.#node.own.identity),
       }),
       handlers: {
         sessions: (query) => this.#pool.sessions(query),
@@ -164,16 +257,16 @@ export class ClusterPlane implements Plane {
         snapshot: () => this.snapshot(),
       },
       log: this.#log,
-      now: () => performance.timeOrigin + performance.now(),
+      now: () => this.#origin + performance.now(),
       random: Math.random,
       onView: (views) => void (this.#pool as WorkerPool | undefined)?.know(views),
-      onOwn: (own) => void (this.#pool as WorkerPool | undefined)?.become(this.#identityOf(own), own.takesNew),
+      onOwn: (own) => void (this.#pool as WorkerPool | undefined)?.become(this.#identityOf(own.identity), own.takesNew),
       onClosed: (thread, number) => this.#pool.ownerClosed(thread, number),
       ...offeringOf(this.#config),
     });
   }
 
-  #identityOf({ identity }: Own): PeerIdentity {
+  #identityOf(identity: Identity): PeerIdentity {
     return { ...identity, role: this.#cluster.role, addr: this.#addr };
   }
 
@@ -184,36 +277,16 @@ export class ClusterPlane implements Plane {
   }
 }
 
-/** Where peers reach this process. */
-function addressOf({ advertise, discovery, nodes, slot, listen }: ClusterOptions): Endpoint {
-  const listed = discovery === "static" ? nodes.find((node) => node.slot === slot) : undefined;
-  const { hostname, port } = advertise ?? listed ?? listen;
-  return { hostname, port };
-}
-
-function offeringOf(config: Config): Offering {
-  const { cluster, scp } = config;
-  const { serves, weight } = cluster!;
-  return {
-    serves,
-    weight,
-    publics: publicsOf(config),
-    reuseTime: Math.max(scp.reuseTime, scp.v2.reuseTime),
-  };
-}
-
-/**
 /**
  * Listens as `config` says and serves until `stop`; `undefined` when `end` settles while it waits for a slot of the cluster. `inherited`:
- * see `startWorkers`; no node of a cluster can have it. Rejects when an address cannot be had, or no slot.
+ * nobody is accepted before `setListening` then. Rejects when an address cannot be had, or no slot.
  */
 export async function startDataPlane(
   config: Config,
   log: Log,
-  { end, inherited }: { end: Promise<unknown>; inherited?: InheritedListeners | undefined },
+  { end, inherited }: { end: Promise<unknown>; inherited?: InheritedPlane | undefined },
 ): Promise<Plane | undefined> {
-  if (!config.cluster) return await startWorkers(config, log, { inherited });
-  if (inherited) throw new Error("a node of a cluster cannot take over from another process");
-  const plane = new ClusterPlane(config, log);
+  if (!config.cluster) return await startWorkers(config, log, { inherited: inherited?.listen });
+  const plane = new ClusterPlane(config, log, inherited);
   return await plane.start(end) ? plane : undefined;
 }

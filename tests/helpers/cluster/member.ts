@@ -65,6 +65,14 @@ export class Member implements AsyncDisposable {
     await this.goscon.event(() => this.eventsOf("configuration reloaded").length > before);
   }
 
+  /** Has a new process with these keys take over from it: gives what came of that. */
+  // deno-lint-ignore no-explicit-any -- each test looks at what it wants
+  async upgrade(keys: Keys = this.keys): Promise<{ status: number; result: any }> {
+    await this.goscon.rewrite(textOf(keys));
+    const { status, text } = await this.manager("POST", "/upgrade");
+    return { status, result: JSON.parse(text) };
+  }
+
   /** At once, as a crash; settles when it is gone, and its sockets: a ring has them for some time longer. */
   async kill(): Promise<void> {
     this.goscon.kill("SIGKILL");

@@ -112,7 +112,7 @@ Deno.test("an owner that answers a letter with what is no receipt is closed, and
       timeout: 20_000,
     };
     const handOver = new HandOver({
-      ...{ engine, nodes, thread: 0, peers: [], secret: "", offers: Offers.of(1) },
+      ...{ engine, nodes, thread: 0, peers: [], secret: "", offers: Offers.of(1), random: () => 0 },
       isHere: () => false,
     });
     const endpoints = { remote: PREFACE.remote, local: PREFACE.local };
