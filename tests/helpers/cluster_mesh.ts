@@ -1,8 +1,11 @@
+import { pack, type PlainData, unpack } from "../../lib/admin/upgrade/plain_data.ts";
+import { joined } from "../../lib/link/joined.ts";
 import { type Endpoint, formatEndpoint } from "../../lib/link/link.ts";
 import { ClusterNode } from "../../lib/proxy/cluster/nodes/cluster_node.ts";
 import type { Claimant, Discovery, Found } from "../../lib/proxy/cluster/discovery/discovery.ts";
 import type { ClusterNodeOptions } from "../../lib/proxy/cluster/nodes/cluster_node_options.ts";
 import type { Conversation } from "../../lib/proxy/cluster/nodes/conversation.ts";
+import { readNodeSnapshot } from "../../lib/proxy/cluster/nodes/node_snapshot.ts";
 import type { Own, Pair } from "../../lib/proxy/cluster/nodes/own/own_lives.ts";
 import type { NodeView } from "../../lib/proxy/cluster/nodes/peers.ts";
 import { stillTime } from "./clock.ts";
@@ -16,6 +19,8 @@ export const at = (host: number): Endpoint => ({ hostname: `10.0.0.${host}`, por
 export class ScriptedDiscovery implements Discovery {
   claimant: Claimant | undefined;
   isPassedOn = false;
+  /** What another one had with which it went on. */
+  had: { own: Pair | undefined; lost: readonly Pair[] } | undefined;
   readonly released: Pair[] = [];
   onChange: (found: readonly Found[]) => void = () => {};
 
@@ -26,8 +31,9 @@ export class ScriptedDiscovery implements Discovery {
     return Promise.resolve({ slot: this.slot, epoch: this.epoch ?? (claimant.remembered.get(this.slot) ?? 0) + 1 });
   }
 
-  goOn(claimant: Claimant): void {
+  goOn(claimant: Claimant, own: Pair | undefined, lost: readonly Pair[]): void {
     this.claimant = claimant;
+    this.had = { own, lost };
   }
 
   watch(onChange: (found: readonly Found[]) => void, known?: readonly Found[]): void {
@@ -134,6 +140,19 @@ export class ClusterMesh {
     member.isListening = listens;
     member.node.start();
     await this.pass(100);
+  }
+
+  /** Has another process take over from it, with what it says of itself. */
+  async replace(member: Member, name: string, options: Parameters<ClusterMesh["add"]>[1]): Promise<Member> {
+    const next = this.add(name, options);
+    member.node.isPassedOn = true;
+    const { text, bytes } = pack(member.node.snapshot as unknown as PlainData);
+    next.node.goOn(readNodeSnapshot(unpack(text, joined(...bytes))));
+    [member.isListening, next.isListening] = [false, true];
+    next.node.start();
+    await member.node.close();
+    await this.cut(member);
+    return next;
   }
 
   /** Ends it as a crash does: nothing is said, and nothing listens there. */

@@ -8,7 +8,7 @@ import { pattern } from "../../../helpers/random.ts";
 import { ask, RawClient } from "../../../helpers/raw_client.ts";
 import { TestNode } from "../../../helpers/test_node.ts";
 import { freePort } from "../../../helpers/free_port.ts";
-import { until } from "../../../helpers/turns.ts";
+import { turn, until } from "../../../helpers/turns.ts";
 
 const QUICK = { shutdown_timeout: "10ms" };
 
@@ -244,4 +244,44 @@ Deno.test("a node that is another one now gives ids of its new slot, and still o
   assert.equal(formatEndpoint(one.addr), formatEndpoint(one.view.addr));
   assert.equal(Math.floor(after.id / 16) % 64, 7);
   assert.equal(Math.floor(before.id / 16) % 64, 1);
+});
+
+Deno.test("a node that has paused lets others wait, over what they opened before as well", async () => {
+  await using one = new TestNode(1, QUICK);
+  await using two = new TestNode(2, QUICK);
+  two.know([one.view]);
+  using acked = await AckedClient.open(one.address);
+  acked.address = two.address;
+  // From now on there are connections that wait for the next.
+  await acked.resume();
+  await one.setListening("paused");
+  let isBack = false;
+  const resumed = acked.resume().then(() => isBack = true);
+  for (let turns = 0; turns < 500; turns++) await turn();
+  assert(!isBack);
+  await one.setListening("on");
+  await resumed;
+  await acked.send(pattern(1, 1000));
+  assertSameBytes(await acked.receive(1000), pattern(1, 1000));
+});
+
+Deno.test("a node that listens no more carries nothing to others, and its clients resume elsewhere", async () => {
+  await using one = new TestNode(1, QUICK);
+  await using two = new TestNode(2, QUICK);
+  two.know([one.view]);
+  using acked = await AckedClient.open(one.address);
+  using raw = await RawClient.open(one.address);
+  acked.address = raw.address = two.address;
+  await Promise.all([acked.resume(), raw.resume()]);
+  assert.equal(two.carrying, 2);
+  await two.setListening("off");
+  await until(() => two.carrying === 0, () => `${two.carrying} are carried`);
+  // What comes to be carried is not, either.
+  await assert.rejects(ask(two.address, acked.resumeContent()));
+  acked.address = raw.address = one.address;
+  await Promise.all([acked.resume(), raw.resume()]);
+  for (const client of [acked, raw]) {
+    await client.send(pattern(1, 1000));
+    assertSameBytes(await client.receive(1000), pattern(1, 1000));
+  }
 });
