@@ -25,6 +25,8 @@ export class Member implements AsyncDisposable {
   readonly place: Place;
   /** As configured when it starts next. */
   keys: Keys;
+  /** By which path the program is called when it starts next: see `Goscon.start`. */
+  at: string | undefined;
   #goscon: Goscon | undefined;
 
   constructor(name: string, place: Place, keys: Keys) {
@@ -54,7 +56,10 @@ export class Member implements AsyncDisposable {
   /** Starts it, also when it has ended: settles when it listens. */
   async start(): Promise<void> {
     await this.#goscon?.[Symbol.asyncDispose]();
-    this.#goscon = await Goscon.start(textOf(this.keys), { by: this.place.by });
+    this.#goscon = await Goscon.start(textOf(this.keys), {
+      by: this.place.by,
+      ...(this.at !== undefined && { at: this.at }),
+    });
   }
 
   /** Has it go by `keys` from now on. */
