@@ -9,6 +9,7 @@ import { withRedis } from "../../helpers/cluster/with_redis.ts";
 import { EXECUTABLE } from "../../helpers/goscon.ts";
 import { HAS_HAPROXY } from "../../helpers/haproxy.ts";
 import { Random } from "../../helpers/random.ts";
+import { tcp } from "../../helpers/raw_client.ts";
 import { HAS_REDIS } from "../../helpers/servers.ts";
 import { stubUntil } from "../../helpers/stub_successor.ts";
 
@@ -37,7 +38,12 @@ Deno.test("nodes and an edge are upgraded under load: no session is lost, no byt
   ignore: LINUX.ignore || !HAS_HAPROXY,
 }, async () => {
   const random = new Random();
-  await using cluster = await TestCluster.start({ nodes: 3, edges: 1 });
+  await using cluster = await TestCluster.start({
+    nodes: 3,
+    edges: 1,
+    cluster: () => ({ threads: 8 }),
+    keys: (_, slot) => ({ workers: slot === 0 ? 6 : 2 }),
+  });
   await using front = await balancer(cluster.addresses);
   await using traffic = await Traffic.open({ address: front.address, sessions: 30, cutWithin: 100_000, random });
   traffic.begin();
@@ -68,7 +74,8 @@ Deno.test(
       await Deno.symlink(EXECUTABLE, at);
       await Promise.all(cluster.nodes.map((node) => node.start()));
       await Promise.all(cluster.nodes.map((node) => cluster.knowsAll(node)));
-      await using own = await Traffic.open({ address: one.address, sessions: 5, random });
+      let address = one.address;
+      await using own = await Traffic.open({ address: "", sessions: 5, random, dial: () => tcp(address) });
       await using carried = await Traffic.open({ address: two.address, sessions: 5, cutWithin: 50_000, random });
       for (const traffic of [own, carried]) traffic.begin();
       const [before, losses] = [await standing(cluster), lossesOf(cluster)];
@@ -86,6 +93,7 @@ Deno.test(
       await fails(one.keys, /^the new process ended by SIGKILL$/);
       assert.deepEqual([await standing(cluster), lossesOf(cluster)], [before, losses]);
       // Others reach it still, who come anew.
+      address = two.address;
       for (const talk of own.talks) talk.connection.cut();
       await own.more(2);
       for (const traffic of [own, carried]) await traffic.end();
@@ -104,7 +112,8 @@ Deno.test("nodes with slots of a Redis are upgraded under load, and each goes on
   await Promise.all(cluster.nodes.map((node) => cluster.knowsAll(node)));
   const owners = async () => {
     const entries = await Promise.all([0, 1, 2].map((slot) => redis.ask("GET", `goscon:slot:${slot}`)));
-    return entries.map((entry) => ({ ...JSON.parse(entry), renewed: undefined }));
+    const version = await redis.ask("GET", "goscon:version");
+    return [version, ...entries.map((entry) => ({ ...JSON.parse(entry), renewed: undefined }))];
   };
   await using front = await balancer(cluster.addresses);
   await using traffic = await Traffic.open({ address: front.address, sessions: 30, cutWithin: 100_000, random });
