@@ -28,6 +28,12 @@ function lossesOf({ members }: TestCluster): number {
   return members.flatMap((member) => member.eventsOf("node not there")).length;
 }
 
+/** What clients were told who were sent away as if their node was not there, or not known. */
+function strayed({ members }: TestCluster): unknown[] {
+  const reasons = members.flatMap((member) => member.eventsOf("handshake failed")).map(({ reason }) => String(reason));
+  return reasons.filter((reason) => /^404|not known|there is no node/.test(reason));
+}
+
 /** The new process has so many threads: sessions of others go to these. */
 async function upgraded(member: Member, workers: number): Promise<void> {
   const { status, result } = await member.upgrade({ ...member.keys, workers });
@@ -52,10 +58,11 @@ Deno.test("nodes and an edge are upgraded under load: no session is lost, no byt
   await upgraded(first, 3);
   assert.deepEqual(await standing(cluster), before);
   // All at once, and the first one again.
-  await Promise.all([upgraded(first, 1), ...others.map((member, i) => upgraded(member, 1 + i % 2))]);
+  await Promise.all([upgraded(first, 1), ...others.map((member, i) => upgraded(member, 1 + 2 * (i % 2)))]);
   await traffic.more(2);
   assert.deepEqual(await standing(cluster), before);
   assert.equal(lossesOf(cluster), losses);
+  assert.deepEqual(strayed(cluster), []);
   await traffic.end();
   traffic.assertWell();
   assert(Math.min(traffic.resumes(1), traffic.resumes(2)) > 0);
@@ -125,6 +132,7 @@ Deno.test("nodes with slots of a Redis are upgraded under load, and each goes on
   for (const node of cluster.nodes) {
     assert.deepEqual([node.eventsOf("slot taken").length, node.eventsOf("slot lost").length], [1, 0]);
   }
+  assert.deepEqual(strayed(cluster), []);
   await traffic.end();
   traffic.assertWell();
 });

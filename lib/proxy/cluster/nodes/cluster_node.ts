@@ -85,7 +85,7 @@ export class ClusterNode {
   /** Goes on as the node of which another process, of the same instance, gave that: instead of `claim`. */
   goOn({ own, map, hasFound }: NodeSnapshot): void {
     this.#neighbours.map.restore(map);
-    this.#slot.goOn(own);
+    if (this.#options.cluster.role === "node") this.#slot.goOn(own);
     const known = hasFound ? map.lives.found : undefined;
     this.#options.discovery.watch((found) => this.#neighbours.found(found), known);
   }

@@ -398,6 +398,20 @@ Deno.test("cluster node: another process goes on as the same one, knows at once 
   assert.deepEqual(next.lines, ["1 1 n1 up new", "3 - - refused"]);
 });
 
+Deno.test("cluster node: another process goes on as an edge, knows at once what it knew, and wants no slot", async () => {
+  await using mesh = new ClusterMesh();
+  const edge = { host: 9, more: { cluster: { role: "edge", discovery: "redis" } as const } };
+  const [a] = await three(mesh);
+  const before = await mesh.start("e", { ...edge, found: ALL });
+  await mesh.pass(2000);
+  assert.equal(before.lines.length, 3);
+  const next = await mesh.replace(before, "e", edge);
+  assert.deepEqual([next.lines, next.node.own], [before.lines, before.node.own]);
+  assert.equal(next.discovery.claimant, undefined);
+  await mesh.pass(2000);
+  assert.deepEqual(a.node.describe(new Map()).edges.map(({ instance }) => instance), ["e"]);
+});
+
 Deno.test("cluster node: one that goes on for another that had lost its slot has what that one still had, and takes another one", async () => {
   await using mesh = new ClusterMesh();
   const [, b] = await three(mesh);
