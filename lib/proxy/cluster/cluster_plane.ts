@@ -15,18 +15,11 @@ import type {
 import type { SessionInfo } from "../session/session_record.ts";
 import { Departure } from "./departure.ts";
 import { type InheritedPlane, NodeProcess } from "./node_process.ts";
-import { type NodeSnapshot, readNodeSnapshot } from "./nodes/node_snapshot.ts";
-import { startWorkers, type WorkerPool } from "./threads/worker_pool.ts";
+import { type ComingToNode, type NodeSnapshot, readComingToNode } from "./nodes/node_snapshot.ts";
+import { about, startWorkers, type WorkerPool } from "./threads/worker_pool.ts";
 
 /** A data plane as a process needs it, whose main thread this is. */
 export type Plane = DataPlane & Pick<WorkerPool, "engine" | "failed" | "hung">;
-
-/** What is to come to a process that goes on as a node: see `ReplaceableDataPlane.sessionIds`. */
-interface ComingNode {
-  kind: "node";
-  node: NodeSnapshot;
-  ids: unknown;
-}
 
 /** The data plane of a node of a cluster, or of an edge: threads of its own, and what others are asked. */
 export class ClusterPlane implements Plane, ReplaceableDataPlane {
@@ -114,20 +107,20 @@ export class ClusterPlane implements Plane, ReplaceableDataPlane {
     if (state === "off") await this.#process.node.close();
   }
 
-  async sessionIds(): Promise<ComingNode> {
+  async sessionIds(): Promise<ComingToNode> {
     return { kind: "node", node: this.#process.node.snapshot, ids: await this.#process.pool.sessionIds() };
   }
 
-  moveOut(): AsyncGenerator<RestingSession, void, void> {
-    return this.#process.pool.moveOut();
+  async *moveOut(): AsyncGenerator<RestingSession, void, void> {
+    yield* this.#process.pool.moveOut();
+    yield about({ kind: "closed", closed: this.#process.node.closed });
   }
 
   async moveIn(data: unknown, descriptors: readonly number[]): Promise<void> {
-    const coming = data as ComingNode | undefined;
-    if (coming?.kind !== "node") return await this.#process.pool.moveIn(data, descriptors);
-    const node = readNodeSnapshot(coming.node);
-    await this.#process.pool.moveIn(coming.ids, descriptors);
-    await this.#process.goOn(node);
+    const coming = readComingToNode(data);
+    if (coming?.kind === "closed") return coming.closed.forEach((name) => this.#process.node.tellClosed(name));
+    await this.#process.pool.moveIn(coming ? coming.ids : data, descriptors);
+    if (coming) await this.#process.goOn(coming.node);
   }
 
   async stop(): Promise<void> {

@@ -6,14 +6,12 @@ import type { Keys, Member } from "../../helpers/cluster/member.ts";
 import { TestCluster } from "../../helpers/cluster/test_cluster.ts";
 import { Traffic } from "../../helpers/cluster/traffic.ts";
 import { withRedis } from "../../helpers/cluster/with_redis.ts";
-import { EXECUTABLE } from "../../helpers/goscon.ts";
+import { CAN_UPGRADE, EXECUTABLE } from "../../helpers/goscon.ts";
 import { HAS_HAPROXY } from "../../helpers/haproxy.ts";
 import { Random } from "../../helpers/random.ts";
 import { tcp } from "../../helpers/raw_client.ts";
 import { HAS_REDIS } from "../../helpers/servers.ts";
 import { stubUntil } from "../../helpers/stub_successor.ts";
-
-const LINUX = { ignore: Deno.build.os !== "linux" || Deno.env.get("GOSCON_IO") === "deno" };
 
 /** Who has which slot and epoch, and how they are, as each of them says. */
 async function standing({ members }: TestCluster): Promise<unknown[]> {
@@ -41,7 +39,7 @@ async function upgraded(member: Member, workers: number): Promise<void> {
 }
 
 Deno.test("nodes and an edge are upgraded under load: no session is lost, no byte is wrong, and peers notice nothing", {
-  ignore: LINUX.ignore || !HAS_HAPROXY,
+  ignore: !CAN_UPGRADE || !HAS_HAPROXY,
 }, async () => {
   const random = new Random();
   await using cluster = await TestCluster.start({
@@ -70,7 +68,7 @@ Deno.test("nodes and an edge are upgraded under load: no session is lost, no byt
 
 Deno.test(
   "an upgrade to another node, one with faults, and one that crashes as it serves, leave the node as it was",
-  LINUX,
+  { ignore: !CAN_UPGRADE },
   async () => {
     const random = new Random();
     const dir = await Deno.makeTempDir();
@@ -110,7 +108,7 @@ Deno.test(
 );
 
 Deno.test("nodes with slots of a Redis are upgraded under load, and each goes on with its lease", {
-  ignore: LINUX.ignore || !HAS_REDIS || !HAS_HAPROXY,
+  ignore: !CAN_UPGRADE || !HAS_REDIS || !HAS_HAPROXY,
 }, async () => {
   const random = new Random();
   await using all = await withRedis(3);

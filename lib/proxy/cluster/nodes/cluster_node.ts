@@ -82,6 +82,11 @@ export class ClusterNode {
     return { own: this.#slot.snapshot, map: map.snapshot, hasFound, at: this.#options.now() };
   }
 
+  /** What `tellClosed` was told, and others may not have heard yet. */
+  get closed(): CarriedName[] {
+    return this.#closed.all;
+  }
+
   /** Goes on as the node of which another process, of the same instance, gave that: instead of `claim`. */
   goOn({ own, map, hasFound }: NodeSnapshot): void {
     this.#neighbours.map.restore(map);

@@ -8,7 +8,13 @@ import type { LivesSnapshot } from "./map/lives.ts";
 import type { MapSnapshot } from "./map/node_map.ts";
 import type { Place, PlacesSnapshot } from "./map/places.ts";
 import type { OwnSnapshot } from "./own/own_lives.ts";
-import type { Identity } from "./peers.ts";
+import type { CarriedName, Identity } from "./peers.ts";
+
+/** What goes to a process that goes on as a node, beside its sessions: plain data. */
+export type ComingToNode =
+  | { kind: "node"; node: NodeSnapshot; ids: unknown }
+  /** What others carried to sessions that have gone over, and is closed here: see `ClusterNode.tellClosed`. */
+  | { kind: "closed"; closed: CarriedName[] };
 
 /** All that a process is in its cluster, and knows of it: another one goes on as the same node with that. Plain data. */
 export interface NodeSnapshot {
@@ -47,6 +53,17 @@ const snapshot = object<NodeSnapshot>({
   }),
   ...{ hasFound: truth, at: time },
 });
+
+const closed = list(object<CarriedName>({ instance: text, thread: count, number: count }));
+
+/** Reads what goes to a process that goes on as a node; `undefined`: it is about its sessions. Throws `ShapeError`. */
+export function readComingToNode(value: unknown): ComingToNode | undefined {
+  const coming = value as ComingToNode | undefined;
+  if (coming?.kind === "node") return { ...coming, node: readNodeSnapshot(coming.node) };
+  if (coming?.kind !== "closed") return undefined;
+  closed(coming.closed, "closed");
+  return coming;
+}
 
 /** Reads what another process gave. Throws `ShapeError` when it is nothing of this form. */
 export function readNodeSnapshot(value: unknown): NodeSnapshot {

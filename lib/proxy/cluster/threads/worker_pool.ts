@@ -374,7 +374,7 @@ export class WorkerPool implements ReplaceableDataPlane {
 }
 
 /** What is not a session itself. */
-function about(data: MovedIds | MovedMemory): RestingSession {
+export function about(data: unknown): RestingSession {
   return { data, descriptors: [], count: 0, onTaken() {}, onKept() {} };
 }
 
