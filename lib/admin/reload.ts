@@ -3,6 +3,8 @@ import { reasonOf } from "../link/link.ts";
 import type { Log } from "../log.ts";
 import type { DataPlane } from "../proxy/data_plane.ts";
 import { isSameAddress } from "../proxy/front/listener.ts";
+import { clusterIdentity, refuseOther } from "./cluster_identity.ts";
+import { differences } from "./differences.ts";
 
 /** What a reload came to. */
 export type ReloadResult =
@@ -17,21 +19,6 @@ export type ReloadResult =
 
 /** What cannot change while the process runs: it goes on as it was. */
 const FIXED = ["manager", "io", "workers"];
-
-/** What of `cluster` cannot, so that nothing else may: by these peers know the process, and ids whose a session is. */
-const FIXED_IN_CLUSTER = [
-  "name",
-  "role",
-  "slots",
-  "threads",
-  "discovery",
-  "slot",
-  "dns",
-  "redis",
-  "listen",
-  "advertise",
-  "state_dir",
-];
 
 export interface ReloaderOptions {
   log: Log;
@@ -90,7 +77,7 @@ export class Reloader {
     const { log, dataPlane, read, apply } = this.#options;
     try {
       const config = await read();
-      refuseOther(config, this.#config);
+      refuseOther(clusterIdentity(config), clusterIdentity(this.#config), "reload");
       const changed = differencesOf(this.#config, config);
       await dataPlane.reconfigure(config);
       apply(config);
@@ -111,16 +98,6 @@ export class Reloader {
     for (const fault of faults) this.#options.log.error("configuration not reloaded", { reason: fault });
     return { ok: false, faults };
   }
-}
-
-/** Throws a `ConfigError` when the process, which goes by `before`, would have to be another one of the cluster, or of none. */
-function refuseOther(after: Config, before: Config): void {
-  const [was, is] = [before, after].map((config) => plainConfig(config).cluster as Record<string, unknown> | undefined);
-  if (!was && !is) return;
-  const changed = FIXED_IN_CLUSTER.filter((key) => differences(was?.[key], is?.[key]).length > 0);
-  const keys = was && is ? changed.map((key) => `cluster.${key}`) : ["cluster"];
-  if (keys.length === 0) return;
-  throw new ConfigError([`${keys.join(", ")}: no reload can change this: restart the process, or leave it as it was`]);
 }
 
 /** Listeners of KCP that stay, but for their FEC: that is for all conversations of a socket. */
@@ -154,19 +131,4 @@ function renewed(
 ): string[] {
   const differs = (["ca", "cert", "key"] as const).some((part) => after?.[part] !== before?.[part]);
   return before && after && differs ? [`${path}: the files have changed`] : [];
-}
-
-/** Where two values differ, key by key. */
-function differences(before: unknown, after: unknown, path = ""): string[] {
-  if (isTree(before) && isTree(after)) {
-    const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-    const under = (key: string) => Array.isArray(after) ? `${path}[${key}]` : path ? `${path}.${key}` : key;
-    return keys.flatMap((key) => differences(before[key], after[key], under(key)));
-  }
-  const [was, is] = [before, after].map((value) => JSON.stringify(value) ?? "nothing");
-  return was === is ? [] : [`${path}: ${was} -> ${is}`];
-}
-
-function isTree(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }

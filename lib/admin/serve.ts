@@ -100,7 +100,7 @@ async function open(config: Config, { log, inheritance, end }: ServeOptions & { 
   const inherited = await inheritance?.listeners(config);
   const { engine } = openEngine(config.io === "deno" ? "deno" : "epoll");
   const listening = config.manager && listenForManager(engine, config.manager, inherited?.manager);
-  const dataPlane = await startDataPlane(config, log, { end, inherited: inherited?.listen });
+  const dataPlane = await startDataPlane(config, log, { end, inherited });
   return { engine, listening, dataPlane };
 }
 
@@ -148,7 +148,8 @@ async function toEnd(
       log,
       timeout: () => reloader.config.drainTimeout,
       // In which balancers see that it is not ready, and may still send clients.
-      delay: () => Math.min(reloader.config.cluster?.drainDelay ?? 0, reloader.config.drainTimeout),
+      delay: () =>
+        end === "replaced" ? 0 : Math.min(reloader.config.cluster?.drainDelay ?? 0, reloader.config.drainTimeout),
       onProgress: () => notifier.extend(),
       isReplaced: end === "replaced",
     });

@@ -133,6 +133,8 @@ export interface PassedListener {
   hadPort: number;
   /** Of its sockets, one for each thread, as a rule. */
   descriptors: number[];
+  /** Other nodes connect there, not clients. */
+  isForPeers?: true;
 }
 
 /** `on`: clients are accepted; `paused`: they wait; `off`: for good, they are another process's. */
@@ -160,6 +162,8 @@ export interface RestingSession {
 
 /** A data plane that another process can go on with, from one that it has. */
 export interface ReplaceableDataPlane extends PassableDataPlane {
+  /** What it is in its cluster now, plain data by which another process starts; missing: it is alone. */
+  readonly node?: unknown;
   /** What is to come by `moveOut`, for `moveIn`. */
   sessionIds(): Promise<unknown>;
   /** Gives its sessions, some at a time, each of which stands still until it is known what came of it. */

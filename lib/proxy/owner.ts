@@ -29,6 +29,11 @@ export function layoutOf({ slots, threads }: { slots: number; threads: number })
   return { threadBits: Math.log2(threads), slotBits: Math.log2(slots), epochBits: EPOCH_BITS };
 }
 
+/** The layout of a process with so many threads, of that cluster, or alone. */
+export function layoutFor(cluster: { slots: number; threads: number } | undefined, threads: number): IdLayout {
+  return cluster ? { ...layoutOf(cluster), threads } : layoutAlone(threads);
+}
+
 /** How many bits of an id tell it. */
 export function ownerBits({ threadBits, slotBits, epochBits }: IdLayout): number {
   return threadBits + slotBits + epochBits;

@@ -8,9 +8,9 @@ import { runChaos } from "../helpers/chaos.ts";
 import { EXECUTABLE, Goscon } from "../helpers/goscon.ts";
 import { pattern, Random } from "../helpers/random.ts";
 import { ask, RawClient } from "../helpers/raw_client.ts";
+import { stubUntil } from "../helpers/stub_successor.ts";
 
 const LINUX = { ignore: Deno.build.os !== "linux" || Deno.env.get("GOSCON_IO") === "deno" };
-const STUB = await Deno.readTextFile(join(import.meta.dirname!, "..", "helpers", "stub_successor.py"));
 const SESSIONS = 24;
 /** Threads of one process after another. */
 const WORKERS = [2, 3, 1, 4, 2];
@@ -114,7 +114,7 @@ Deno.test(
       }
       await Deno.remove(at);
       // Sixteen go together, of which the ids are one; of the five others it has the first two in its hands.
-      await Deno.writeTextFile(at, STUB.replace("@UNTIL@", "held 18").replace("@THEN@", "crash"), { mode: 0o755 });
+      await Deno.writeTextFile(at, stubUntil("held 18", "crash"), { mode: 0o755 });
       const { status, text } = await goscon.manager("POST", "/upgrade");
       assert.equal(status, 422);
       assert.deepEqual(JSON.parse(text).faults, ["the new process ended by SIGKILL"]);

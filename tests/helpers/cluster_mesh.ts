@@ -1,13 +1,16 @@
+import { pack, type PlainData, unpack } from "../../lib/admin/upgrade/plain_data.ts";
+import { joined } from "../../lib/link/joined.ts";
 import { type Endpoint, formatEndpoint } from "../../lib/link/link.ts";
 import { ClusterNode } from "../../lib/proxy/cluster/nodes/cluster_node.ts";
 import type { Claimant, Discovery, Found } from "../../lib/proxy/cluster/discovery/discovery.ts";
 import type { ClusterNodeOptions } from "../../lib/proxy/cluster/nodes/cluster_node_options.ts";
 import type { Conversation } from "../../lib/proxy/cluster/nodes/conversation.ts";
+import { readNodeSnapshot } from "../../lib/proxy/cluster/nodes/node_snapshot.ts";
 import type { Own, Pair } from "../../lib/proxy/cluster/nodes/own/own_lives.ts";
 import type { NodeView } from "../../lib/proxy/cluster/nodes/peers.ts";
 import { stillTime } from "./clock.ts";
 import { TestLog } from "./proxy.ts";
-import { NoConversation } from "./scripted_peers.ts";
+import { noAnswer, NoConversation } from "./scripted_peers.ts";
 import { turn } from "./turns.ts";
 
 export const at = (host: number): Endpoint => ({ hostname: `10.0.0.${host}`, port: 1250 });
@@ -15,6 +18,9 @@ export const at = (host: number): Endpoint => ({ hostname: `10.0.0.${host}`, por
 /** Gives the slot and the epoch that a test says, or the epoch after the one that is remembered. */
 export class ScriptedDiscovery implements Discovery {
   claimant: Claimant | undefined;
+  isPassedOn = false;
+  /** What another one had with which it went on. */
+  had: { own: Pair | undefined; lost: readonly Pair[] } | undefined;
   readonly released: Pair[] = [];
   onChange: (found: readonly Found[]) => void = () => {};
 
@@ -25,9 +31,15 @@ export class ScriptedDiscovery implements Discovery {
     return Promise.resolve({ slot: this.slot, epoch: this.epoch ?? (claimant.remembered.get(this.slot) ?? 0) + 1 });
   }
 
-  watch(onChange: (found: readonly Found[]) => void): void {
+  goOn(claimant: Claimant, own: Pair | undefined, lost: readonly Pair[]): void {
+    this.claimant = claimant;
+    this.had = { own, lost };
+  }
+
+  watch(onChange: (found: readonly Found[]) => void, known?: readonly Found[]): void {
     this.onChange = onChange;
-    if (this.found) onChange(this.found);
+    const found = this.found ?? known;
+    if (found) onChange(found);
   }
 
   release(lost: Pair): void {
@@ -130,6 +142,19 @@ export class ClusterMesh {
     await this.pass(100);
   }
 
+  /** Has another process take over from it, with what it says of itself. */
+  async replace(member: Member, name: string, options: Parameters<ClusterMesh["add"]>[1]): Promise<Member> {
+    const next = this.add(name, options);
+    member.node.isPassedOn = true;
+    const { text, bytes } = pack(member.node.snapshot as unknown as PlainData);
+    next.node.goOn(readNodeSnapshot(unpack(text, joined(...bytes))));
+    [member.isListening, next.isListening] = [false, true];
+    next.node.start();
+    await member.node.close();
+    await this.cut(member);
+    return next;
+  }
+
   /** Ends it as a crash does: nothing is said, and nothing listens there. */
   async kill(member: Member): Promise<void> {
     member.isListening = false;
@@ -180,13 +205,13 @@ export class ClusterMesh {
     this.#open.set(lose, { from, to });
     const asker = { ...from.node.own.identity, role: from.role, addr: from.addr };
     const ask = async (method: string, args: unknown, timeout: number) => {
-      if (!this.#open.has(lose)) throw new Error("it is lost");
+      if (!this.#open.has(lose)) throw noAnswer("it is lost");
       const answer = to.isMute || from.isMute ? undefined : { value: await to.node.answer(asker, method, args) };
       if (answer && to.answersToLose-- <= 0) return structuredClone(answer.value);
       const late = setTimeout(() => lose("no answer"), answer ? 0 : timeout);
       const reason = await lost.promise;
       clearTimeout(late);
-      throw new Error(reason);
+      throw noAnswer(reason);
     };
     return { peer: to.node.own.identity, lost: lost.promise, ask, close: () => lose("closed here") };
   }

@@ -29,6 +29,9 @@ type ProgramOptions = Deno.CommandOptions & { descriptors?: number; by?: string[
 /** Whether the program under test runs on the old Deno, which does not settle a pending write on close. */
 export const OLD_RUNTIME = (await runProgram(["--version"])).out.includes("(deno 2.6.");
 
+/** Whether another process can take over from the program: see `obstacleTo`. */
+export const CAN_UPGRADE = Deno.build.os === "linux" && Deno.env.get("GOSCON_IO") !== "deno";
+
 /** Runs the program to its end. */
 export async function runProgram(
   args: string[],

@@ -1,6 +1,8 @@
 import { acceptAll } from "../../lib/link/accept.ts";
 import { joinLinks } from "../../lib/link/relay.ts";
+import { DescriptorCalls } from "../../lib/link/engine/passing/descriptor_calls.ts";
 import { TcpLink } from "../../lib/link/tcp.ts";
+import type { ReplaceableDataPlane } from "../../lib/proxy/data_plane.ts";
 import type { TestProxy } from "./proxy.ts";
 import { tcp } from "./raw_client.ts";
 
@@ -13,6 +15,19 @@ export async function moveAll(from: TestProxy, to: TestProxy): Promise<number> {
     if ("snapshot" in data) moved++;
   }
   return moved;
+}
+
+/** All that one data plane has goes to the other, as between processes. Gives what went last. */
+export async function movePlane(from: ReplaceableDataPlane, to: ReplaceableDataPlane): Promise<unknown> {
+  let last: unknown;
+  for await (const pieces of from.moveOut()) {
+    for (const { data, descriptors, onTaken } of pieces) {
+      await to.moveIn(structuredClone(data), descriptors.map((fd) => DescriptorCalls.open().duplicate(fd)));
+      onTaken();
+      last = data;
+    }
+  }
+  return last;
 }
 
 /** Where clients connect to, whichever proxy it is that has their sessions. */

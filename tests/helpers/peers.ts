@@ -54,6 +54,7 @@ export class Peers {
         peers: this.addresses,
         secret: SECRET,
         offers: this.offers,
+        random: () => 0,
         ...(offerTimeout !== undefined && { offerTimeout }),
       })
     );

@@ -11,6 +11,11 @@ export class NoConversation extends Error {
   }
 }
 
+/** What a question is rejected with when its conversation is lost for that reason. */
+export function noAnswer(reason: string): Error {
+  return Object.assign(new Error(reason), { kind: reason.startsWith("no answer") ? "late" : "lost" });
+}
+
 /** Peers that do as a test says, each at an address. Timeouts are by `setTimeout`, which the test has in its hands. */
 export class ScriptedPeers {
   readonly #peers = new Map<string, { instance: string; answer: Answer } | { fault: string }>();
@@ -70,7 +75,7 @@ export class ScriptedPeers {
         const late = setTimeout(() => entry.lose(`no answer within ${timeout} ms`), timeout);
         const reason = await lost.promise;
         clearTimeout(late);
-        throw new Error(reason);
+        throw noAnswer(reason);
       },
       close: () => entry.lose("closed here"),
     };

@@ -3,6 +3,7 @@ import type { Engine } from "../../lib/link/engine/engine.ts";
 import { type Endpoint, formatEndpoint, type Via } from "../../lib/link/link.ts";
 import { Identities } from "../../lib/proxy/cluster/nodes/identities.ts";
 import type { NodeView } from "../../lib/proxy/cluster/nodes/peers.ts";
+import type { ListeningState } from "../../lib/proxy/data_plane.ts";
 import { Offers } from "../../lib/proxy/cluster/carry/offers.ts";
 import { Member } from "../../lib/proxy/cluster/threads/member.ts";
 import { type Proxy, startProxy } from "../../lib/proxy/proxy.ts";
@@ -96,6 +97,11 @@ export class TestNode implements AsyncDisposable {
   /** What it carries is closed at its owner. */
   ownerClosed(number: number): void {
     this.#member.ownerClosed(number);
+  }
+
+  /** Where other nodes come in. */
+  setListening(state: ListeningState): Promise<void> {
+    return this.#member.setListening(state);
   }
 
   get carrying(): number {

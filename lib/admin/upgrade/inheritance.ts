@@ -3,10 +3,11 @@ import { Descriptors } from "../../link/engine/passing/descriptors.ts";
 import { type Endpoint, reasonOf } from "../../link/link.ts";
 import type { PassedListener } from "../../proxy/data_plane.ts";
 import { within } from "../../within.ts";
+import { clusterIdentity, refuseOther } from "../cluster_identity.ts";
 import { enter } from "./door.ts";
 import type { Message, Parcel } from "./parcel.ts";
 import type { PlainData } from "./plain_data.ts";
-import { FORMAT, type FromNew, type FromOld, UPGRADE_VARIABLE, UpgradeFailed } from "./steps.ts";
+import { FORMAT, type FromNew, type FromOld, type OldNode, UPGRADE_VARIABLE, UpgradeFailed } from "./steps.ts";
 import type { UpgradeRecord } from "./upgrade_record.ts";
 
 /** Milliseconds for the other process to let go of what it does not use any more. */
@@ -16,6 +17,9 @@ const PATIENCE = 10_000;
 export interface InheritedFor {
   listen: (PassedListener | undefined)[];
   manager: PassedListener | undefined;
+  /** Where peers connect, and who it is in its cluster. */
+  door: PassedListener | undefined;
+  node: unknown;
 }
 
 /** What becomes of the sessions that come. */
@@ -35,6 +39,7 @@ export class Inheritance {
   #from = 0;
   #coming: unknown;
   #record: UpgradeRecord | undefined;
+  #cluster: OldNode | undefined;
 
   /**
    * Enters where the environment says, which children do not hear of any more; `undefined`: nobody started this process for that. Rejects
@@ -49,6 +54,7 @@ export class Inheritance {
     await inheritance.#say({ step: "started", format: FORMAT, version });
     const hello = await inheritance.#hear("hello");
     inheritance.#from = hello.pid;
+    inheritance.#cluster = hello.cluster;
     if (hello.format === FORMAT || hello.format === FORMAT - 1) return inheritance;
     const reason =
       `goscon ${version} cannot take over from goscon ${hello.version}: formats ${FORMAT} and ${hello.format}`;
@@ -76,10 +82,14 @@ export class Inheritance {
     return this.#from;
   }
 
-  /** Says that the configuration is right, and gives what there is for it; what it has no use for is closed. */
-  async listeners({ listen, manager }: Pick<Config, "listen" | "manager">): Promise<InheritedFor> {
+  /**
+   * Says that the configuration is right, and gives what there is for it; what it has no use for is closed. Rejects with `ConfigError` when
+   * by that this process would be another one in its cluster than the old one.
+   */
+  async listeners({ listen, manager, ...more }: Pick<Config, "listen" | "manager" | "cluster">): Promise<InheritedFor> {
+    refuseOther(clusterIdentity(more), this.#cluster?.identity, "upgrade");
     await this.#say({ step: "read" });
-    const left = { proxy: [] as PassedListener[], manager: [] as PassedListener[] };
+    const left = { proxy: [] as PassedListener[], manager: [] as PassedListener[], cluster: [] as PassedListener[] };
     for (;;) {
       using message = await this.#receive("listener");
       const said = message.data as FromOld;
@@ -95,6 +105,8 @@ export class Inheritance {
     const inherited = {
       listen: listen.map((each) => each.kcp ? undefined : take("proxy", each)),
       manager: manager && take("manager", manager),
+      door: left.cluster.shift(),
+      node: this.#cluster?.node,
     };
     new Descriptors([...left.proxy, ...left.manager].flatMap(({ descriptors }) => descriptors))[Symbol.dispose]();
     return inherited;

@@ -19,6 +19,7 @@
  *
  * Instead of what is its turn the new one may say `faults`, and end. Before `take over` the old one may go as if it had asked nothing.
  */
+import type { ClusterIdentity } from "../cluster_identity.ts";
 import type { PassedListener } from "../../proxy/data_plane.ts";
 import type { PlainData } from "./plain_data.ts";
 import type { UpgradeRecord } from "./upgrade_record.ts";
@@ -30,7 +31,13 @@ export const UPGRADE_VARIABLE = "GOSCON_UPGRADE";
 export const FORMAT = 1;
 
 /** Whose listener that is. */
-export type ListenerOwner = "proxy" | "manager";
+export type ListenerOwner = "proxy" | "manager" | "cluster";
+
+/** Who a process is in its cluster, which another one goes on as: by its configuration, and see `ReplaceableDataPlane.node`. */
+export interface OldNode {
+  identity: ClusterIdentity;
+  node: unknown;
+}
 
 export type FromNew =
   | { step: "started"; format: number; version: string }
@@ -39,7 +46,8 @@ export type FromNew =
   | { step: "faults"; faults: string[] };
 
 export type FromOld =
-  | { step: "hello"; format: number; version: string; pid: number }
+  /** `cluster`: missing, when it is alone. */
+  | { step: "hello"; format: number; version: string; pid: number; cluster?: OldNode | undefined }
   | { step: "listener"; owner: ListenerOwner; listener: Omit<PassedListener, "descriptors"> }
   | { step: "listeners" | "go on" }
   | { step: "done"; record: UpgradeRecord }

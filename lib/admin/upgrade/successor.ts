@@ -6,7 +6,15 @@ import { Door } from "./door.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Message, Parcel } from "./parcel.ts";
 import type { PlainData } from "./plain_data.ts";
-import { FORMAT, type FromNew, type FromOld, type ListenerOwner, UPGRADE_VARIABLE, UpgradeFailed } from "./steps.ts";
+import {
+  FORMAT,
+  type FromNew,
+  type FromOld,
+  type ListenerOwner,
+  type OldNode,
+  UPGRADE_VARIABLE,
+  UpgradeFailed,
+} from "./steps.ts";
 import type { UpgradeRecord } from "./upgrade_record.ts";
 
 /** Milliseconds from the break of the channel to the end of the process, which says more. */
@@ -18,6 +26,8 @@ export interface SuccessorOptions {
   timeout: number;
   /** Of this program. */
   version: string;
+  /** Who this process is in its cluster; missing: it is alone. */
+  cluster?: OldNode | undefined;
   log: Log;
 }
 
@@ -66,7 +76,8 @@ export class Successor {
     if ("code" in first) throw new UpgradeFailed([wordsOf(first)]);
     this.#parcel = first;
     await this.#hear("started");
-    await this.#say({ step: "hello", format: FORMAT, version: this.#options.version, pid: Deno.pid });
+    const { version, cluster } = this.#options;
+    await this.#say({ step: "hello", format: FORMAT, version, pid: Deno.pid, cluster });
     await this.#hear("read");
   }
 

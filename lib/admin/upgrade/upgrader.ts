@@ -10,6 +10,7 @@ import {
 } from "../../proxy/data_plane.ts";
 import type { Plane } from "../../proxy/cluster/cluster_plane.ts";
 import type { HttpServer } from "../manager/http_server.ts";
+import { clusterIdentity } from "../cluster_identity.ts";
 import type { Reloader } from "../reload.ts";
 import type { ServiceNotifier } from "../sd_notify.ts";
 import type { Invocation } from "./invocation.ts";
@@ -112,7 +113,9 @@ export class Upgrader {
     const { log, version, invocation, reloader: { config } } = this.#options;
     if (this.#closed !== undefined) throw new UpgradeFailed([this.#closed]);
     const begun = performance.now();
-    const successor = new Successor({ invocation: invocation!, timeout: config.upgradeTimeout, version, log });
+    const { node } = this.#dataPlane;
+    const cluster = config.cluster && { identity: clusterIdentity(config), node };
+    const successor = new Successor({ invocation: invocation!, timeout: config.upgradeTimeout, version, cluster, log });
     this.#successor = successor;
     const { pid } = successor;
     log.info("upgrade begun", { pid, command: invocation!.command });
@@ -147,7 +150,7 @@ export class Upgrader {
     using own = new Descriptors();
     const passed = await this.#dataPlane.passListeners();
     for (const { descriptors } of passed) descriptors.forEach((fd) => own.add(fd));
-    for (const listener of passed) await successor.give("proxy", listener);
+    for (const listener of passed) await successor.give(listener.isForPeers ? "cluster" : "proxy", listener);
     if (manager && managerAt) await successor.give("manager", passedBy(manager.listening, managerAt, own));
     await successor.ready();
   }

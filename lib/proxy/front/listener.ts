@@ -1,13 +1,8 @@
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Listen } from "../../config.ts";
 import { carrierOf } from "../../link/carrier.ts";
-import {
-  type AcceptedLink,
-  type Engine,
-  isPassable,
-  type Listening,
-  type TcpOptions,
-} from "../../link/engine/engine.ts";
+import type { AcceptedLink, Engine, TcpOptions } from "../../link/engine/engine.ts";
+import { Listenings, type ListeningsOptions } from "../../link/engine/listenings.ts";
 import type { Descriptors } from "../../link/engine/passing/descriptors.ts";
 import { bindablePort } from "../../link/libc.ts";
 import { type ClientLink, type Endpoint, formatEndpoint } from "../../link/link.ts";
@@ -19,17 +14,10 @@ import { Networks } from "./networks.ts";
 import type { Stats } from "../stats.ts";
 import { Upgrade } from "./upgrade.ts";
 
-export interface ListenerOptions {
+export interface ListenerOptions extends ListeningsOptions {
   /** Gets each connection, and owns it, with how its listener speaks. Must not throw. */
   onConnection: (link: ClientLink, listen: Listen) => void;
   engine: Engine;
-  backlog: number;
-  tcp: TcpOptions;
-  /**
-   * By which it goes on listening, as another process had the address, and owns; none: the address is had anew beside others who go on.
-   * Missing: nobody had it.
-   */
-  descriptors?: readonly number[] | undefined;
   log: Log;
   stats: Stats;
 }
@@ -48,7 +36,7 @@ export class Listener {
   /** It listens as soon as it is made. */
   readonly ready: Promise<void> = Promise.resolve();
   readonly #options: ListenerOptions;
-  readonly #listenings: Listening[];
+  readonly #listenings: Listenings;
   /** Made when a connection wants it: most listeners have no WebSockets. */
   #upgrade: Upgrade | undefined;
   #listen!: Listen;
@@ -59,8 +47,8 @@ export class Listener {
   constructor(listen: Listen, port: number, options: ListenerOptions) {
     this.address = { hostname: listen.hostname, port };
     this.#options = options;
-    this.#listenings = this.#open(options);
-    const { tcp } = options;
+    const { engine, backlog, tcp, descriptors } = options;
+    this.#listenings = new Listenings(engine, this.address, { backlog, tcp, descriptors });
     this.reconfigure(listen, tcp);
   }
 
@@ -71,7 +59,7 @@ export class Listener {
 
   /** Speaks from now on as `listen` says, which is of the same address; new connections are tuned as `tcp` says. */
   reconfigure(listen: Listen, tcp: TcpOptions): void {
-    for (const listening of this.#listenings) listening.tcp = tcp;
+    this.#listenings.tcp = tcp;
     this.#listen = listen;
     this.#context = listen.tls && createSecureContext(listen.tls);
     this.#trusted = new Networks(listen.trusted);
@@ -80,41 +68,28 @@ export class Listener {
   /** Starts to accept; after `pause`, again. */
   accept(): void {
     const { stats, log, onConnection } = this.#options;
-    for (const listening of this.#listenings) {
-      listening.accept({
-        onConnection: (link) => onConnection(this.#link(link), this.#listen),
-        onFailure: (failure) => {
-          stats.acceptFails++;
-          log.error("accept failed", { local: formatEndpoint(this.address), ...failure });
-        },
-      });
-    }
+    this.#listenings.accept({
+      onConnection: (link) => onConnection(this.#link(link), this.#listen),
+      onFailure: (failure) => {
+        stats.acceptFails++;
+        log.error("accept failed", { local: formatEndpoint(this.address), ...failure });
+      },
+    });
   }
 
   /** Lets clients wait. */
   pause(): void {
-    for (const listening of this.#listenings) if (isPassable(listening)) listening.pause();
+    this.#listenings.pause();
   }
 
   /** Descriptors of its sockets, which belong to `owner` as they are made. Throws where the engine has none to give. */
   duplicate(owner: Descriptors): number[] {
-    return this.#listenings.map((listening) => {
-      if (isPassable(listening)) return owner.add(listening.duplicate());
-      throw new Error("sockets are had by Deno, which passes none");
-    });
+    return this.#listenings.duplicate(owner);
   }
 
   /** Connections accepted before live on. Settles when the address is free again. */
-  async close(): Promise<void> {
-    await Promise.all(this.#listenings.map((listening) => listening.close()));
-  }
-
-  #open({ engine, backlog, tcp, descriptors }: ListenerOptions): Listening[] {
-    const options = { backlog, tcp, isShared: true };
-    if (!descriptors) return [engine.listen(this.address, options)];
-    if (!engine.adoptListening) throw new Error("sockets are had by Deno, which takes none");
-    if (descriptors.length === 0) return [engine.listen(this.address, { ...options, isLater: true })];
-    return descriptors.map((fd) => engine.adoptListening!(fd, this.address.hostname, options));
+  close(): Promise<void> {
+    return this.#listenings.close();
   }
 
   #link(link: AcceptedLink): ClientLink {

@@ -219,7 +219,7 @@ for (const [how, came] of [["goes on by itself", "rejects"], ["is gone", "alone"
       const listeners = inheritance.listeners({ listen: [] });
       (await parcel.receive())![Symbol.dispose]();
       await parcel.send({ step: "listeners" });
-      assert.deepEqual(await listeners, { listen: [], manager: undefined });
+      assert.deepEqual(await listeners, { listen: [], manager: undefined, door: undefined, node: undefined });
       const ready = inheritance.ready();
       (await parcel.receive())![Symbol.dispose]();
       if (came === "alone") parcel.close();

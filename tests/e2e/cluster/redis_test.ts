@@ -2,38 +2,16 @@
 import assert from "node:assert/strict";
 import { balancer } from "../../helpers/cluster/balancer.ts";
 import { HAS_LANS } from "../../helpers/cluster/lan.ts";
-import type { Keys, Member } from "../../helpers/cluster/member.ts";
-import { LAYOUT, slotOf, TestCluster } from "../../helpers/cluster/test_cluster.ts";
+import type { Member } from "../../helpers/cluster/member.ts";
+import { LAYOUT, slotOf } from "../../helpers/cluster/test_cluster.ts";
 import { Talk, Traffic } from "../../helpers/cluster/traffic.ts";
 import { eventually } from "../../helpers/cluster/waiting.ts";
+import { LEASE, REDIS, withRedis } from "../../helpers/cluster/with_redis.ts";
 import { HAS_HAPROXY } from "../../helpers/haproxy.ts";
 import { Random } from "../../helpers/random.ts";
 import { tcp } from "../../helpers/raw_client.ts";
-import { RedisServer } from "../../helpers/redis_server.ts";
+import type { RedisServer } from "../../helpers/redis_server.ts";
 import { HAS_REDIS } from "../../helpers/servers.ts";
-
-/** Has an address of its own. */
-const REDIS = 2;
-const LEASE = 1000;
-
-/** So many nodes, none of which runs yet, and a Redis that does. */
-async function withRedis(
-  nodes: number,
-  keys: () => Keys = () => ({}),
-): Promise<{ cluster: TestCluster; redis: RedisServer } & AsyncDisposable> {
-  await using stack = new AsyncDisposableStack();
-  const redis = stack.use(await RedisServer.start("--bind", "0.0.0.0", "--protected-mode", "no"));
-  const cluster = stack.use(TestCluster.prepare({
-    nodes,
-    keys,
-    cluster: (cluster) => ({
-      ...{ discovery: "redis", slot: undefined, nodes: undefined },
-      redis: { url: `redis://${cluster.here(REDIS)}:${redis.port}`, lease: `${LEASE}ms` },
-    }),
-  }));
-  const all = stack.move();
-  return { cluster, redis, [Symbol.asyncDispose]: () => all.disposeAsync() };
-}
 
 /** The slots that Redis knows to be had, each with its owner's address. */
 async function slotsIn(redis: RedisServer): Promise<Map<number, string>> {

@@ -8,7 +8,7 @@ import { Certificates } from "../../helpers/certificates.ts";
 import { TestCluster } from "../../helpers/cluster/test_cluster.ts";
 import { Traffic } from "../../helpers/cluster/traffic.ts";
 import { place } from "../../helpers/flaky.ts";
-import { OLD_RUNTIME } from "../../helpers/goscon.ts";
+import { CAN_UPGRADE, OLD_RUNTIME } from "../../helpers/goscon.ts";
 import { HAS_OPENSSL } from "../../helpers/programs.ts";
 import { Random } from "../../helpers/random.ts";
 import { tcp } from "../../helpers/raw_client.ts";
@@ -42,7 +42,12 @@ Deno.test("over TLS, WebSockets and TCP in turn, and TLS between nodes, no byte 
   };
   await using traffic = await Traffic.open({ address: "", sessions: 24, cutWithin: 50_000, random, dial: dialAny });
   traffic.begin();
-  await traffic.more(6);
+  await traffic.more(4);
+  if (CAN_UPGRADE) {
+    const { status, result } = await cluster.nodes[0]!.upgrade();
+    assert.equal(status, 200, JSON.stringify(result));
+  }
+  await traffic.more(4);
   await traffic.end();
   traffic.assertWell();
   assert(traffic.resumes(1) > 10 && traffic.resumes(2) > 10, `${traffic.resumes(1)} and ${traffic.resumes(2)}`);

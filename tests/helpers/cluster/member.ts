@@ -25,6 +25,8 @@ export class Member implements AsyncDisposable {
   readonly place: Place;
   /** As configured when it starts next. */
   keys: Keys;
+  /** By which path the program is called when it starts next: see `Goscon.start`. */
+  at: string | undefined;
   #goscon: Goscon | undefined;
 
   constructor(name: string, place: Place, keys: Keys) {
@@ -54,7 +56,10 @@ export class Member implements AsyncDisposable {
   /** Starts it, also when it has ended: settles when it listens. */
   async start(): Promise<void> {
     await this.#goscon?.[Symbol.asyncDispose]();
-    this.#goscon = await Goscon.start(textOf(this.keys), { by: this.place.by });
+    this.#goscon = await Goscon.start(textOf(this.keys), {
+      by: this.place.by,
+      ...(this.at !== undefined && { at: this.at }),
+    });
   }
 
   /** Has it go by `keys` from now on. */
@@ -63,6 +68,14 @@ export class Member implements AsyncDisposable {
     await this.goscon.rewrite(textOf(this.keys));
     this.goscon.kill("SIGHUP");
     await this.goscon.event(() => this.eventsOf("configuration reloaded").length > before);
+  }
+
+  /** Has a new process with these keys take over from it: gives what came of that. */
+  // deno-lint-ignore no-explicit-any -- each test looks at what it wants
+  async upgrade(keys: Keys = this.keys): Promise<{ status: number; result: any }> {
+    await this.goscon.rewrite(textOf(keys));
+    const { status, text } = await this.manager("POST", "/upgrade");
+    return { status, result: JSON.parse(text) };
   }
 
   /** At once, as a crash; settles when it is gone, and its sockets: a ring has them for some time longer. */

@@ -45,6 +45,8 @@ export interface HandOverOptions {
   secret: string;
   /** Those of all threads. */
   offers: Offers;
+  /** A number of [0, 1). */
+  random: () => number;
   /** Missing: there are none. */
   nodes?: Nodes;
   /** Missing: `OFFER_TIMEOUT`. */
@@ -72,17 +74,24 @@ export class HandOver {
   readonly #offering = new Set<Link>();
   readonly #running = new Set<Promise<void>>();
   readonly #inFlight: InFlight;
-  #count = 0;
-  #away = 0;
+  /**
+   * By chance where they begin: another process may go on as the node that this one is, and what others say of numbers that were given
+   * here means nothing there.
+   */
+  #count: number;
+  /** What is carried to other processes. */
+  readonly #away = new Set<Carried>();
+  #isCut = false;
 
   constructor(options: HandOverOptions) {
     this.#options = options;
+    this.#count = Math.floor(options.random() * LAST);
     this.#inFlight = new InFlight(true, options.engine);
   }
 
   /** How many connections it carries to other processes. */
   get carrying(): number {
-    return this.#away;
+    return this.#away.size;
   }
 
   /** See `Carry`. */
@@ -103,6 +112,12 @@ export class HandOver {
   look(ackTimeout: number): void {
     const now = performance.now();
     for (const carried of this.#carried.values()) carried.look(ackTimeout, now);
+  }
+
+  /** Closes what is carried to other processes, now and from now on: those clients come again, wherever they are let in then. */
+  cutAway(): void {
+    this.#isCut = true;
+    for (const carried of this.#away) carried.close();
   }
 
   /** Settles when nothing is handed over any more: after `timeout` milliseconds it is cut. */
@@ -201,14 +216,14 @@ export class HandOver {
       holdUp,
     });
     this.#carried.set(number, carried);
-    const isAway = hold !== LITTLE;
-    if (isAway) this.#away++;
+    if (hold !== LITTLE) this.#away.add(carried);
     const run = carried.run().finally(() => {
       this.#carried.delete(number);
       onClose();
-      if (isAway) this.#away--;
+      this.#away.delete(carried);
     });
     void this.#track(run);
+    if (this.#isCut) this.cutAway();
   }
 
   /** Gives the descriptor of `client` to the owner, by an offer that was made; see above whose it is when. */

@@ -87,10 +87,15 @@ export class Takings {
     }
   }
 
-  /** Takes nothing more of other processes: what they have opened for that, and not used yet, is closed. */
+  /** Closes what other processes have opened, and not used yet: where they come next they connect anew. */
+  closeIdle(): void {
+    for (const link of this.#idle) link.close();
+  }
+
+  /** Takes nothing more of other processes, and closes what is idle. */
   close(): void {
     this.#isClosed = true;
-    for (const link of this.#idle) link.close();
+    this.closeIdle();
   }
 
   async #readOfNode(

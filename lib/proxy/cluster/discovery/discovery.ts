@@ -35,10 +35,17 @@ export interface Claimant {
 export interface Discovery {
   /** Takes a slot for a node; an edge has none. Once. Rejects when there is none to be had, or it is closed, and then says why. */
   claim(claimant: Claimant): Promise<Claim>;
-  /** Tells of all that is known, as soon as something is, and at each change. Once. */
-  watch(onChange: (found: readonly Found[]) => void): void;
+  /**
+   * Goes on as the process that had these, of the same instance: nothing is claimed, unless it has none now. Instead of `claim`.
+   * `lost`: what it had before, and has sessions of.
+   */
+  goOn(claimant: Claimant, own: Claim | undefined, lost: readonly Claim[]): void;
+  /** Whether another process of the same instance has taken over: then no other slot is taken here, and `close` gives nothing back. */
+  isPassedOn: boolean;
+  /** Tells of all that is known, as soon as something is, and at each change. Once. `known`: what another process had found. */
+  watch(onChange: (found: readonly Found[]) => void, known?: readonly Found[]): void;
   /** What was lost is of no use any more: its last session has ended. */
   release(lost: Claim): void;
-  /** Gives the slot back, and ends all; never rejects. What is still wanted is rejected. */
+  /** Gives the slot back, and ends all; never rejects. What is still wanted is rejected. May be called again. */
   close(): Promise<void>;
 }

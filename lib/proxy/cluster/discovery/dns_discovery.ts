@@ -43,6 +43,7 @@ export interface DnsOptions extends Memory {
  * name is looked up, however many slots there are, and gaps do no harm.
  */
 export class DnsDiscovery implements Discovery {
+  isPassedOn = false;
   readonly #options: DnsOptions;
   readonly #abort = new AbortController();
   /** What each slot's name stood for. */
@@ -67,9 +68,13 @@ export class DnsDiscovery implements Discovery {
     return await claimOwn(ordinal, claimant, this.#options);
   }
 
-  watch(onChange: (found: readonly Found[]) => void): void {
+  goOn(): void {}
+
+  watch(onChange: (found: readonly Found[]) => void, known?: readonly Found[]): void {
     const { keep, now } = this.#options;
-    this.#watching = this.#watch(new Kept({ keep, now, onChange }));
+    const kept = new Kept({ keep, now, onChange });
+    if (known) kept.see(known);
+    this.#watching = this.#watch(kept);
   }
 
   release(): void {}

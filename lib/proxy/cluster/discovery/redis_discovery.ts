@@ -27,6 +27,7 @@ export interface RedisOptions extends StoreOptions, Memory {
  * knew, and has lost its slot only when Redis shows another instance there. So without Redis only those wait that have no slot yet.
  */
 export class RedisDiscovery implements Discovery {
+  isPassedOn = false;
   readonly #options: RedisOptions;
   readonly #store: RedisStore;
   readonly #abort = new AbortController();
@@ -56,9 +57,18 @@ export class RedisDiscovery implements Discovery {
     return this.#first.promise;
   }
 
-  watch(onChange: (found: readonly Found[]) => void): void {
+  goOn(claimant: Claimant, own: Claim | undefined, lost: readonly Claim[]): void {
+    this.#claimant = claimant;
+    this.#isFirst = false;
+    this.#own = own;
+    this.#lost = [...lost];
+    this.#running ??= this.#run();
+  }
+
+  watch(onChange: (found: readonly Found[]) => void, known?: readonly Found[]): void {
     const { keep, now } = this.#options;
     this.#kept = new Kept({ keep, now, onChange });
+    if (known) this.#kept.see(known);
     this.#running ??= this.#run();
   }
 
@@ -72,7 +82,7 @@ export class RedisDiscovery implements Discovery {
     // What is asked already may take a slot, which is to be given back.
     await within(FAREWELL, this.#running);
     const [own, claimant] = [this.#own, this.#claimant];
-    if (own && claimant) await within(FAREWELL, this.#store.release(claimant, own)).catch(() => {}); // it runs out
+    if (own && claimant && !this.isPassedOn) await within(FAREWELL, this.#store.release(claimant, own)).catch(() => {}); // it runs out
     this.#store.close();
     await this.#running;
   }
@@ -99,7 +109,7 @@ export class RedisDiscovery implements Discovery {
     const claimant = this.#claimant;
     if (claimant) {
       if (now() >= this.#renewal) await this.#renew(claimant);
-      if (!this.#own) await this.#take(claimant);
+      if (!this.#own && !this.isPassedOn) await this.#take(claimant);
     }
     if (!this.#kept || this.#abort.signal.aborted) return;
     const isForced = now() >= this.#fullLook;

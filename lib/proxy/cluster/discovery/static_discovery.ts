@@ -12,6 +12,7 @@ export interface ListedNode {
 export class StaticDiscovery implements Discovery {
   readonly #slot: number | undefined;
   readonly #memory: Memory;
+  isPassedOn = false;
   #found: Found[];
   #onChange: (found: readonly Found[]) => void = () => {};
 
@@ -26,6 +27,8 @@ export class StaticDiscovery implements Discovery {
     if (this.#slot === undefined) throw new Error("the configuration gives this node no slot: cluster.slot is missing");
     return await claimOwn(this.#slot, claimant, this.#memory);
   }
+
+  goOn(): void {}
 
   watch(onChange: (found: readonly Found[]) => void): void {
     this.#onChange = onChange;

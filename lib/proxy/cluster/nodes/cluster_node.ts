@@ -3,6 +3,7 @@ import type { Public } from "../../publics.ts";
 import { reasonOf } from "../../../link/link.ts";
 import type { CarriedCounts } from "../../cluster_info.ts";
 import { type Answers as AllAnswers, type Called, Calls } from "./calls.ts";
+import type { NodeSnapshot } from "./node_snapshot.ts";
 import type { ClusterNodeOptions, Offering } from "./cluster_node_options.ts";
 import { describe, type Described } from "./describe.ts";
 import { isGone, NoOwner, whomToAsk } from "./map/who_owns.ts";
@@ -75,7 +76,31 @@ export class ClusterNode {
     return this.own;
   }
 
-  /** Watches the others. To be called when peers can connect. */
+  /** All that another process needs to go on as this node. */
+  get snapshot(): NodeSnapshot {
+    const { map, hasFound } = this.#neighbours;
+    return { own: this.#slot.snapshot, map: map.snapshot, hasFound, at: this.#options.now() };
+  }
+
+  /** What `tellClosed` was told, and others may not have heard yet. */
+  get closed(): CarriedName[] {
+    return this.#closed.all;
+  }
+
+  /** Goes on as the node of which another process, of the same instance, gave that: instead of `claim`. */
+  goOn({ own, map, hasFound }: NodeSnapshot): void {
+    this.#neighbours.map.restore(map);
+    if (this.#options.cluster.role === "node") this.#slot.goOn(own);
+    const known = hasFound ? map.lives.found : undefined;
+    this.#options.discovery.watch((found) => this.#neighbours.found(found), known);
+  }
+
+  /** Whether another process goes on as this node: then this one takes no other slot, and `close` gives back none. */
+  set isPassedOn(isPassedOn: boolean) {
+    this.#options.discovery.isPassedOn = isPassedOn;
+  }
+
+  /** Watches the others. To be called when peers can connect, or wait. */
   start(): void {
     if (this.#options.cluster.role === "node") void this.#neighbours.meetItself();
     this.#neighbours.start();
@@ -158,7 +183,7 @@ export class ClusterNode {
     });
   }
 
-  /** Leaves the cluster. Never rejects. */
+  /** Leaves the cluster. Never rejects. May be called again. */
   async close(): Promise<void> {
     clearTimeout(this.#tick);
     this.#neighbours.close();

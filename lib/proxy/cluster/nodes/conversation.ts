@@ -7,7 +7,7 @@ export interface Conversation {
   readonly peer: Identity;
   /**
    * Rejects with what the peer says is wrong, and when the conversation is lost, which it is, too, when there is no answer after `timeout`
-   * milliseconds: what came then would be taken for the next answer.
+   * milliseconds, and then the `kind` is `late`: what came then would be taken for the next answer.
    */
   ask(method: string, args: unknown, timeout: number): Promise<unknown>;
   /** Closes it at once. May be called again. */

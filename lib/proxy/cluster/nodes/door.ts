@@ -1,4 +1,6 @@
-import type { AcceptedLink, Listening } from "../../../link/engine/engine.ts";
+import type { AcceptedLink } from "../../../link/engine/engine.ts";
+import type { Listenings } from "../../../link/engine/listenings.ts";
+import type { Descriptors } from "../../../link/engine/passing/descriptors.ts";
 import { formatEndpoint, type Link, reasonOf } from "../../../link/link.ts";
 import type { Fields, Log } from "../../../log.ts";
 import { sparingly } from "../../../sparingly.ts";
@@ -30,28 +32,43 @@ export interface DoorOptions {
 /** Where other processes of the cluster come in: each says who it is, and what for. */
 export class Door {
   readonly #options: DoorOptions;
-  readonly #listening: Listening;
+  readonly #listenings: Listenings;
   readonly #strangers = new Set<AcceptedLink>();
   /** Over which is asked. */
   readonly #askers = new Set<Link>();
   readonly #warn: (fields: Fields) => void;
 
-  /** Owns `listening`, and accepts from now on. */
-  constructor(listening: Listening, options: DoorOptions) {
+  /** Owns `listenings`. */
+  constructor(listenings: Listenings, options: DoorOptions) {
     const { log } = options;
     this.#options = options;
-    this.#listening = listening;
+    this.#listenings = listenings;
     this.#warn = sparingly(REFUSED_INTERVAL, (fields) => log.warning("peer refused", fields));
-    listening.accept({
+  }
+
+  /** Lets peers in from now on; after `pause`, again. */
+  accept(): void {
+    const local = formatEndpoint(this.#listenings.endpoint);
+    this.#listenings.accept({
       onConnection: (socket) => void this.#receive(socket),
-      onFailure: (failure) => log.error("accept failed", { local: formatEndpoint(listening.address), ...failure }),
+      onFailure: (failure) => this.#options.log.error("accept failed", { local, ...failure }),
     });
+  }
+
+  /** Lets who comes wait. Who is in already is served on. */
+  pause(): void {
+    this.#listenings.pause();
+  }
+
+  /** See `Listenings.duplicate`. */
+  duplicate(owner: Descriptors): number[] {
+    return this.#listenings.duplicate(owner);
   }
 
   /** Lets nobody in any more, and answers nothing. What carries goes on. Settles when the address is free. */
   async close(): Promise<void> {
     for (const link of [...this.#strangers, ...this.#askers]) link.close();
-    await this.#listening.close();
+    await this.#listenings.close();
   }
 
   async #receive(socket: AcceptedLink): Promise<void> {

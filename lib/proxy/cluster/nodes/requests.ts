@@ -17,6 +17,13 @@ const answer = v.union([
 /** There is no answer, and there may be none: the connection is lost, or the time was over. Nobody knows whether the peer has heard. */
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
+  /** `late`: the time was over. */
+  readonly kind: "lost" | "late";
+
+  constructor(reason: string, kind: "lost" | "late" = "lost") {
+    super(reason);
+    this.kind = kind;
+  }
 }
 
 interface Asked {
@@ -99,18 +106,18 @@ export class Requests {
 
   #late(asked: Asked, timeout: number): void {
     const reason = `no answer to ${asked.method} within ${timeout} ms`;
-    if (this.#asked[0] === asked) return this.#lose(reason);
+    if (this.#asked[0] === asked) return this.#lose(reason, "late");
     this.#asked.splice(this.#asked.indexOf(asked), 1);
-    asked.settle.reject(new NoAnswer(reason));
+    asked.settle.reject(new NoAnswer(reason, "late"));
   }
 
-  #lose(reason: string): void {
+  #lose(reason: string, kind?: NoAnswer["kind"]): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#link.close();
     for (const { timer, settle } of this.#asked.splice(0)) {
       clearTimeout(timer);
-      settle.reject(new NoAnswer(reason));
+      settle.reject(new NoAnswer(reason, kind));
     }
     this.#tellLost(reason);
   }

@@ -1,8 +1,11 @@
 import type { Config } from "../../../config.ts";
 import { type Engine, KEEP_ALIVE, type Listening } from "../../../link/engine/engine.ts";
+import { Listenings } from "../../../link/engine/listenings.ts";
+import type { Descriptors } from "../../../link/engine/passing/descriptors.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import type { Log } from "../../../log.ts";
-import { layoutAlone, layoutOf, type Owner } from "../../owner.ts";
+import type { ListeningState, PassedListener } from "../../data_plane.ts";
+import { layoutFor, type Owner } from "../../owner.ts";
 import type { CarriedCounts } from "../../cluster_info.ts";
 import type { Cluster } from "../../seams.ts";
 import type { Stats } from "../../stats.ts";
@@ -32,6 +35,8 @@ export interface MemberOptions {
   /** Where each thread takes connections for sessions that are its own, and this one's; none: it is the only one. */
   peers: readonly Endpoint[];
   peerListening: Listening | undefined;
+  /** By which it goes on listening for other processes: see `ListeningsOptions`. Nobody is let in before `setListening` then. */
+  door?: readonly number[] | undefined;
   /** What a thread has to say first. */
   secret: string;
   /** Those of all threads. */
@@ -62,7 +67,7 @@ export class Member implements Cluster {
     const { engine, thread, peers, secret, offers, identities, config } = options;
     const { cluster } = config();
     this.#options = options;
-    this.layout = cluster ? layoutOf(cluster) : layoutAlone(peers.length);
+    this.layout = layoutFor(cluster, Math.max(1, peers.length));
     this.#roads = cluster && new Roads({
       dial: async (addr, to, { receiveBuffer, timeout }) =>
         (await dialPeer({
@@ -77,7 +82,7 @@ export class Member implements Cluster {
       random: Math.random,
     });
     this.#handOver = new HandOver({
-      ...{ engine, thread, peers, secret, offers },
+      ...{ engine, thread, peers, secret, offers, random: Math.random },
       isHere: ({ slot, epoch }) => identities.owns(slot, epoch),
       ...(this.#roads && { nodes: this.#roads }),
     });
@@ -132,12 +137,30 @@ export class Member implements Cluster {
     this.#takings = takings;
     if (!this.#roads) return;
     this.#door = this.#open(takings);
+    if (!this.#options.door) this.#door.accept();
     this.#timer = setInterval(() => this.#handOver.look(config().tcpOption.ackTimeout), LOOK);
   }
 
   /** See `HandOver.ownerClosed`. */
   ownerClosed(number: number): void {
     this.#handOver.ownerClosed(number);
+  }
+
+  /** Where other processes come in, by descriptors that belong to `owner` as they are made; nothing: it is alone. */
+  passDoor(owner: Descriptors): PassedListener[] {
+    const { hostname, port } = this.#options.config().cluster?.listen ?? {};
+    if (!this.#door || hostname === undefined || port === undefined) return [];
+    return [{ hostname, port, hadPort: port, descriptors: this.#door.duplicate(owner), isForPeers: true }];
+  }
+
+  /** Where other processes come in: see `ListeningState`. Those who do not listen any more carry nothing away. */
+  async setListening(state: ListeningState): Promise<void> {
+    if (state === "on") return this.#door?.accept();
+    this.#door?.pause();
+    this.#takings?.closeIdle();
+    if (state !== "off") return;
+    this.#handOver.cutAway();
+    await this.#door?.close();
   }
 
   /** Takes nothing more, and settles when nothing is handed over any more: after `timeout` milliseconds it is cut. */
@@ -149,12 +172,12 @@ export class Member implements Cluster {
   }
 
   #open(takings: Takings): Door {
-    const { engine, log, stats, config, identities, answer } = this.#options;
+    const { engine, log, stats, config, identities, answer, door: descriptors } = this.#options;
     const { hostname, port } = config().cluster!.listen;
     // A peer whose machine is gone says nothing: what it carried would be held for ever.
     const tcp = { keepAlive: KEEP_ALIVE };
-    const listening = engine.listen({ hostname, port }, { backlog: BACKLOG, isShared: true, tcp });
-    return new Door(listening, {
+    const listenings = new Listenings(engine, { hostname, port }, { backlog: BACKLOG, tcp, descriptors });
+    return new Door(listenings, {
       ...{ log, answer },
       options: () => config().cluster!,
       identity: () => identities.own,

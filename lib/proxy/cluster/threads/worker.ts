@@ -4,9 +4,10 @@ import type { Config } from "../../../config.ts";
 import type { EngineName } from "../../../config/engines.ts";
 import type { Engine, Listening } from "../../../link/engine/engine.ts";
 import { openEngine } from "../../../link/engine/open_engine.ts";
+import { Descriptors } from "../../../link/engine/passing/descriptors.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import { flushLog, logInternalErrors, openLog } from "../../../log.ts";
-import type { ListeningState, SessionQuery } from "../../data_plane.ts";
+import type { ListeningState, PassedListener, SessionQuery } from "../../data_plane.ts";
 import type { Slots } from "../../host_slots.ts";
 import { type Proxy, startProxy } from "../../proxy.ts";
 import type { Gate, Inherited, Seams } from "../../seams.ts";
@@ -39,8 +40,9 @@ export interface WorkerOptions {
   offers: SharedArrayBuffer;
   /** Of the hosts of the configuration: see `HostSlots`. */
   slots: Slots;
-  /** See `startProxy`. */
+  /** See `startProxy`, and `MemberOptions`. */
   inherited?: Inherited;
+  door?: readonly number[] | undefined;
   /** Who this process is for others; of one that is alone it means nothing. */
   identity: PeerIdentity;
 }
@@ -110,8 +112,17 @@ const methods = {
   know(views: NodeView[]): void {
     if (member) member.views = views;
   },
-  passListeners: () => proxy.passListeners(),
-  setListening: (state: ListeningState) => proxy.setListening(state),
+  /** Those for clients, and then that for other processes. */
+  async passListeners(): Promise<PassedListener[]> {
+    const passed = await proxy.passListeners();
+    using made = new Descriptors(passed.flatMap(({ descriptors }) => descriptors));
+    passed.push(...member?.passDoor(made) ?? []);
+    made.take();
+    return passed;
+  },
+  async setListening(state: ListeningState): Promise<void> {
+    await Promise.all([proxy.setListening(state), member?.setListening(state)]);
+  },
   movedIds: () => proxy.movedIds(),
   /** Of sessions that go to another process: see `MovingOut`. */
   moveNext: () => movingOut.next(),
@@ -140,9 +151,9 @@ export type MakerMethods = { [K in keyof Gate]: Gate[K] } & {
 const maker = connectPort<MakerMethods>(self as unknown as Port, methods);
 
 function openMember(options: WorkerOptions, { log, stats }: Seams): Member {
-  const { index: thread, peers, secret } = options;
+  const { index: thread, peers, secret, door } = options;
   return new Member({
-    ...{ engine, log, stats, thread, peers, peerListening, secret, identities },
+    ...{ engine, log, stats, thread, peers, peerListening, door, secret, identities },
     offers: new Offers(options.offers),
     config: () => config,
     tellThread: (by, number) => void maker.tellThread(by, number),

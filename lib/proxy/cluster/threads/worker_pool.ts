@@ -24,7 +24,7 @@ import { openEngines } from "./engines.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Offers } from "../carry/offers.ts";
 import { connectPort, type Remote } from "./rpc.ts";
-import { layoutAlone, ownerOf } from "../../owner.ts";
+import { layoutFor, ownerOf } from "../../owner.ts";
 import { type MovedIds, type MovedMemory, readMoved } from "../../session/move/moved.ts";
 import type { Packed } from "../../session/move/packed.ts";
 import { partsOf } from "../../session/move/parts.ts";
@@ -57,6 +57,13 @@ const EVENT_INTERVAL = "DENO_TOKIO_EVENT_INTERVAL";
  * the start on: of one that fails the end of the process closes them.
  */
 export type InheritedListeners = readonly (PassedListener | undefined)[];
+
+/** What a process goes on listening by. */
+export interface Listeners {
+  inherited?: InheritedListeners | undefined;
+  /** Where other processes come in. */
+  door?: PassedListener | undefined;
+}
 
 /** Other processes, as the threads have to do with them. */
 export interface Others {
@@ -104,11 +111,13 @@ export class WorkerPool implements ReplaceableDataPlane {
   #beyond = 0;
   readonly #log: Log;
   readonly #others: Others;
+  readonly #cluster: Config["cluster"];
 
   /** Use `startWorkers`. */
   constructor(config: Config, log: Log, others: Others) {
     this.#log = log;
     this.#others = others;
+    this.#cluster = config.cluster;
     this.#visitors = new Visitors(config.limits, () => performance.now());
     this.#shutdownTimeout = config.shutdownTimeout;
     this.#failed.promise.catch(() => {});
@@ -128,7 +137,7 @@ export class WorkerPool implements ReplaceableDataPlane {
   }
 
   /** Starts the threads. Rejects when an address cannot be had. See `startWorkers`. */
-  async start(config: Config, inherited?: InheritedListeners): Promise<void> {
+  async start(config: Config, { inherited, door }: Listeners = {}): Promise<void> {
     this.#listens = this.#reserve(config.listen, inherited);
     const count = workersOf(config);
     const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
@@ -141,7 +150,8 @@ export class WorkerPool implements ReplaceableDataPlane {
     const { identity } = this.#others;
     const options = { config: withPorts(config, this.#listens), peers, secret, identity, ...buffers };
     const started = this.#spread(config, (remote, slots, index) => {
-      const share = inherited && { inherited: shareOf(inherited, index, count) };
+      const share = inherited &&
+        { inherited: shareOf(inherited, index, count), door: shareOf([door], index, count)[0] };
       return remote.start({ ...options, ...share, index, slots });
     });
     await Promise.race([this.failed, started]);
@@ -236,8 +246,9 @@ export class WorkerPool implements ReplaceableDataPlane {
 
   async passListeners(): Promise<PassedListener[]> {
     const passed = await this.#passedByAll();
-    return this.#listens.map(({ wanted: { hostname, port }, had }, i) => ({
-      ...{ hostname, port, hadPort: had.port },
+    return passed[0]!.map((listener, i) => ({
+      ...listener,
+      ...(this.#listens[i] && { port: this.#listens[i].wanted.port }),
       descriptors: passed.flatMap((listeners) => listeners[i]!.descriptors),
     }));
   }
@@ -280,7 +291,7 @@ export class WorkerPool implements ReplaceableDataPlane {
   async moveIn(data: unknown, descriptors: readonly number[]): Promise<void> {
     if (isMovedCounts(data)) return this.#goOnFrom(data);
     const count = this.#remotes.length;
-    const layout = layoutAlone(count);
+    const layout = layoutFor(this.#cluster, count);
     const parts = partsOf(readMoved(data, descriptors.length), count, (id) => ownerOf(id, layout).thread);
     await Promise.all(parts.map(({ thread, part }) => this.#remotes[thread]!.moveIn(part, descriptors)));
   }
@@ -407,7 +418,7 @@ function restingOf(
 }
 
 /** What is not a session itself. */
-function about(data: MovedIds | MovedMemory | MovedCounts): RestingSession {
+export function about(data: unknown): RestingSession {
   return { data, descriptors: [], count: 0, onTaken() {}, onKept() {} };
 }
 
@@ -434,16 +445,16 @@ function workersOf({ workers, cluster }: Config): number {
 
 /**
  * Listens as `config` says and serves until `stop`, in `workers` threads. `others`: missing, when it is alone. `inherited`: nobody is
- * accepted before `setListening` then. Rejects when an address cannot be had.
+ * accepted before `setListening` then, at the `door` neither. Rejects when an address cannot be had.
  */
 export async function startWorkers(
   config: Config,
   log: Log,
-  { others = NO_OTHERS, inherited }: { others?: Others; inherited?: InheritedListeners | undefined } = {},
+  { others = NO_OTHERS, ...listeners }: { others?: Others } & Listeners = {},
 ): Promise<WorkerPool> {
   const pool = new WorkerPool(config, log, others);
   try {
-    await pool.start(config, inherited);
+    await pool.start(config, listeners);
     return pool;
   } catch (error) {
     pool.terminate();

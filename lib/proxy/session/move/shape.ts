@@ -35,6 +35,9 @@ export const duration: Shape<number> = shape(
   (value) => typeof value === "number" && Number.isFinite(value),
 );
 
+/** A time, which may never come. */
+export const time: Shape<number> = shape("a time", (value) => typeof value === "number" && value >= 0);
+
 export function oneOf<const T>(...values: readonly T[]): Shape<T> {
   return shape(`one of ${values.join(", ")}`, (value) => values.includes(value as T));
 }
@@ -63,8 +66,13 @@ export function tuple<T extends readonly unknown[]>(...of: { [K in keyof T]: Sha
   };
 }
 
+/** Of each field; of one that may be missing too. */
+type Fields<T> = {
+  [K in keyof Required<T>]: Partial<Pick<T, K>> extends Pick<T, K> ? Shape<T[K] | undefined> : Shape<T[K]>;
+};
+
 /** With these fields, and no other: what is not known may mean anything. */
-export function object<T extends object>(fields: { [K in keyof Required<T>]: Shape<T[K]> }): Shape<T> {
+export function object<T extends object>(fields: Fields<T>): Shape<T> {
   return (value, at) => {
     if (typeof value !== "object" || value === null) throw new ShapeError(`${at} is not an object`);
     for (const key of Object.keys(value)) {

@@ -112,13 +112,14 @@ Deno.test("an owner that answers a letter with what is no receipt is closed, and
       timeout: 20_000,
     };
     const handOver = new HandOver({
-      ...{ engine, nodes, thread: 0, peers: [], secret: "", offers: Offers.of(1) },
+      ...{ engine, nodes, thread: 0, peers: [], secret: "", offers: Offers.of(1), random: () => 0.5 },
       isHere: () => false,
     });
     const endpoints = { remote: PREFACE.remote, local: PREFACE.local };
     const carried = handOver.carry(Object.assign(nearClient, endpoints), OWNER, PREFACE, record("1"));
     const refused = assert.rejects(carried, (error) => error instanceof ScpError && error.code === 501);
-    assert.deepEqual(JSON.parse((await readRecord(far))!.content).remote, PREFACE.remote);
+    const { remote, number } = JSON.parse((await readRecord(far))!.content);
+    assert.deepEqual([remote, number], [PREFACE.remote, 2 ** 30], "numbers begin by chance");
     await writeAll(far, record(receipt));
     await refused;
     await readToEnd(far);

@@ -48,8 +48,8 @@ async function stage({ hostname = "goscon-0", role = "node", slots = 64 }: Optio
     get told() {
       return told.map((found) => Object.fromEntries(found.map(({ slot, addr }) => [slot, addr.hostname])));
     },
-    watch: async () => {
-      discovery.watch((found) => told.push(found));
+    watch: async (known?: Found[]) => {
+      discovery.watch((found) => told.push(found), known);
       await turn();
     },
     /** So many looks at the service later. */
@@ -252,4 +252,16 @@ Deno.test("DnsDiscovery ends while a look-up is pending, which tells nothing any
   } finally {
     time[Symbol.dispose]();
   }
+});
+
+Deno.test("DnsDiscovery knows what another process had found, and keeps it for as long as what is gone", async () => {
+  await using at = await stage();
+  at.zone[SERVICE] = failure("ETIMEOUT");
+  await at.watch([{ slot: 4, addr: { hostname: "10.0.0.5", port: 1250 } }]);
+  assert.deepEqual(at.told, [{ 4: "10.0.0.5" }]);
+  serve(at.zone, { 0: "10.0.0.1" });
+  await at.later(6);
+  assert.deepEqual(at.told[1], { 0: "10.0.0.1", 4: "10.0.0.5" });
+  await at.later(6);
+  assert.deepEqual(at.told[2], { 0: "10.0.0.1" });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Claim, Found } from "../../../../lib/proxy/cluster/discovery/discovery.ts";
+import type { Claim, Claimant, Found } from "../../../../lib/proxy/cluster/discovery/discovery.ts";
 import { RedisDiscovery } from "../../../../lib/proxy/cluster/discovery/redis_discovery.ts";
 import { StateDir } from "../../../../lib/proxy/cluster/discovery/state_dir.ts";
 import { TestLog } from "../../../helpers/proxy.ts";
@@ -34,21 +34,22 @@ async function nodeOf(
   const state = await StateDir.open(dir, log);
   const settings = { url, prefix, slots, lease: LEASE, rest: LEASE, keep: 60_000 };
   const discovery = new RedisDiscovery({ ...settings, state, random: () => 0.5, now: () => performance.now(), log });
+  const claimant: Claimant = {
+    instance,
+    addr: { hostname: "10.0.0.1", port: 1250 },
+    remembered: new Map(remembered),
+    onLost: (former, taker) => (lost.push({ lost: former, taker: taker.instance }), wake()),
+    onClaimed: (claim) => (claimed.push(claim), wake()),
+  };
   return {
     discovery,
     log,
     told,
     lost,
     claimed,
-    claim: () =>
-      discovery.claim({
-        instance,
-        addr: { hostname: "10.0.0.1", port: 1250 },
-        remembered: new Map(remembered),
-        onLost: (former, taker) => (lost.push({ lost: former, taker: taker.instance }), wake()),
-        onClaimed: (claim) => (claimed.push(claim), wake()),
-      }),
-    watch: () => discovery.watch((found) => (told.push(found), wake())),
+    claim: () => discovery.claim(claimant),
+    goOn: (own: Claim | undefined, lost: Claim[] = []) => discovery.goOn(claimant, own, lost),
+    watch: (known?: Found[]) => discovery.watch((found) => (told.push(found), wake()), known),
     /** Waits until something that it tells makes this so. */
     until: async (condition: () => boolean) => {
       while (!condition()) await new Promise<void>((resolve) => waiting.add(resolve));
@@ -253,4 +254,40 @@ test("RedisDiscovery keeps nodes of another prefix apart", async (server) => {
   await using a = await nodeOf(server, { prefix: "a:" });
   await using b = await nodeOf(server, { prefix: "b:", instance: "b" });
   assert.deepEqual([await a.claim(), await b.claim()], [{ slot: 0, epoch: 2 }, { slot: 0, epoch: 2 }]);
+});
+
+test("RedisDiscovery of a process that goes on for another renews the same lease, which that one does not give back", async (server) => {
+  const before = await nodeOf(server);
+  const claim = await before.claim();
+  const version = await server.ask("GET", "goscon:version");
+  before.discovery.isPassedOn = true;
+  const known = [{ slot: 7, addr: { hostname: "10.0.0.8", port: 1250 } }];
+  await using after = await nodeOf(server);
+  after.goOn(claim);
+  after.watch(known);
+  assert.deepEqual(after.told, [known], "what the other one had found is known at once");
+  await before.discovery.close();
+  const { renewed } = await entryOf(server, 0);
+  await shows(server, 0, (entry) => Number(entry.renewed) > renewed + 3 * LEASE && entry.freed === undefined);
+  assert.equal(await server.ask("GET", "goscon:version"), version, "nothing has changed for others");
+  assert.deepEqual([after.lost, after.claimed], [[], []]);
+  await after.discovery.close();
+  assert.equal((await entryOf(server, 0)).freed, true);
+});
+
+test("RedisDiscovery that goes on is told what the one before did not see, and that one takes no other slot", async (server) => {
+  await using before = await nodeOf(server);
+  const claim = await before.claim();
+  before.discovery.isPassedOn = true;
+  await server.ask("SET", "goscon:slot:0", `{"instance":"b","epoch":3,"addr":"h:1","renewed":${Date.now() + 1e6}}`);
+  await before.until(() => before.lost.length > 0);
+  await using after = await nodeOf(server);
+  after.goOn(claim);
+  await after.until(() => after.claimed.length > 0);
+  assert.deepEqual(after.lost, [{ lost: claim, taker: "b" }]);
+  assert.deepEqual([before.claimed, after.claimed], [[], [{ slot: 1, epoch: 2 }]]);
+  // The process that was to take over has failed: it is the same one that goes on, and has the same slot.
+  before.discovery.isPassedOn = false;
+  await before.until(() => before.claimed.length > 0);
+  assert.deepEqual(before.claimed, after.claimed);
 });

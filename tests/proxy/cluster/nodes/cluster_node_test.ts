@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { at, ClusterMesh, type Member } from "../../../helpers/cluster_mesh.ts";
+import { readNodeSnapshot } from "../../../../lib/proxy/cluster/nodes/node_snapshot.ts";
 import { settled, turn } from "../../../helpers/turns.ts";
 
 const ALL = [1, 2, 3];
@@ -374,4 +375,75 @@ Deno.test("cluster node: whom it knows it tells again only to who has not heard 
   const next = await ask(first.edition);
   assert.notEqual(next.edition, first.edition);
   assert.match(JSON.stringify(next.known), /"next"/);
+});
+
+Deno.test("cluster node: another process goes on as the same one, knows at once what it knew, and others notice nothing", async () => {
+  await using mesh = new ClusterMesh();
+  const [a, b, c] = await three(mesh);
+  await mesh.kill(c);
+  await mesh.pass(500);
+  const [told, losses] = [a.told, a.log.of("node not there").length];
+  const { since } = b.told[0]!;
+  const next = await mesh.replace(b, "n2", { host: 2, epoch: 9 });
+  assert.deepEqual(next.lines, ["1 1 n1 up new", "3 3 n3 refused"]);
+  assert.deepEqual([next.node.own, next.node.hasFound], [b.node.own, true]);
+  assert.deepEqual(next.discovery.had, { own: next.node.snapshot.own.lives[0], lost: [] });
+  assert.equal(next.told[0]!.since, since);
+  await mesh.pass(6000);
+  assert.equal(a.told, told, "nothing is different for the threads of others");
+  assert.equal(a.log.of("node not there").length, losses);
+  assert.deepEqual(next.log.of("node there"), []);
+  // It forgets as the other one would have.
+  await mesh.pass(31_000);
+  assert.deepEqual(next.lines, ["1 1 n1 up new", "3 - - refused"]);
+});
+
+Deno.test("cluster node: another process goes on as an edge, knows at once what it knew, and wants no slot", async () => {
+  await using mesh = new ClusterMesh();
+  const edge = { host: 9, more: { cluster: { role: "edge", discovery: "redis" } as const } };
+  const [a] = await three(mesh);
+  const before = await mesh.start("e", { ...edge, found: ALL });
+  await mesh.pass(2000);
+  assert.equal(before.lines.length, 3);
+  const next = await mesh.replace(before, "e", edge);
+  assert.deepEqual([next.lines, next.node.own], [before.lines, before.node.own]);
+  assert.equal(next.discovery.claimant, undefined);
+  await mesh.pass(2000);
+  assert.deepEqual(a.node.describe(new Map()).edges.map(({ instance }) => instance), ["e"]);
+});
+
+Deno.test("cluster node: one that goes on for another that had lost its slot has what that one still had, and takes another one", async () => {
+  await using mesh = new ClusterMesh();
+  const [, b] = await three(mesh);
+  const lost = { slot: 2, epoch: 2 };
+  b.discovery.claimant!.onLost!(lost, { instance: "x", epoch: 3 });
+  const next = await mesh.replace(b, "n2", { host: 2 });
+  assert.equal(next.node.own.takesNew, false);
+  const { own, lost: had } = next.discovery.had!;
+  assert.deepEqual([own, had.map(({ slot, epoch }) => ({ slot, epoch }))], [undefined, [lost]]);
+  next.discovery.claimant!.onClaimed!({ slot: 5, epoch: 7 });
+  assert.deepEqual(next.node.own, {
+    identity: { instance: "n2", slot: 5, epoch: 7 },
+    former: [lost],
+    takesNew: true,
+  });
+  assert(next.node.owns(2, 2) && next.node.owns(5, 7));
+});
+
+Deno.test("cluster node: what another process says of itself is read as a whole, or not at all", async () => {
+  await using mesh = new ClusterMesh();
+  const [a] = await three(mesh);
+  const good = structuredClone(a.node.snapshot);
+  assert.deepEqual(readNodeSnapshot(good), good);
+  const { own, map } = good;
+  for (
+    const [bad, fault] of [
+      [undefined, /^node is not an object$/],
+      [{ ...good, more: 1 }, /^node\.more is not known$/],
+      [{ ...good, own: { ...own, lives: [{ ...own.lives[0], epoch: -1 }] } }, /^node\.own\.lives\[0\]\.epoch/],
+      [{ ...good, own: { ...own, instance: 5 } }, /^node\.own\.instance/],
+      [{ ...good, map: { ...map, places: { places: [{}], met: [] } } }, /^node\.map\.places\.places\[0\]\.addr/],
+      [{ ...good, at: NaN }, /^node\.at is not a time$/],
+    ] as const
+  ) assert.throws(() => readNodeSnapshot(bad), { name: "ShapeError", message: fault });
 });

@@ -4,6 +4,7 @@ import { formatEndpoint } from "../../../../lib/link/link.ts";
 import { newCounts, withCame } from "../../../../lib/proxy/cluster/threads/counts.ts";
 import { startWorkers, type WorkerPool } from "../../../../lib/proxy/cluster/threads/worker_pool.ts";
 import { deadAddress } from "../../../helpers/dead_address.ts";
+import { movePlane } from "../../../helpers/moving.ts";
 import { TestLog, TestProxy } from "../../../helpers/proxy.ts";
 import { pattern } from "../../../helpers/random.ts";
 import { ask, RawClient } from "../../../helpers/raw_client.ts";
@@ -13,17 +14,6 @@ async function open(keys: Record<string, unknown>) {
   const { config } = parseConfig(JSON.stringify({ ...TestProxy.LISTEN, ...fixed, ...keys }), "f.yaml");
   const pool = await startWorkers(config, new TestLog());
   return { pool, address: formatEndpoint(pool.addresses[0]!), [Symbol.asyncDispose]: () => pool.stop() };
-}
-
-/** Moves all from one to the other, as between processes. */
-async function move(from: WorkerPool, to: WorkerPool): Promise<void> {
-  for await (const pieces of from.moveOut()) {
-    for (const { data, descriptors, onTaken } of pieces) {
-      assert.deepEqual(descriptors, []);
-      await to.moveIn(structuredClone(data), []);
-      onTaken();
-    }
-  }
 }
 
 /** A session from its begin to its end. */
@@ -53,7 +43,7 @@ Deno.test("what a pool has counted is counted by the one that goes on in its pla
     assert.deepEqual([stats.bytesReceived, stats.bytesSent], [100 * rounds, 100 * rounds]);
     assert.equal(stats.handshake.counts.reduce((sum, n) => sum + n), rounds);
     assert.deepEqual(upstreams.map(({ failures }) => failures), [rounds, 0]);
-    if (next) await move(pool, next.pool);
+    if (next) await movePlane(pool, next.pool);
   }
 });
 
@@ -65,7 +55,7 @@ Deno.test("a host that is out, and an address that may do nothing more, stay so"
   await using second = await open({ hosts, limits });
   for (let i = 0; i < 5; i++) await roundOf(first.pool, first.address);
   for (let i = 0; i < 3; i++) (await ask(first.address, UNKNOWN)).link.close();
-  await move(first.pool, second.pool);
+  await movePlane(first.pool, second.pool);
   const [host] = (await second.pool.snapshot()).upstreams;
   assert.deepEqual([host?.status, host?.failures], ["out", 5]);
   const { link, answer } = await ask(second.address, UNKNOWN).catch((error) => ({ link: undefined, answer: error }));

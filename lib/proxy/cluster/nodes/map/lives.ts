@@ -2,6 +2,13 @@ import { formatEndpoint } from "../../../../link/link.ts";
 import type { Found } from "../../discovery/discovery.ts";
 import { keyOf, type Known, type Life } from "./facts.ts";
 
+/** All that is known of lives: plain data. */
+export interface LivesSnapshot {
+  found: Found[];
+  told: Known[];
+  epochs: { slot: number; epoch: number }[];
+}
+
 /** Which instance had a slot in which epoch, as all have told, in whatever order they did. */
 export class Lives {
   readonly #told = new Map<string, Known>();
@@ -16,6 +23,18 @@ export class Lives {
   set found(found: readonly Found[]) {
     this.#found = [...found];
     for (const { slot, epoch } of found) if (epoch !== undefined) this.remember(slot, epoch);
+  }
+
+  get snapshot(): LivesSnapshot {
+    const epochs = [...this.#epochs].map(([slot, epoch]) => ({ slot, epoch }));
+    return { found: this.#found, told: [...this.#told.values()], epochs };
+  }
+
+  /** Knows what another one knew. */
+  restore({ found, told, epochs }: LivesSnapshot): void {
+    this.found = found;
+    for (const known of told) this.tell(known);
+    for (const { slot, epoch } of epochs) this.remember(slot, epoch);
   }
 
   /** Takes what a node tells. Of two that tell of one life differently all must take the same one. Gives whether it is new. */

@@ -2,9 +2,16 @@ import { type Endpoint, formatEndpoint } from "../../../../link/link.ts";
 import type { NodeView } from "../peers.ts";
 import type { Found } from "../../discovery/discovery.ts";
 import { keyOf, type Known, type Life, type NodeFacts } from "./facts.ts";
-import { isBefore, Lives } from "./lives.ts";
-import { Places } from "./places.ts";
+import { isBefore, Lives, type LivesSnapshot } from "./lives.ts";
+import { Places, type PlacesSnapshot } from "./places.ts";
 import { isSame, type LifeStatus, type NodeMapOptions, Standing } from "./standing.ts";
+
+/** All that is known of other nodes: plain data. Times are milliseconds since 1970, by the clock of who knows it. */
+export interface MapSnapshot {
+  lives: LivesSnapshot;
+  places: PlacesSnapshot;
+  facts: { facts: NodeFacts; at: number }[];
+}
 
 /**
  * What is known of the other nodes, by slot and epoch: from the discovery, from what they say themselves, from what is met at their
@@ -32,6 +39,19 @@ export class NodeMap {
       reuseTimeOf: (instance) => this.factsOf(instance)?.reuseTime,
       options: this.#options,
     });
+  }
+
+  get snapshot(): MapSnapshot {
+    const facts = [...this.#facts.values()];
+    return { lives: this.#lives.snapshot, places: this.#places.snapshot, facts };
+  }
+
+  /** Knows what another one of this instance knew. */
+  restore({ lives, places, facts }: MapSnapshot): void {
+    this.#lives.restore(lives);
+    this.#places.restore(places);
+    for (const each of facts) this.#facts.set(each.facts.identity.instance, each);
+    this.#revision++;
   }
 
   /** Another one when anything has changed, but by time. */

@@ -13,6 +13,13 @@ export interface Place {
   error?: string;
 }
 
+/** All that was met: plain data. */
+export interface PlacesSnapshot {
+  places: Place[];
+  /** Where each instance was met, by addresses of `places`. */
+  met: { instance: string; at: string[] }[];
+}
+
 /** What was met at addresses, and how it is there now. */
 export class Places {
   readonly #places = new Map<string, Place>();
@@ -23,6 +30,17 @@ export class Places {
   /** `start`: since when nobody has tried what nobody has tried. */
   constructor(start: number) {
     this.#start = start;
+  }
+
+  get snapshot(): PlacesSnapshot {
+    const met = [...this.#met].map(([instance, at]) => ({ instance, at: [...at] }));
+    return { places: [...this.#places.values()], met };
+  }
+
+  /** Knows what another one knew. */
+  restore({ places, met }: PlacesSnapshot): void {
+    for (const place of places) this.#places.set(formatEndpoint(place.addr), place);
+    for (const { instance, at } of met) this.#met.set(instance, new Set(at.filter((key) => this.#places.has(key))));
   }
 
   at(addr: Endpoint): Place {

@@ -8,6 +8,15 @@ export interface Pair {
   epoch: number;
 }
 
+/** Which slots a process has: plain data. */
+export interface OwnSnapshot {
+  instance: string;
+  /** The latest last; an edge has none. */
+  lives: Known[];
+  /** Another instance has taken the latest. */
+  isLost: boolean;
+}
+
 /** What the threads of this process must know of it. Plain data. */
 export interface Own {
   identity: Identity;
@@ -39,6 +48,16 @@ export class OwnLives {
   /** The latest last. */
   get lives(): readonly Known[] {
     return this.#lives;
+  }
+
+  get snapshot(): OwnSnapshot {
+    return { instance: this.#instance, lives: this.#lives, isLost: this.#isLost };
+  }
+
+  /** Has what another process of this instance had. */
+  restore({ lives, isLost }: OwnSnapshot): void {
+    this.#lives = lives.map((life) => ({ ...life, addr: this.#addr }));
+    this.#isLost = isLost;
   }
 
   get state(): Own {

@@ -1,7 +1,8 @@
 import { within } from "../../../../within.ts";
+import type { Claimant } from "../../discovery/discovery.ts";
 import type { ClusterNodeOptions } from "../cluster_node_options.ts";
 import type { Neighbours } from "../watching/neighbours.ts";
-import { type Own, OwnLives, type Pair } from "./own_lives.ts";
+import { type Own, OwnLives, type OwnSnapshot, type Pair } from "./own_lives.ts";
 import { askRemembered } from "./remembered.ts";
 
 /** Milliseconds to learn which epochs others remember, altogether. */
@@ -40,17 +41,34 @@ export class OwnSlot {
     return this.#lives.owns(slot, epoch);
   }
 
+  get snapshot(): OwnSnapshot {
+    return this.#lives.snapshot;
+  }
+
   /** Takes a slot. Rejects when there is none to be had. */
   async claim(): Promise<void> {
-    const { instance, addr, cluster, discovery, neighbours } = this.#options;
+    const { cluster, discovery } = this.#options;
     // A Redis remembers by itself.
     if (cluster.discovery !== "redis") await this.#askRemembered();
-    const claim = await discovery.claim({
+    this.#onClaimed(await discovery.claim(this.#claimant));
+  }
+
+  /** Has the slots that another process of this instance had, instead of `claim`. */
+  goOn(own: OwnSnapshot): void {
+    const { lives, isLost } = own;
+    const { discovery, neighbours } = this.#options;
+    this.#lives.restore(own);
+    neighbours.own = this.#lives.lives;
+    discovery.goOn(this.#claimant, isLost ? undefined : lives.at(-1), isLost ? lives : lives.slice(0, -1));
+  }
+
+  get #claimant(): Claimant {
+    const { instance, addr, neighbours } = this.#options;
+    return {
       ...{ instance, addr, remembered: neighbours.map.epochs },
       onLost: (lost, taker) => this.#onLost(lost, taker),
       onClaimed: (claim) => this.#onClaimed(claim),
-    });
-    this.#onClaimed(claim);
+    };
   }
 
   /** Begins no new session any more. */

@@ -37,6 +37,12 @@ export class ClosedNumbers {
     return { batch: waiting.batch, closed: byThread(waiting.told) };
   }
 
+  /** Those that nobody is known to have heard of. */
+  get all(): CarriedName[] {
+    const all = [...this.#waiting.values()].flatMap(({ told, next }) => [...told, ...next]);
+    return all.map(({ instance, thread, number }) => ({ instance, thread, number }));
+  }
+
   /** Forgets what was for those that have not asked since then: they are no more. */
   sweep(before: number): void {
     for (const [instance, { at }] of this.#waiting) if (at < before) this.#waiting.delete(instance);

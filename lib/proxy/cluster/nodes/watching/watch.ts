@@ -55,15 +55,21 @@ export class Watch {
   }
 
   async #run(): Promise<void> {
-    for (let failures = 0; !this.#isOver; failures++) {
+    let failures = 0;
+    while (!this.#isOver) {
       this.#pause = new AbortController();
-      if (await this.#meet()) failures = 0;
-      if (!this.#isOver) await sleep(pauseAfter(failures, this.#options.random), this.#pause.signal);
+      const end = await this.#meet();
+      if (end !== "failed") failures = 0;
+      if (end === "broken" || this.#isOver) continue;
+      await sleep(pauseAfter(failures++, this.#options.random), this.#pause.signal);
     }
   }
 
-  /** Goes on until nobody answers. Gives whether anybody did. */
-  async #meet(): Promise<boolean> {
+  /**
+   * Goes on until nobody answers. `failed`: nobody did; `late`: an answer did not come. `broken`: the other end broke it off after it had
+   * answered, of which nobody is told: another process may have taken over there, and whoever is there now is dialled at once.
+   */
+  async #meet(): Promise<"failed" | "late" | "broken"> {
     const { addr, connect, onLost, onSelf } = this.#options;
     let answers = 0;
     try {
@@ -72,14 +78,15 @@ export class Watch {
       if (!this.#isOver) await this.#follow(conversation, () => answers++);
     } catch (error) {
       const kind = kindOf(error);
-      if (this.#isOver) return false;
+      if (this.#isOver) return "failed";
+      if (answers > 0 && kind !== "late") return "broken";
       if (kind === "self") onSelf();
       else onLost(kind === "refused" ? "refused" : "away", reasonOf(error));
     } finally {
       this.#conversation?.close();
       this.#conversation = undefined;
     }
-    return answers > 0;
+    return answers > 0 ? "late" : "failed";
   }
 
   /** Rejects when it is lost. */

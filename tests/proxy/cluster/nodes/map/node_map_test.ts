@@ -106,6 +106,12 @@ for (const [name, play, expected] of CASES) {
     const stage = new Stage();
     play(stage);
     assert.deepEqual(stage.lines, expected);
+    const other = new Stage();
+    other.now = stage.now;
+    other.map.own = stage.map.own;
+    other.map.restore(structuredClone(stage.map.snapshot));
+    const known = ({ map }: Stage) => [map.known(), map.targets(), map.epochs, map.lives()];
+    assert.deepEqual([other.lines, ...known(other)], [expected, ...known(stage)], "of one that goes on with that");
     stage.map.sweep();
     assert.deepEqual(stage.lines, expected, "after a sweep");
   });

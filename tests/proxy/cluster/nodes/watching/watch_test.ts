@@ -81,16 +81,23 @@ Deno.test("watch: nobody listens: refused, and dialled again after 250 ms, then 
   assert.deepEqual(at, [0, 250, 750, 1750, 3750, 7750, 12_750, 17_750]);
 });
 
-Deno.test("watch: a connection that is lost is known at once, and the next one is tried", async () => {
+Deno.test("watch: who breaks off after an answer is dialled at once, and nobody is told when somebody is there", async () => {
   using stage = new Stage();
   stage.peers.put(ADDR, "x", () => answerOf("x"));
   stage.start();
   await stage.pass(500);
   stage.peers.put(ADDR, "y", () => answerOf("y"));
   await stage.peers.cut(ADDR);
-  assert.deepEqual(stage.events, ["answer of x", "away: broken off"]);
-  await stage.pass(250);
-  assert.deepEqual(stage.events.slice(2), ["answer of y"]);
+  await turn();
+  assert.deepEqual(stage.events, ["answer of x", "answer of y"]);
+  stage.peers.remove(ADDR, "refused");
+  await stage.peers.cut(ADDR);
+  await turn();
+  assert.deepEqual(stage.events.slice(2), ["refused: no conversation: refused"]);
+  await stage.pass(200);
+  assert.equal(stage.events.length, 3, "the next attempt has its pause");
+  await stage.pass(50);
+  assert.equal(stage.events.length, 4);
 });
 
 Deno.test("watch: redial() does not wait for the pause to be over", async () => {
