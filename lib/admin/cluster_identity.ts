@@ -17,18 +17,16 @@ const KEPT = [
   "state_dir",
 ];
 
-/** By what a process of that configuration is known in its cluster, by the keys of the file: plain data. `undefined`: it is alone. */
+/** Which process of a cluster one is, by the keys of the file: plain data. `undefined`: it is alone. */
 export type ClusterIdentity = Record<string, unknown> | undefined;
 
+/** Which one it is by that configuration. */
 export function clusterIdentity({ cluster }: Pick<Config, "cluster">): ClusterIdentity {
   const keys = cluster && plainCluster(cluster);
   return keys && Object.fromEntries(KEPT.map((key) => [key, keys[key]]));
 }
 
-/**
- * Throws a `ConfigError` when the process, which is that in its cluster, would have to be another one there, or of none. `what`: what would
- * make it that.
- */
+/** Throws a `ConfigError` when the process, which was that one, would have to be another one, or alone, by that reload or upgrade. */
 export function refuseOther(is: ClusterIdentity, was: ClusterIdentity, what: "reload" | "upgrade"): void {
   const changed = KEPT.filter((key) => differences(was?.[key], is?.[key]).length > 0);
   const keys = was && is ? changed.map((key) => `cluster.${key}`) : was || is ? ["cluster"] : [];

@@ -1,6 +1,7 @@
 import type { Config } from "../../config.ts";
 import { Descriptors } from "../../link/engine/passing/descriptors.ts";
 import { type Endpoint, reasonOf } from "../../link/link.ts";
+import type { InheritedPlane } from "../../proxy/cluster/node_process.ts";
 import type { PassedListener } from "../../proxy/data_plane.ts";
 import { within } from "../../within.ts";
 import { clusterIdentity, refuseOther } from "../cluster_identity.ts";
@@ -14,12 +15,8 @@ import type { UpgradeRecord } from "./upgrade_record.ts";
 const PATIENCE = 10_000;
 
 /** What a process goes on with: for each listener of its configuration that of the process before; missing: it had none there. */
-export interface InheritedFor {
-  listen: (PassedListener | undefined)[];
+export interface InheritedFor extends InheritedPlane {
   manager: PassedListener | undefined;
-  /** Where peers connect, and who it is in its cluster. */
-  door: PassedListener | undefined;
-  node: unknown;
 }
 
 /** What becomes of the sessions that come. */

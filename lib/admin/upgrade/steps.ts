@@ -3,7 +3,7 @@
  *
  *     new                    old
  *     started  ->
- *                        <- hello
+ *                        <- hello      who it is, and in its cluster
  *     read     ->                      the configuration has no fault
  *                        <- listener   of each, with its descriptors
  *                        <- listeners  there are no more
@@ -33,7 +33,7 @@ export const FORMAT = 1;
 /** Whose listener that is. */
 export type ListenerOwner = "proxy" | "manager" | "cluster";
 
-/** Who a process is in its cluster, which another one goes on as: by its configuration, and see `ReplaceableDataPlane.node`. */
+/** Who a process is in its cluster: by its configuration, and by what `ReplaceableDataPlane.node` says. */
 export interface OldNode {
   identity: ClusterIdentity;
   node: unknown;
