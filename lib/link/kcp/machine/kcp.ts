@@ -1,13 +1,14 @@
 import { type Counters, newCounters } from "./counters.ts";
 import type { KcpOptions } from "./options.ts";
 import { type Output, Packer } from "./packer.ts";
-import { Receiver } from "./receiver.ts";
+import { Receiver, type ReceiverSnapshot } from "./receiver.ts";
 import {
   ACK,
   ASK,
   commandAt,
   HEADER,
   lengthAt,
+  LONGEST_DATAGRAM,
   PUSH,
   snAt,
   TELL,
@@ -17,8 +18,8 @@ import {
   verdictOn,
   windowAt,
 } from "./segment.ts";
-import { Sender } from "./sender.ts";
-import { WindowProbe } from "./window_probe.ts";
+import { Sender, type SenderSnapshot } from "./sender.ts";
+import { WindowProbe, type WindowProbeSnapshot } from "./window_probe.ts";
 
 const packer = new Packer();
 
@@ -34,6 +35,19 @@ export interface KcpStart {
   mustProve?: boolean;
   /** Counts on, with other machines. */
   counters?: Counters;
+}
+
+/** As plain data. The clock of ts is the conversation's own, and goes on; of that of `now` there are only durations, in milliseconds. */
+export interface KcpSnapshot {
+  options: KcpOptions;
+  clock: number;
+  sender: SenderSnapshot;
+  receiver: ReceiverSnapshot;
+  probe: WindowProbeSnapshot;
+  isAsked: boolean;
+  /** Until there is something to flush, and until segments are to be sent again; missing: there is nothing. */
+  flushIn: number | undefined;
+  resendIn: number | undefined;
 }
 
 /**
@@ -65,6 +79,37 @@ export class Kcp {
     this.counters = counters;
     this.#sender = new Sender(options, counters, start);
     this.#receiver = new Receiver(options, counters, first);
+  }
+
+  /**
+   * One that goes on where another was at its snapshot, which must not be used any more: to its peer both are one. Throws `RangeError`
+   * when there can be no such one.
+   */
+  static restore(conv: number, snapshot: KcpSnapshot, now: number, start: Omit<KcpStart, "epoch" | "first">): Kcp {
+    const { options, clock, sender, receiver, probe, isAsked, flushIn, resendIn } = snapshot;
+    if (options.mtu <= HEADER || options.mtu > LONGEST_DATAGRAM) throw new RangeError(`an MTU of ${options.mtu}`);
+    const kcp = new Kcp(conv, options, { ...start, epoch: clock - Math.floor(now) });
+    kcp.#sender.goOnFrom(sender);
+    kcp.#receiver.goOnFrom(receiver);
+    kcp.#probe.goOnFrom(probe, now);
+    kcp.#isAsked = isAsked;
+    kcp.#flushAt = flushIn === undefined ? Infinity : now + flushIn;
+    kcp.#resendAt = resendIn === undefined ? Infinity : now + resendIn;
+    return kcp;
+  }
+
+  snapshotAt(now: number): KcpSnapshot {
+    const leftOf = (at: number) => at === Infinity ? undefined : Math.max(0, at - now);
+    return {
+      options: this.#options,
+      clock: this.#clock(now),
+      sender: this.#sender.snapshot,
+      receiver: this.#receiver.snapshot,
+      probe: this.#probe.snapshotAt(now),
+      isAsked: this.#isAsked,
+      flushIn: leftOf(this.#flushAt),
+      resendIn: leftOf(this.#resendAt),
+    };
   }
 
   /**
