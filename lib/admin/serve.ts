@@ -119,11 +119,13 @@ async function takeOver(
   if (!isReplaceable(dataPlane)) throw new Error("what this process has cannot go on from another one");
   // Before anybody comes for one of them.
   if (asked === "asked") await dataPlane.moveIn(inheritance.coming, []);
-  await dataPlane.setListening("on");
+  await dataPlane.setListening("streams");
   const isWhole = asked === "asked" && await inheritance.takeSessions(async (session, descriptors) => {
     await dataPlane.moveIn(session, descriptors.numbers);
     descriptors.take();
   });
+  // What of a conversation of KCP comes before that is here would be nobody's.
+  await dataPlane.setListening("on");
   if (!isWhole) log.error("the old process is gone, and its sessions with it");
   await inheritance.leave();
   log.info("taken over", { from: inheritance.from });

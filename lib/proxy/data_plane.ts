@@ -131,12 +131,17 @@ export interface PassedListener {
   hostname: string;
   port: number;
   hadPort: number;
+  /** Whether it is of UDP, whose ports are others than those of TCP; missing: it is not. */
+  isKcp?: boolean;
   /** Of its sockets, one for each thread, as a rule. */
   descriptors: number[];
 }
 
-/** `on`: clients are accepted; `paused`: they wait; `off`: for good, they are another process's. */
-export type ListeningState = "on" | "paused" | "off";
+/**
+ * `on`: clients are accepted. `streams`: all but those of KCP, who wait, also those that are there. `paused`: clients wait, and those that
+ * are there go on. `still`: those of KCP wait that are there, too. `off`: for good, they are another process's.
+ */
+export type ListeningState = "on" | "streams" | "paused" | "still" | "off";
 
 /** A data plane whose listeners another process can go on with. */
 export interface PassableDataPlane extends DataPlane {

@@ -1,8 +1,9 @@
 import { type Public, publicsOf } from "./publics.ts";
 import type { Config, Listen } from "../config.ts";
 import { Descriptors } from "../link/engine/passing/descriptors.ts";
+import type { RemainsOfKcp } from "../link/kcp/conversation.ts";
 import { type KcpGauges, newKcpGauges } from "../link/kcp/kcp_stats.ts";
-import type { ClientLink, Endpoint, Transport } from "../link/link.ts";
+import type { ClientLink, Endpoint, Link, Transport } from "../link/link.ts";
 import { droppedLines } from "../log.ts";
 import type { Dialect } from "../scp/mod.ts";
 import { Admission } from "./front/admission.ts";
@@ -67,10 +68,14 @@ export class Proxy implements PassableDataPlane {
     this.#inFlight = new InFlight(config.scp.inFlight === "bounded", seams.engine);
     this.#upstreams = new Upstreams(seams, { checks: cluster.self.thread === 0 });
     const shared = { seams, budget: this.#budget, config: () => this.#config };
-    this.#sessions = new SessionTable({ ...shared, inFlight: this.#inFlight, upstreams: this.#upstreams });
+    this.#sessions = new SessionTable({
+      ...{ ...shared, inFlight: this.#inFlight, upstreams: this.#upstreams },
+      adoptKcp: (fd, remains) => this.#adoptKcp(fd, remains),
+    });
     this.#reception = new Reception({ ...shared, admission: this.#admission, sessions: this.#sessions });
     this.#listeners = this.#listenAll(config, inherited);
     if (!inherited) startAccepting(this.#listeners);
+    else for (const listener of this.#listeners) if (listener instanceof KcpListener) listener.isOpen = false;
     this.ready = readyAll(this.#listeners);
     this.ready.catch(() => {}); // whoever waits for it is told
     this.#upstreams.reconfigure(config);
@@ -128,7 +133,7 @@ export class Proxy implements PassableDataPlane {
   async reconfigure(config: Config): Promise<void> {
     if (this.#stopped) throw new Error("Cannot go by another configuration: the proxy has been stopped");
     const left = [...this.#listeners];
-    const closed = [...this.#closed].filter(({ hasSocket }) => hasSocket);
+    const closed = [...this.#closed].filter(({ isReady }) => isReady);
     const plan = config.listen.map((listen) => ({ listen, listener: taken(left, listen) ?? taken(closed, listen) }));
     const missing = plan.filter(({ listener }) => !listener).map(({ listen }) => listen);
     const opened = this.#listenAll({ ...config, listen: missing });
@@ -163,7 +168,7 @@ export class Proxy implements PassableDataPlane {
   }
 
   /** Gives all sessions away: see `SessionTable.moveOut`. */
-  moveOut(): AsyncGenerator<Packed, void, void> {
+  moveOut(): AsyncGenerator<Packed | undefined, void, void> {
     return this.#sessions.moveOut();
   }
 
@@ -176,7 +181,6 @@ export class Proxy implements PassableDataPlane {
   async passListeners(): Promise<PassedListener[]> {
     using made = new Descriptors();
     const passed = this.#listeners.map((listener) => {
-      if (listener instanceof KcpListener) throw new Error("a listener of KCP cannot be passed");
       const { listen: { hostname, port }, address } = listener;
       return { hostname, port, hadPort: address.port, descriptors: listener.duplicate(made) };
     });
@@ -185,13 +189,21 @@ export class Proxy implements PassableDataPlane {
   }
 
   async setListening(state: ListeningState): Promise<void> {
-    if (state === "on") {
-      // Nobody else listens here: what has left for another process went with that.
-      this.#sessions.forgetLeft();
-      startAccepting(this.#listeners);
+    const isAccepting = state === "on" || state === "streams";
+    // Nobody else listens here: what has left for another process went with that.
+    if (isAccepting) this.#sessions.forgetLeft();
+    for (const listener of this.#listeners) {
+      if (listener instanceof Listener) {
+        if (isAccepting) listener.accept();
+        else listener.pause();
+      } else {
+        listener.isOpen = state === "on";
+        if (state === "on") listener.resume();
+        else if (state !== "paused") listener.pause();
+      }
     }
-    if (state !== "on") { for (const listener of this.#listeners) if (listener instanceof Listener) listener.pause(); }
-    if (state === "off") await Promise.all(this.#listeners.splice(0).map((listener) => this.#close(listener)));
+    // What is another's is not read here any more.
+    if (state === "off") await Promise.all(this.#listeners.splice(0).map(giveUp));
   }
 
   drain(): Promise<void> {
@@ -273,9 +285,20 @@ export class Proxy implements PassableDataPlane {
       onConnection: (link: ClientLink, listen: Listen) => this.#reception.welcome(link, listen),
     };
     const { kcp } = listen;
-    if (kcp) return new KcpListener({ ...listen, kcp }, port, { ...options, thread });
+    if (kcp) return new KcpListener({ ...listen, kcp }, port, { ...options, thread, descriptors });
     const tcp = tcpOptionsOf(tcpOption);
     return new Listener(listen, port, { ...options, backlog: tcpOption.backlog, tcp, descriptors });
+  }
+
+  #adoptKcp(fd: number, remains: RemainsOfKcp): Link {
+    using _descriptor = new Descriptors([fd]);
+    const { hostname, port } = remains.conversation.place.at;
+    for (const listener of [...this.#listeners, ...this.#closed]) {
+      const { address } = listener;
+      const isThat = address.hostname === hostname && address.port === port;
+      if (isThat && listener instanceof KcpListener) return listener.adopt(remains);
+    }
+    throw new Error("nobody listens where its conversation is");
   }
 
   async #close(listener: Listener | KcpListener): Promise<void> {
@@ -290,7 +313,7 @@ function taken<T extends Listener | KcpListener>(listeners: T[], listen: Listen)
   return at < 0 ? undefined : listeners.splice(at, 1)[0];
 }
 
-/** Nobody has come yet. */
+/** Whoever comes, or has come by KCP, is not served. */
 async function giveUp(listener: Listener | KcpListener): Promise<void> {
   await (listener instanceof KcpListener ? listener.stop() : listener.close());
 }

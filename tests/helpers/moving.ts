@@ -7,7 +7,9 @@ import { tcp } from "./raw_client.ts";
 /** All sessions of one proxy go to another, each as soon as it can: as plain data and descriptors. Gives how many did. */
 export async function moveAll(from: TestProxy, to: TestProxy): Promise<number> {
   let moved = 0;
-  for await (const { data, descriptors, done } of from.proxy.moveOut()) {
+  for await (const piece of from.proxy.moveOut()) {
+    if (!piece) continue;
+    const { data, descriptors, done } = piece;
     to.proxy.moveIn(structuredClone(data), descriptors);
     done();
     if ("snapshot" in data) moved++;

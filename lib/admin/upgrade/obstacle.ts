@@ -7,7 +7,7 @@ const INITS = ["catatonit", "docker-init", "dumb-init", "tini"];
 
 /** Why no process can take over from this one; `undefined`: one can. `io`: how sockets are had. */
 export function obstacleTo(
-  { cluster, listen }: Pick<Config, "cluster" | "listen">,
+  { cluster }: Pick<Config, "cluster">,
   { io, invocation }: { io: EngineName; invocation: Invocation | undefined },
 ): string | undefined {
   if (Deno.pid === 1) return "this is process 1, whose end is that of its container: replace the container";
@@ -16,7 +16,6 @@ export function obstacleTo(
   if (Deno.build.os !== "linux") return `sockets can be passed on Linux, and this is ${Deno.build.os}: drain`;
   if (io === "deno") return "sockets are had by Deno (io), which passes none: drain";
   if (cluster) return "a node of a cluster cannot be replaced so: drain";
-  if (listen.some(({ kcp }) => kcp)) return "a listener of KCP cannot be passed: drain";
   return invocation ? undefined : "it is not known how this process was started";
 }
 

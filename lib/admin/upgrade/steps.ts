@@ -25,7 +25,7 @@ import type { PlainData } from "./plain_data.ts";
 export const UPGRADE_VARIABLE = "GOSCON_UPGRADE";
 
 /** Of what is passed. The new process reads this one and the one before, and refuses others. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 /** Whose listener that is. */
 export type ListenerOwner = "proxy" | "manager";

@@ -1,7 +1,8 @@
-import type { DatagramPeer, DatagramSocket } from "../engine/udp/datagrams.ts";
+import { type DatagramPeer, type DatagramSocket, isPassable, type PassableDatagrams } from "../engine/udp/datagrams.ts";
+import type { ConversationPlace, RemainsOfKcp } from "./conversation.ts";
 import { FEC_HEADER, kindOf, segmentsOf } from "./fec/fec_frame.ts";
-import type { ReedSolomon } from "./fec/reed_solomon.ts";
-import { KcpFlow } from "./kcp_flow.ts";
+import { ReedSolomon } from "./fec/reed_solomon.ts";
+import { KcpFlow, type KcpFlowOptions } from "./kcp_flow.ts";
 import { KcpLink } from "./kcp_link.ts";
 import type { Junk, KcpGauges, KcpStats } from "./kcp_stats.ts";
 import type { KcpOptions } from "./machine/options.ts";
@@ -83,6 +84,23 @@ export class KcpListening {
     sum.unsent += unsent;
   }
 
+  /** Its socket, where another process can have that as well. */
+  get passable(): PassableDatagrams | undefined {
+    return isPassable(this.#socket) ? this.#socket : undefined;
+  }
+
+  /** Goes on with a conversation that was had over this socket, and was given away: see `KcpFlow.giveAway`. Throws when it cannot. */
+  adopt(remains: RemainsOfKcp): KcpLink {
+    const { conversation: { conv, machine, fec, place } } = remains;
+    const peer = this.passable!.peerOf(place.peer);
+    const code = fec && this.#codeOf(fec);
+    const flow = this.#add(
+      peer,
+      (at) => new KcpFlow({ ...at, conv, kcp: machine.options, fec: code, epoch: 0 }, remains),
+    );
+    return new KcpLink(flow, peer);
+  }
+
   /** Gives up what is not over yet. Settles when the socket is closed. */
   async close(): Promise<void> {
     this.isOpen = false;
@@ -119,20 +137,10 @@ export class KcpListening {
     this.#begun++;
     // The address is another client's by now.
     this.#flows.get(peer.key)?.lose("another conversation has begun at its address");
-    const flow: KcpFlow = new KcpFlow({
-      conv,
-      kcp: this.options.kcp,
-      fec: isFec ? this.#fec : undefined,
-      ticker: this.#ticker,
-      counters: this.#around.stats.segments,
-      epoch: crypto.getRandomValues(new Uint32Array(1))[0]!,
-      mustProve: true,
-      send: (bytes) => void this.#socket.send(bytes, peer),
-      onClose: () => this.#forget(peer.key, flow),
-    });
-    this.#flows.set(peer.key, flow);
-    this.#unproven.add(flow);
-    this.#timer ??= setInterval(() => this.#look(), LOOK);
+    const { kcp } = this.options;
+    const fec = isFec ? this.#fec : undefined;
+    const epoch = crypto.getRandomValues(new Uint32Array(1))[0]!;
+    const flow = this.#add(peer, (at) => new KcpFlow({ ...at, conv, kcp, fec, epoch }));
     const link = new KcpLink(flow, peer);
     flow.input(datagram);
     this.#around.onConnection(link);
@@ -141,6 +149,39 @@ export class KcpListening {
     this.#unproven.delete(oldest!);
     // Its owner is told, and closes it.
     oldest!.lose("too many others have begun whose addresses are not proven");
+  }
+
+  /** `make`: of what it has of this listening. */
+  #add(peer: DatagramPeer, make: (at: Omit<KcpFlowOptions, "conv" | "kcp" | "fec" | "epoch">) => KcpFlow): KcpFlow {
+    const flow: KcpFlow = make({
+      ticker: this.#ticker,
+      counters: this.#around.stats.segments,
+      mustProve: true,
+      send: (bytes) => void this.#socket.send(bytes, peer),
+      onClose: () => {
+        this.#around.onClose();
+        this.#forget(peer.key, flow);
+      },
+      leave: this.passable && (() => this.#leave(peer, flow)),
+    });
+    this.#flows.set(peer.key, flow);
+    if (!flow.isProven) this.#unproven.add(flow);
+    this.#timer ??= setInterval(() => this.#look(), LOOK);
+    return flow;
+  }
+
+  #leave(peer: DatagramPeer, flow: KcpFlow): { place: ConversationPlace; fd: number } {
+    const socket = this.passable!;
+    const fd = socket.duplicate();
+    this.#forget(peer.key, flow);
+    return { fd, place: { at: socket.address, cookie: socket.cookie, peer: socket.bytesOf(peer) } };
+  }
+
+  /** Its own, as a rule. Throws `RangeError` when there is none of such numbers. */
+  #codeOf({ data, parity, next }: { data: number; parity: number; next: number }): ReedSolomon {
+    if (next % (data + parity) !== 0) throw new RangeError("in the middle of a group");
+    const own = this.#fec;
+    return own?.data === data && own.parity === parity ? own : new ReedSolomon(data, parity);
   }
 
   #look(): void {
@@ -153,7 +194,6 @@ export class KcpListening {
   }
 
   #forget(key: string, flow: KcpFlow): void {
-    this.#around.onClose();
     this.#unproven.delete(flow);
     if (this.#flows.get(key) === flow) this.#flows.delete(key);
     if (this.#flows.size > 0) return;

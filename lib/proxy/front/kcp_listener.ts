@@ -1,10 +1,12 @@
 import type { KcpListen, Listen } from "../../config.ts";
 import type { Engine } from "../../link/engine/engine.ts";
+import type { Descriptors } from "../../link/engine/passing/descriptors.ts";
 import type { DatagramSocket } from "../../link/engine/udp/datagrams.ts";
+import type { RemainsOfKcp } from "../../link/kcp/conversation.ts";
 import { ReedSolomon } from "../../link/kcp/fec/reed_solomon.ts";
 import { KcpListening, type KcpListeningOptions } from "../../link/kcp/kcp_listening.ts";
 import type { KcpGauges } from "../../link/kcp/kcp_stats.ts";
-import { type ClientLink, type Endpoint, formatEndpoint } from "../../link/link.ts";
+import { type ClientLink, type Endpoint, formatEndpoint, type Link } from "../../link/link.ts";
 import { orExplain } from "../../link/listen.ts";
 import type { Log } from "../../log.ts";
 import type { Stats } from "../stats.ts";
@@ -20,6 +22,11 @@ export interface KcpListenerOptions {
   engine: Engine;
   /** Which of those is this that have such a listener each. */
   thread: number;
+  /**
+   * Of its sockets, as another process had the address, and owns, which are read from `resume` on; none: it has none. Missing: nobody had
+   * the address.
+   */
+  descriptors?: readonly number[] | undefined;
   log: Log;
   stats: Stats;
 }
@@ -29,6 +36,9 @@ type OnKcp = Listen & { kcp: KcpListen };
 /**
  * Takes conversations of KCP on an address of UDP, which it shares with whoever in this process has it. With an engine that cannot
  * share one the first thread has it alone, and the others take what is carried to them.
+ *
+ * The system spreads what comes over all sockets of the address by their number, so none may come or go while there are conversations:
+ * what another process had is gone on with as it is, several sockets in one thread, or none in another.
  */
 export class KcpListener {
   readonly address: Endpoint;
@@ -36,14 +46,18 @@ export class KcpListener {
   readonly ready: Promise<void>;
   readonly #options: KcpListenerOptions;
   #listen: OnKcp;
-  #listening: KcpListening | undefined;
+  readonly #junk: JunkLog;
+  /** One for each socket. */
+  #listenings: KcpListening[] = [];
   #isOpen = true;
+  #isReady = false;
 
   /** `port`: the one to have. */
   constructor(listen: OnKcp, port: number, options: KcpListenerOptions) {
     this.address = { hostname: listen.hostname, port };
     this.#listen = listen;
     this.#options = options;
+    this.#junk = new JunkLog(options.log, formatEndpoint(this.address));
     this.ready = this.#open();
   }
 
@@ -52,14 +66,14 @@ export class KcpListener {
     return this.#listen;
   }
 
-  /** Whether it has a socket. */
-  get hasSocket(): boolean {
-    return this.#listening !== undefined;
+  /** Whether it listens, if it is to. */
+  get isReady(): boolean {
+    return this.#isReady;
   }
 
   /** Adds what there is now to a sum. */
   addTo(sum: KcpGauges): void {
-    this.#listening?.addTo(sum);
+    for (const listening of this.#listenings) listening.addTo(sum);
   }
 
   /**
@@ -67,8 +81,39 @@ export class KcpListener {
    */
   reconfigure(listen: Listen): void {
     this.#listen = listen as OnKcp;
-    this.#setOpen(true);
-    if (this.#listening) this.#listening.options = optionsOf(this.#listen.kcp);
+    this.isOpen = true;
+    for (const listening of this.#listenings) listening.options = optionsOf(this.#listen.kcp);
+  }
+
+  /** Whether conversations begin; those that there are go on in any case. */
+  set isOpen(isOpen: boolean) {
+    this.#isOpen = isOpen;
+    for (const listening of this.#listenings) listening.isOpen = isOpen;
+  }
+
+  /** Reads nothing, until `resume`: all that comes waits. */
+  pause(): void {
+    for (const { passable } of this.#listenings) passable?.pause();
+  }
+
+  resume(): void {
+    for (const { passable } of this.#listenings) passable?.resume();
+  }
+
+  /** Descriptors of its sockets, which belong to `owner` as they are made. Throws where the engine has none to give. */
+  duplicate(owner: Descriptors): number[] {
+    return this.#listenings.map(({ passable }) => {
+      if (passable) return owner.add(passable.duplicate());
+      throw new Error("sockets are had by Deno, which passes none");
+    });
+  }
+
+  /** Goes on with a conversation that was given away. Throws when it is of no socket of this one, and when it cannot. */
+  adopt(remains: RemainsOfKcp): Link {
+    const { cookie } = remains.conversation.place;
+    const listening = this.#listenings.find(({ passable }) => passable?.cookie === cookie);
+    if (!listening) throw new Error("its socket is another thread's");
+    return listening.adopt(remains);
   }
 
   /**
@@ -76,35 +121,43 @@ export class KcpListener {
    * the sockets of all threads, and with one less what is of one thread's conversation would come to another.
    */
   close(): Promise<void> {
-    this.#setOpen(false);
+    this.isOpen = false;
     return Promise.resolve();
   }
 
   /** Settles when the socket is closed: conversations that are not over are given up. */
   async stop(): Promise<void> {
-    this.#setOpen(false);
+    this.isOpen = false;
     await this.ready.catch(() => {});
-    await this.#listening?.close();
-  }
-
-  #setOpen(isOpen: boolean): void {
-    this.#isOpen = isOpen;
-    if (this.#listening) this.#listening.isOpen = isOpen;
+    await Promise.all(this.#listenings.map((listening) => listening.close()));
   }
 
   async #open(): Promise<void> {
-    const { engine, thread, log, stats, onConnection } = this.#options;
-    if (thread > 0 && !engine.canShareDatagrams) return;
-    const { kcp: { fec, readBuffer, writeBuffer } } = this.#listen;
-    const socket = await engine.bindDatagrams(this.address, {
-      isShared: true,
-      receiveBuffer: readBuffer,
-      sendBuffer: writeBuffer,
-    });
+    const { thread } = this.#options;
+    const sockets = await this.#sockets();
     // It is the same for all threads.
-    if (thread === 0) this.#compareBuffers(socket);
-    const junk = new JunkLog(log, formatEndpoint(this.address));
-    this.#listening = new KcpListening(socket, {
+    if (thread === 0 && sockets[0]) this.#compareBuffers(sockets[0]);
+    this.#listenings = sockets.map((socket) => this.#listenOn(socket));
+    this.#isReady = true;
+  }
+
+  async #sockets(): Promise<DatagramSocket[]> {
+    const { engine, thread, descriptors } = this.#options;
+    const { address, address: { hostname } } = this;
+    const { kcp: { readBuffer: receiveBuffer, writeBuffer: sendBuffer } } = this.#listen;
+    const sizes = { receiveBuffer, sendBuffer };
+    if (descriptors) {
+      if (!engine.adoptDatagrams) throw new Error("sockets are had by Deno, which takes none");
+      return descriptors.map((fd) => engine.adoptDatagrams!(fd, hostname, { use: "read", ...sizes }));
+    }
+    if (thread > 0 && !engine.canShareDatagrams) return [];
+    return [await engine.bindDatagrams(address, { isShared: true, ...sizes })];
+  }
+
+  #listenOn(socket: DatagramSocket): KcpListening {
+    const { engine, stats, onConnection } = this.#options;
+    const { kcp: { fec } } = this.#listen;
+    const listening = new KcpListening(socket, {
       ...optionsOf(this.#listen.kcp),
       fec: fec && new ReedSolomon(fec.data, fec.parity),
     }, {
@@ -112,9 +165,10 @@ export class KcpListener {
       soon: (callback) => engine.soon(callback),
       onConnection: (link) => onConnection(link, this.#listen),
       onClose: () => stats.closes++,
-      onJunk: (cause, peer) => junk.add(cause, peer),
+      onJunk: (cause, peer) => this.#junk.add(cause, peer),
     });
-    this.#listening.isOpen = this.#isOpen;
+    listening.isOpen = this.#isOpen;
+    return listening;
   }
 
   #compareBuffers({ receiveBuffer, sendBuffer }: DatagramSocket): void {

@@ -14,7 +14,7 @@ import {
 } from "../../scp/mod.ts";
 import { acceptOffer, AckedSession, type Offer, parseResumeProof } from "../../scp/v2/mod.ts";
 import { EndedSessions } from "./ended_sessions.ts";
-import { adopted } from "./move/adopted.ts";
+import { adopted, type Adopting } from "./move/adopted.ts";
 import { IdsElsewhere } from "./move/ids_elsewhere.ts";
 import { FORMAT, type Moved, type MovedIds, readMoved } from "./move/moved.ts";
 import { type Packed, packed } from "./move/packed.ts";
@@ -92,6 +92,7 @@ export interface SessionTableOptions {
   upstreams: Upstreams;
   budget: CacheBudget;
   inFlight: InFlight;
+  adoptKcp: Adopting["adoptKcp"];
   /** The configuration in effect. */
   config: () => Config;
 }
@@ -365,25 +366,37 @@ export class SessionTable {
    * Gives all sessions to another table, one after another, of which each stands still only until that has it, and at last what is
    * remembered of those that have ended. Each piece is the caller's, who may give it back by `moveIn`. No session begins meanwhile, and a
    * resume of one that has left meets 501. Those stay that cannot go, as their backends have no connection that can, and what is left
-   * of those that have ended: see `closed`.
+   * of those that have ended: see `closed`. `undefined` comes once, before those whose clients share sockets: from then on nobody is to
+   * read these, and those stand still together.
    */
-  async *moveOut(): AsyncGenerator<Packed, void, void> {
+  async *moveOut(): AsyncGenerator<Packed | undefined, void, void> {
     this.#isMovingOut = true;
+    const gone = new Set<number>();
     try {
       yield { data: this.ids, descriptors: [], done() {} };
-      // One that is given back does not go again.
-      for (const session of [...this.#sessions.values()]) {
-        if (this.#sessions.get(session.id) !== session) continue;
-        const one = session.version === 1
-          ? packedOf("session", session.leave())
-          : packedOf("acked session", session.leave());
-        if (one) yield await one;
-      }
+      yield* this.#moveOut(({ sharesSocket }) => !sharesSocket, gone);
+      yield undefined;
+      yield* this.#moveOut(() => true, gone);
       const now = this.#options.seams.now();
       const memory = { ended: this.#ended.snapshotAt(now), gone: this.#gone.snapshotAt(now) };
       yield { data: { format: FORMAT, kind: "memory", ...memory }, descriptors: [], done() {} };
     } finally {
       this.#isMovingOut = false;
+    }
+  }
+
+  /** Gives those that fit, each once: one that is given back does not go again. */
+  async *#moveOut(
+    fits: (session: ProxySession | AckedProxySession) => boolean,
+    gone: Set<number>,
+  ): AsyncGenerator<Packed, void, void> {
+    for (const session of [...this.#sessions.values()]) {
+      if (this.#sessions.get(session.id) !== session || gone.has(session.id) || !fits(session)) continue;
+      gone.add(session.id);
+      const one = session.version === 1
+        ? packedOf("session", session.leave())
+        : packedOf("acked session", session.leave());
+      if (one) yield await one;
     }
   }
 

@@ -5,14 +5,14 @@ import type { Packed } from "../../session/move/packed.ts";
 /** Sessions of a thread on their way to another process: one piece at a time, of each of which is told what came of it before the next. */
 export class MovingOut {
   readonly #proxy: Pick<Proxy, "moveOut" | "moveIn">;
-  #pieces: AsyncGenerator<Packed, void, void> | undefined;
+  #pieces: AsyncGenerator<Packed | undefined, void, void> | undefined;
   #last: Packed | undefined;
 
   constructor(proxy: Pick<Proxy, "moveOut" | "moveIn">) {
     this.#proxy = proxy;
   }
 
-  /** The next piece, whose descriptors stay this one's; `undefined`: there is none left. See `SessionTable.moveOut`. */
+  /** The next piece, whose descriptors stay this one's; `undefined`, twice: there is none left. See `SessionTable.moveOut`. */
   async next(): Promise<Pick<Packed, "data" | "descriptors"> | undefined> {
     this.#pieces ??= this.#proxy.moveOut();
     const { value } = await this.#pieces.next();

@@ -234,7 +234,7 @@ export class WorkerPool implements ReplaceableDataPlane {
   async passListeners(): Promise<PassedListener[]> {
     const passed = await this.#passedByAll();
     return this.#listens.map(({ wanted: { hostname, port }, had }, i) => ({
-      ...{ hostname, port, hadPort: had.port },
+      ...{ hostname, port, hadPort: had.port, isKcp: had.kcp !== undefined },
       descriptors: passed.flatMap((listeners) => listeners[i]!.descriptors),
     }));
   }
@@ -252,20 +252,27 @@ export class WorkerPool implements ReplaceableDataPlane {
   async *moveOut(): AsyncGenerator<RestingSession, void, void> {
     const memories: MovedMemory[] = [];
     try {
-      for (const remote of this.#remotes) {
-        for (let piece = await remote.moveNext(); piece; piece = await remote.moveNext()) {
-          const { data } = piece;
-          if (data.kind === "memory") memories.push(data);
-          else if (data.kind === "ids") yield about(data);
-          else {
-            const onTaken = () => void remote.movedOver();
-            yield { ...piece, count: 1, onTaken, onKept: () => void remote.movedBack() };
-          }
-        }
-      }
+      yield* this.#moveOut(memories);
+      await this.setListening("still");
+      yield* this.#moveOut(memories);
       yield about(merged(memories));
     } finally {
       await Promise.all(this.#remotes.map((remote) => remote.endMoving()));
+    }
+  }
+
+  /** One half of what each thread has, see `SessionTable.moveOut`, but for what is remembered, which is added to `memories`. */
+  async *#moveOut(memories: MovedMemory[]): AsyncGenerator<RestingSession, void, void> {
+    for (const remote of this.#remotes) {
+      for (let piece = await remote.moveNext(); piece; piece = await remote.moveNext()) {
+        const { data } = piece;
+        if (data.kind === "memory") memories.push(data);
+        else if (data.kind === "ids") yield about(data);
+        else {
+          const onTaken = () => void remote.movedOver();
+          yield { ...piece, count: 1, onTaken, onKept: () => void remote.movedBack() };
+        }
+      }
     }
   }
 

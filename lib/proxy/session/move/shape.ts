@@ -1,3 +1,5 @@
+import type { Endpoint } from "../../../link/link.ts";
+
 /** What was given is not what it has to be. */
 export class ShapeError extends Error {
   override readonly name = "ShapeError";
@@ -75,3 +77,5 @@ export function object<T extends object>(fields: { [K in keyof Required<T>]: Sha
     }
   };
 }
+
+export const endpoint: Shape<Endpoint> = object<Endpoint>({ hostname: text, port: count });

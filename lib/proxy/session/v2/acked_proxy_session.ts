@@ -156,6 +156,11 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     if (link && !client && !this.#isOver) this.lost(NOT_ALONG);
   }
 
+  /** See `MovableFlow`, of its client's connection. */
+  get sharesSocket(): boolean {
+    return this.#stream.sharesSocket;
+  }
+
   /**
    * Lets go of all, as the session goes on elsewhere: it is over here, and nobody is told. `undefined`: it cannot, as it has ended, or
    * its backend has no connection that can go along.
