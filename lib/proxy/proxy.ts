@@ -2,6 +2,7 @@ import { type Public, publicsOf } from "./publics.ts";
 import type { Config, Listen } from "../config.ts";
 import { Descriptors } from "../link/engine/passing/descriptors.ts";
 import type { RemainsOfKcp } from "../link/kcp/conversation.ts";
+import type { Came } from "../link/kcp/kcp_listening.ts";
 import { type KcpGauges, newKcpGauges } from "../link/kcp/kcp_stats.ts";
 import type { ClientLink, Endpoint, Link, Transport } from "../link/link.ts";
 import { droppedLines } from "../log.ts";
@@ -22,7 +23,7 @@ import {
 import { KcpListener } from "./front/kcp_listener.ts";
 import { isSameAddress, isSamePort, Listener } from "./front/listener.ts";
 import { Reception } from "./front/reception.ts";
-import type { HandedOver, Inherited, Seams } from "./seams.ts";
+import type { HandedOver, Inherited, KcpPlace, Seams } from "./seams.ts";
 import { tcpOptionsOf } from "./tcp_options.ts";
 import type { SessionInfo } from "./session/session_record.ts";
 import { InFlight } from "./session/in_flight.ts";
@@ -177,6 +178,20 @@ export class Proxy implements PassableDataPlane {
     this.#sessions.moveIn(data, descriptors, (address) => this.#admission.take(address));
   }
 
+  /** Another thread has a conversation of KCP whose datagrams come here: gives whether they do. See `KcpThreads`. */
+  redirectKcp(conversation: KcpPlace & { conv: number }, thread: number): boolean {
+    return this.#kcpListeners.some((listener) => listener.redirect(conversation, thread));
+  }
+
+  releaseKcp(place: KcpPlace): void {
+    for (const listener of this.#kcpListeners) listener.release(place);
+  }
+
+  /** Takes what came to a socket of another thread for conversations of this one. */
+  takeKcp(cookie: number, came: readonly Came[]): void {
+    for (const listener of this.#kcpListeners) listener.take(cookie, came);
+  }
+
   // deno-lint-ignore require-await -- it rejects
   async passListeners(): Promise<PassedListener[]> {
     using made = new Descriptors();
@@ -253,9 +268,7 @@ export class Proxy implements PassableDataPlane {
 
   #kcp(): KcpGauges {
     const sum = newKcpGauges();
-    for (const listener of new Set([...this.#listeners, ...this.#closed])) {
-      if (listener instanceof KcpListener) listener.addTo(sum);
-    }
+    for (const listener of this.#kcpListeners) listener.addTo(sum);
     return sum;
   }
 
@@ -278,27 +291,28 @@ export class Proxy implements PassableDataPlane {
   }
 
   #open(listen: Listen, tcpOption: Config["tcpOption"], descriptors?: readonly number[]): Listener | KcpListener {
-    const { engine, log, stats, cluster: { self: { thread } } } = this.#seams;
+    const { engine, log, stats, cluster: { self: { thread } }, kcpThreads: threads } = this.#seams;
     const port = this.#portOf(listen);
     const options = {
       ...{ engine, log, stats },
       onConnection: (link: ClientLink, listen: Listen) => this.#reception.welcome(link, listen),
     };
     const { kcp } = listen;
-    if (kcp) return new KcpListener({ ...listen, kcp }, port, { ...options, thread, descriptors });
+    if (kcp) return new KcpListener({ ...listen, kcp }, port, { ...options, thread, threads, descriptors });
     const tcp = tcpOptionsOf(tcpOption);
     return new Listener(listen, port, { ...options, backlog: tcpOption.backlog, tcp, descriptors });
   }
 
   #adoptKcp(fd: number, remains: RemainsOfKcp): Link {
-    using _descriptor = new Descriptors([fd]);
     const { hostname, port } = remains.conversation.place.at;
-    for (const listener of [...this.#listeners, ...this.#closed]) {
-      const { address } = listener;
-      const isThat = address.hostname === hostname && address.port === port;
-      if (isThat && listener instanceof KcpListener) return listener.adopt(remains);
-    }
+    const listener = this.#kcpListeners.find(({ address }) => address.hostname === hostname && address.port === port);
+    if (listener) return listener.adopt(fd, remains);
+    new Descriptors([fd])[Symbol.dispose]();
     throw new Error("nobody listens where its conversation is");
+  }
+
+  get #kcpListeners(): KcpListener[] {
+    return [...new Set([...this.#listeners, ...this.#closed])].filter((listener) => listener instanceof KcpListener);
   }
 
   async #close(listener: Listener | KcpListener): Promise<void> {

@@ -7,9 +7,9 @@ import { Random } from "../helpers/random.ts";
 import { Traffic } from "../helpers/traffic.ts";
 
 const LINUX = { ignore: NATIVE.length === 0 };
-const SESSIONS = 8;
+const SESSIONS = 6;
 /** Threads of one process after another. */
-const WORKERS = [2, 2, 2];
+const WORKERS = [2, 3, 1, 4];
 /** What has to come over each session, both ways, between two upgrades. */
 const BYTES = 50_000;
 

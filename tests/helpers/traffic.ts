@@ -6,9 +6,9 @@ import { assertSameBytes } from "./bytes.ts";
 import { pattern, type Random } from "./random.ts";
 
 /** The most bytes that are written at once. */
-const LONGEST = 20_000;
+const LONGEST = 5_000;
 /** Bytes that may be on their way in one direction. */
-const MOST = 50_000;
+const MOST = 20_000;
 
 export interface TrafficOptions {
   /** How many, of either version in turn. */

@@ -23,8 +23,14 @@ export interface KcpListeningOptions {
   readTimeout: number;
 }
 
+/** A datagram that came to a socket, and from whom: see `PassableDatagrams.bytesOf`. */
+export interface Came {
+  peer: Uint8Array<ArrayBuffer>;
+  datagram: Uint8Array<ArrayBuffer>;
+}
+
 /** Who is told, and what counts on. */
-interface Surroundings {
+export interface Surroundings {
   stats: KcpStats;
   /** See `Engine.soon`. */
   soon: (callback: () => void) => void;
@@ -32,6 +38,10 @@ interface Surroundings {
   onConnection: (link: KcpLink) => void;
   /** One is over, as this end closed it. */
   onClose: () => void;
+  /** One is not had here any more, of that peer: it is over, or has left. */
+  onGone?: (peer: DatagramPeer) => void;
+  /** Gets what came for conversations that another thread has, which its number says. */
+  onAway?: (thread: number, came: Came[]) => void;
   /** A datagram was dropped: called for each. */
   onJunk: (cause: Junk, peer: DatagramPeer) => void;
 }
@@ -50,6 +60,9 @@ export class KcpListening {
   readonly #around: Surroundings;
   readonly #ticker: Ticker;
   readonly #flows = new Map<string, KcpFlow>();
+  /** Those that another thread has, by the keys of their clients; and what came for it in this round. */
+  readonly #away = new Map<string, { conv: number; thread: number }>();
+  readonly #came = new Map<number, Came[]>();
   /** Those whose client's address is not proven, the oldest first. */
   readonly #unproven = new Set<KcpFlow>();
   /** How many have begun since the last look. */
@@ -68,7 +81,15 @@ export class KcpListening {
     this.#around = around;
     this.#ticker = new Ticker(around.soon);
     socket.onDatagram = (datagram, peer) => this.#input(datagram, peer);
-    socket.onRound = () => this.#ticker.flush();
+    socket.onRound = () => {
+      this.#ticker.flush();
+      this.#giveAway();
+    };
+  }
+
+  /** Whether there are no conversations. */
+  get isEmpty(): boolean {
+    return this.#flows.size === 0;
   }
 
   /** Adds what there is now to a sum. */
@@ -101,6 +122,21 @@ export class KcpListening {
     return new KcpLink(flow, peer);
   }
 
+  /** Another thread has a conversation of that peer: it gets what comes, until `takeBack`, or until another one begins there. */
+  giveTo(thread: number, peer: Uint8Array, conv: number): void {
+    this.#away.set(this.passable!.peerOf(peer).key, { conv, thread });
+  }
+
+  takeBack(peer: Uint8Array): void {
+    this.#away.delete(this.passable!.peerOf(peer).key);
+  }
+
+  /** Takes what came where the socket is read: another thread. */
+  take(came: readonly Came[]): void {
+    for (const { peer, datagram } of came) this.#input(datagram, this.passable!.peerOf(peer));
+    this.#ticker.flush();
+  }
+
   /** Gives up what is not over yet. Settles when the socket is closed. */
   async close(): Promise<void> {
     this.isOpen = false;
@@ -112,6 +148,8 @@ export class KcpListening {
     const flow = this.#flows.get(peer.key);
     const verdict = flow?.input(datagram) ?? "unknown";
     if (verdict === "ok") return void (flow!.isProven && this.#unproven.delete(flow!));
+    const away = this.#away.get(peer.key);
+    if (away && mayBeOf(datagram, away.conv)) return this.#keepFor(away.thread, datagram, peer);
     const first = this.#firstOf(datagram, flow);
     if (typeof first !== "string") return this.#begin(datagram, peer, first);
     this.#around.stats.junk[first]++;
@@ -135,6 +173,7 @@ export class KcpListening {
 
   #begin(datagram: Uint8Array, peer: DatagramPeer, { conv, isFec }: { conv: number; isFec: boolean }): void {
     this.#begun++;
+    this.#away.delete(peer.key);
     // The address is another client's by now.
     this.#flows.get(peer.key)?.lose("another conversation has begun at its address");
     const { kcp } = this.options;
@@ -160,7 +199,7 @@ export class KcpListening {
       send: (bytes) => void this.#socket.send(bytes, peer),
       onClose: () => {
         this.#around.onClose();
-        this.#forget(peer.key, flow);
+        this.#forget(peer, flow);
       },
       leave: this.passable && (() => this.#leave(peer, flow)),
     });
@@ -173,7 +212,7 @@ export class KcpListening {
   #leave(peer: DatagramPeer, flow: KcpFlow): { place: ConversationPlace; fd: number } {
     const socket = this.passable!;
     const fd = socket.duplicate();
-    this.#forget(peer.key, flow);
+    this.#forget(peer, flow);
     return { fd, place: { at: socket.address, cookie: socket.cookie, peer: socket.bytesOf(peer) } };
   }
 
@@ -193,12 +232,35 @@ export class KcpListening {
     }
   }
 
-  #forget(key: string, flow: KcpFlow): void {
+  #keepFor(thread: number, datagram: Uint8Array<ArrayBuffer>, peer: DatagramPeer): void {
+    const came = this.#came.get(thread) ?? [];
+    this.#came.set(thread, came);
+    came.push({ peer: this.passable!.bytesOf(peer), datagram: datagram.slice() });
+  }
+
+  #giveAway(): void {
+    if (this.#came.size === 0) return;
+    for (const [thread, came] of this.#came) this.#around.onAway?.(thread, came);
+    this.#came.clear();
+  }
+
+  #forget(peer: DatagramPeer, flow: KcpFlow): void {
     this.#unproven.delete(flow);
-    if (this.#flows.get(key) === flow) this.#flows.delete(key);
+    if (this.#flows.get(peer.key) === flow) {
+      this.#flows.delete(peer.key);
+      this.#around.onGone?.(peer);
+    }
     if (this.#flows.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#ticker.stop();
   }
+}
+
+/** Whether a datagram may be of that conversation: of parity only its peer says whose it is. */
+function mayBeOf(datagram: Uint8Array, conv: number): boolean {
+  const kind = kindOf(datagram);
+  if (kind === "parity" || kind === "out of band") return true;
+  const segments = kind === "data" ? segmentsOf(datagram.subarray(FEC_HEADER)) : datagram;
+  return segments !== undefined && segments.length >= 4 && convAt(segments, 0) === (conv | 0);
 }

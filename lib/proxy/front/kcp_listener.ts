@@ -1,15 +1,17 @@
 import type { KcpListen, Listen } from "../../config.ts";
 import type { Engine } from "../../link/engine/engine.ts";
-import type { Descriptors } from "../../link/engine/passing/descriptors.ts";
+import { Descriptors } from "../../link/engine/passing/descriptors.ts";
 import type { DatagramSocket } from "../../link/engine/udp/datagrams.ts";
 import type { RemainsOfKcp } from "../../link/kcp/conversation.ts";
 import { ReedSolomon } from "../../link/kcp/fec/reed_solomon.ts";
-import { KcpListening, type KcpListeningOptions } from "../../link/kcp/kcp_listening.ts";
+import { type Came, KcpListening, type KcpListeningOptions, type Surroundings } from "../../link/kcp/kcp_listening.ts";
 import type { KcpGauges } from "../../link/kcp/kcp_stats.ts";
 import { type ClientLink, type Endpoint, formatEndpoint, type Link } from "../../link/link.ts";
 import { orExplain } from "../../link/listen.ts";
 import type { Log } from "../../log.ts";
+import type { KcpPlace, KcpThreads } from "../seams.ts";
 import type { Stats } from "../stats.ts";
+import { FarSockets } from "./far_sockets.ts";
 import { JunkLog } from "./junk_log.ts";
 
 /** Bytes that one conversation may hold of what its client has not got, and of what its session has not taken. */
@@ -27,6 +29,8 @@ export interface KcpListenerOptions {
    * the address.
    */
   descriptors?: readonly number[] | undefined;
+  /** Missing: there are no others. */
+  threads?: KcpThreads | undefined;
   log: Log;
   stats: Stats;
 }
@@ -49,6 +53,7 @@ export class KcpListener {
   readonly #junk: JunkLog;
   /** One for each socket. */
   #listenings: KcpListening[] = [];
+  readonly #far: FarSockets | undefined;
   #isOpen = true;
   #isReady = false;
 
@@ -58,6 +63,12 @@ export class KcpListener {
     this.#listen = listen;
     this.#options = options;
     this.#junk = new JunkLog(options.log, formatEndpoint(this.address));
+    const { engine, threads } = options;
+    const { hostname } = this.address;
+    this.#far = threads && new FarSockets({
+      ...{ engine, threads, hostname },
+      listen: (socket, around) => this.#listenOn(socket, around),
+    });
     this.ready = this.#open();
   }
 
@@ -73,7 +84,7 @@ export class KcpListener {
 
   /** Adds what there is now to a sum. */
   addTo(sum: KcpGauges): void {
-    for (const listening of this.#listenings) listening.addTo(sum);
+    for (const listening of this.#all) listening.addTo(sum);
   }
 
   /**
@@ -82,7 +93,7 @@ export class KcpListener {
   reconfigure(listen: Listen): void {
     this.#listen = listen as OnKcp;
     this.isOpen = true;
-    for (const listening of this.#listenings) listening.options = optionsOf(this.#listen.kcp);
+    for (const listening of this.#all) listening.options = optionsOf(this.#listen.kcp);
   }
 
   /** Whether conversations begin; those that there are go on in any case. */
@@ -108,12 +119,30 @@ export class KcpListener {
     });
   }
 
-  /** Goes on with a conversation that was given away. Throws when it is of no socket of this one, and when it cannot. */
-  adopt(remains: RemainsOfKcp): Link {
-    const { cookie } = remains.conversation.place;
-    const listening = this.#listenings.find(({ passable }) => passable?.cookie === cookie);
-    if (!listening) throw new Error("its socket is another thread's");
-    return listening.adopt(remains);
+  /** Goes on with a conversation that was given away, by a descriptor of its socket, which this one owns. Throws when it cannot. */
+  adopt(fd: number, remains: RemainsOfKcp): Link {
+    using descriptor = new Descriptors([fd]);
+    const own = this.#listeningAt(remains.conversation.place.cookie);
+    if (own) return own.adopt(remains);
+    if (!this.#far) throw new Error("nobody reads the socket of its conversation");
+    return this.#far.adopt(remains, () => descriptor.take(1)[0]!);
+  }
+
+  /** Another thread has a conversation over a socket of this one: gives whether there is such a socket. */
+  redirect({ cookie, peer, conv }: KcpPlace & { conv: number }, thread: number): boolean {
+    const own = this.#listeningAt(cookie);
+    own?.giveTo(thread, peer, conv);
+    return own !== undefined;
+  }
+
+  /** It has it no more. */
+  release({ cookie, peer }: KcpPlace): void {
+    this.#listeningAt(cookie)?.takeBack(peer);
+  }
+
+  /** Takes what came for conversations of this thread to a socket of another one. */
+  take(cookie: number, came: readonly Came[]): void {
+    this.#far?.take(cookie, came);
   }
 
   /**
@@ -129,7 +158,16 @@ export class KcpListener {
   async stop(): Promise<void> {
     this.isOpen = false;
     await this.ready.catch(() => {});
-    await Promise.all(this.#listenings.map((listening) => listening.close()));
+    await Promise.all([this.#far?.close(), ...this.#listenings.map((listening) => listening.close())]);
+  }
+
+  get #all(): KcpListening[] {
+    return [...this.#listenings, ...this.#far?.listenings ?? []];
+  }
+
+  /** That of a socket that is read here. */
+  #listeningAt(cookie: number): KcpListening | undefined {
+    return this.#listenings.find(({ passable }) => passable?.cookie === cookie);
   }
 
   async #open(): Promise<void> {
@@ -154,10 +192,10 @@ export class KcpListener {
     return [await engine.bindDatagrams(address, { isShared: true, ...sizes })];
   }
 
-  #listenOn(socket: DatagramSocket): KcpListening {
-    const { engine, stats, onConnection } = this.#options;
+  #listenOn(socket: DatagramSocket, around?: Pick<Surroundings, "onGone">): KcpListening {
+    const { engine, stats, onConnection, threads } = this.#options;
     const { kcp: { fec } } = this.#listen;
-    const listening = new KcpListening(socket, {
+    const listening: KcpListening = new KcpListening(socket, {
       ...optionsOf(this.#listen.kcp),
       fec: fec && new ReedSolomon(fec.data, fec.parity),
     }, {
@@ -166,6 +204,8 @@ export class KcpListener {
       onConnection: (link) => onConnection(link, this.#listen),
       onClose: () => stats.closes++,
       onJunk: (cause, peer) => this.#junk.add(cause, peer),
+      onAway: (thread, came) => threads?.give(thread, listening.passable!.cookie, came),
+      ...around,
     });
     listening.isOpen = this.#isOpen;
     return listening;

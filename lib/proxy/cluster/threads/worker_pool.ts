@@ -1,6 +1,7 @@
 import type { Public } from "../../publics.ts";
 import type { Config, Listen } from "../../../config.ts";
 import { Descriptors } from "../../../link/engine/passing/descriptors.ts";
+import type { Came } from "../../../link/kcp/kcp_listening.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import { droppedLines, type Log } from "../../../log.ts";
 import type { CarriedCounts } from "../../cluster_info.ts";
@@ -27,7 +28,7 @@ import { layoutAlone, ownerOf } from "../../owner.ts";
 import { type MovedIds, type MovedMemory, readMoved } from "../../session/move/moved.ts";
 import { partsOf } from "../../session/move/parts.ts";
 import type { SessionInfo } from "../../session/session_record.ts";
-import type { Inherited } from "../../seams.ts";
+import type { Inherited, KcpPlace } from "../../seams.ts";
 import { MOST_HOSTS, SharedState } from "../../shared_state.ts";
 import type { PeerIdentity } from "../nodes/hello_forms.ts";
 import type { NodeView } from "../nodes/peers.ts";
@@ -351,6 +352,10 @@ export class WorkerPool implements ReplaceableDataPlane {
       resumeFailed: (address: string) => visitors.resumeFailed(address),
       tellThread: (by: number, number: number) => this.ownerClosed(by, number),
       tellNode: (via: Via) => this.#others.tellClosed(via),
+      redirectKcp: async (conversation: KcpPlace & { conv: number }, thread: number) =>
+        (await Promise.all(this.#remotes.map((remote) => remote.redirectKcp(conversation, thread)))).includes(true),
+      releaseKcp: (place: KcpPlace) => this.#remotes.forEach((remote) => void remote.releaseKcp(place)),
+      giveKcp: (thread: number, cookie: number, came: Came[]) => void this.#remotes[thread]!.takeKcp(cookie, came),
       answerPeer: (from: PeerIdentity, method: string, args: unknown) => this.#others.answer(from, method, args),
     });
   }
