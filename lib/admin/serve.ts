@@ -124,8 +124,7 @@ async function takeOver(
     await dataPlane.moveIn(session, descriptors.numbers);
     descriptors.take();
   });
-  // What of a conversation of KCP comes before that is here would be nobody's.
-  await dataPlane.setListening("on");
+  await dataPlane.setListening("on"); // also for those of KCP, if not all has come
   if (!isWhole) log.error("the old process is gone, and its sessions with it");
   await inheritance.leave();
   log.info("taken over", { from: inheritance.from });

@@ -158,6 +158,8 @@ export interface RestingSession {
   descriptors: readonly number[];
   /** How many it is: 1, or 0, as it is about others. */
   count: number;
+  /** The next ones stand still as well: they need not wait until it is known whose this one is. */
+  isTogether: boolean;
   /** One of these is called: the other process has it, and what is here of it is to be closed; or it has not, and it goes on here. */
   onTaken(): void;
   onKept(reason: string): void;

@@ -175,7 +175,11 @@ export class Proxy implements PassableDataPlane {
 
   /** Takes what another gave: see `SessionTable.moveIn`. */
   moveIn(data: unknown, descriptors: readonly number[]): void {
-    this.#sessions.moveIn(data, descriptors, (address) => this.#admission.take(address));
+    const kind = this.#sessions.moveIn(data, descriptors, (address) => this.#admission.take(address));
+    // All conversations are here: what comes of one before that would be nobody's.
+    if (kind === "memory") {
+      for (const listener of this.#listeners) if (listener instanceof KcpListener) listener.accept();
+    }
   }
 
   /** Another thread has a conversation of KCP whose datagrams come here: gives whether they do. See `KcpThreads`. */
@@ -212,9 +216,9 @@ export class Proxy implements PassableDataPlane {
         if (isAccepting) listener.accept();
         else listener.pause();
       } else {
-        listener.isOpen = state === "on";
-        if (state === "on") listener.resume();
-        else if (state !== "paused") listener.pause();
+        if (state === "on") listener.accept();
+        else listener.isOpen = false;
+        if (state === "streams" || state === "still") listener.pause();
       }
     }
     // What is another's is not read here any more.

@@ -110,25 +110,33 @@ export class Inheritance {
   }
 
   /**
-   * Says that this process serves, and takes sessions one by one, each of which is this process's when `take` has settled. Gives whether it
-   * has all that there was: else the other process is gone, and what it had left with it. Never rejects.
+   * Says that this process serves, and takes sessions as they come, each of which is this process's when `take` has settled. Gives whether
+   * it has all that there was: else the other process is gone, and what it had left with it. Never rejects.
    */
   async takeSessions(take: TakeSession): Promise<boolean> {
     try {
       await this.#say({ step: "serving" });
-      for (;;) {
-        using message = await this.#receive("session");
+      for (let answered = Promise.resolve();;) {
+        const message = await this.#receive("session");
         const said = message.data as FromOld;
+        if (said.step !== "session") message[Symbol.dispose]();
         if (said.step === "done") break;
         if (said.step !== "session") throw new UpgradeFailed([`the old process says ${said.step} before done`]);
-        const refused = await refusalOf(() => take(said.session, message.descriptors));
-        await this.#say({ step: "taken", ...(refused !== undefined && { refused }) });
+        const taking = refusalOf(() => take(said.session, message.descriptors)).finally(() =>
+          message[Symbol.dispose]()
+        );
+        answered = answered.then(async () => this.#tellTaken(await taking));
+        answered.catch(() => {}); // who receives is told too
       }
       await this.#say({ step: "done" });
       return true;
     } catch {
       return false;
     }
+  }
+
+  #tellTaken(refused: string | undefined): Promise<void> {
+    return this.#say({ step: "taken", ...(refused !== undefined && { refused }) });
   }
 
   /** Settles when the other process has let go of all, or is gone, or has taken its time. */

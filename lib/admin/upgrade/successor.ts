@@ -31,6 +31,8 @@ export class Successor {
   readonly #status: Promise<Deno.CommandStatus>;
   readonly #abandoned = Promise.withResolvers<never>();
   readonly #begun = performance.now();
+  /** Settles when it is known what came of all sessions that it was given. */
+  #passed: Promise<unknown> = Promise.resolve();
   #parcel: Parcel | undefined;
 
   /** Starts it. Throws `UpgradeFailed` when it cannot. */
@@ -86,11 +88,16 @@ export class Successor {
     await this.#hear("serving", performance.now());
   }
 
-  /** Gives it a session, whose descriptors stay the caller's. Gives why it did not take that; `undefined`: it did. */
+  /**
+   * Gives it a session, whose descriptors stay the caller's. Gives why it did not take that; `undefined`: it did. May be called again
+   * before that is known.
+   */
   async pass(session: PlainData, descriptors: readonly number[]): Promise<string | undefined> {
     const begun = performance.now();
-    await this.#say({ step: "session", session }, descriptors);
-    return (await this.#hear("taken", begun)).refused;
+    const heard = Promise.all([this.#say({ step: "session", session }, descriptors), this.#passed])
+      .then(() => this.#hear("taken", begun));
+    this.#passed = heard.catch(() => {});
+    return (await heard).refused;
   }
 
   /** Says that it has all now. */

@@ -21,6 +21,8 @@ import { Successor } from "./successor.ts";
 /** Milliseconds for handshakes that are under way; and between two looks at them. */
 const HANDSHAKES = 1000;
 const LOOK = 10;
+/** Sessions that go over at once, of those that stand still together: all that they hold is in memory twice. */
+const MOST_UNDER_WAY = 32;
 
 /** What an upgrade came to: the process that has taken over, and in which time; or why none has, and this one goes on. */
 export type UpgradeResult =
@@ -164,26 +166,43 @@ export class Upgrader {
 
   async #passSessions(successor: Successor): Promise<number> {
     let count = 0;
-    for await (const session of this.#dataPlane.moveOut()) {
-      try {
-        const refused = await successor.pass(session.data as PlainData, session.descriptors);
-        if (refused === undefined) {
-          session.onTaken();
-          count += session.count;
-        } else this.#keep(session, refused);
-      } catch (error) {
-        // It may have it, and is ended before it goes on here.
-        await successor.abandon(reasonOf(error));
-        session.onKept(reasonOf(error));
-        throw error;
+    const underWay: Promise<number>[] = [];
+    const settle = async () => {
+      for (const result of await Promise.allSettled(underWay.splice(0))) {
+        if (result.status === "rejected") throw result.reason;
+        count += result.value;
       }
+    };
+    for await (const session of this.#dataPlane.moveOut()) {
+      if (!session.isTogether || underWay.length === MOST_UNDER_WAY) await settle();
+      const passed = this.#pass(successor, session);
+      passed.catch(() => {}); // looked at later
+      underWay.push(passed);
+      if (!session.isTogether) await settle();
     }
+    await settle();
     return count;
   }
 
-  #keep(session: RestingSession, reason: string): void {
+  /** Gives how many sessions it took. */
+  async #pass(successor: Successor, session: RestingSession): Promise<number> {
+    try {
+      const refused = await successor.pass(session.data as PlainData, session.descriptors);
+      if (refused !== undefined) return this.#keep(session, refused);
+      session.onTaken();
+      return session.count;
+    } catch (error) {
+      // It may have it, and is ended before it goes on here.
+      await successor.abandon(reasonOf(error));
+      session.onKept(reasonOf(error));
+      throw error;
+    }
+  }
+
+  #keep(session: RestingSession, reason: string): number {
     this.#options.log.warning("session not taken", { reason });
     session.onKept(reason);
+    return 0;
   }
 
   /** Who is in the middle of a handshake has a session soon, which goes along: while sessions go none begins. Never for long. */

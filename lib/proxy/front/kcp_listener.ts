@@ -25,7 +25,7 @@ export interface KcpListenerOptions {
   /** Which of those is this that have such a listener each. */
   thread: number;
   /**
-   * Of its sockets, as another process had the address, and owns, which are read from `resume` on; none: it has none. Missing: nobody had
+   * Of its sockets, as another process had the address, and owns, which are read from `accept` on; none: it has none. Missing: nobody had
    * the address.
    */
   descriptors?: readonly number[] | undefined;
@@ -102,13 +102,15 @@ export class KcpListener {
     for (const listening of this.#listenings) listening.isOpen = isOpen;
   }
 
-  /** Reads nothing, until `resume`: all that comes waits. */
-  pause(): void {
-    for (const { passable } of this.#listenings) passable?.pause();
+  /** Conversations begin from now on, and what comes is read. */
+  accept(): void {
+    this.isOpen = true;
+    for (const { passable } of this.#listenings) passable?.resume();
   }
 
-  resume(): void {
-    for (const { passable } of this.#listenings) passable?.resume();
+  /** Reads nothing, until `accept`: all that comes waits. */
+  pause(): void {
+    for (const { passable } of this.#listenings) passable?.pause();
   }
 
   /** Descriptors of its sockets, which belong to `owner` as they are made. Throws where the engine has none to give. */

@@ -403,9 +403,10 @@ export class SessionTable {
   /**
    * Takes what another table gave by `moveOut`, in whatever thread or process: the sessions go on here. Owns the descriptors, unless it
    * throws: `ShapeError` when it does not know what that is, and then nothing has changed. Until a session that is to come has come, its
-   * resumes meet 501, so that their clients try again. `admit`: counts a session of an address, and gives how to count it off.
+   * resumes meet 501, so that their clients try again. `admit`: counts a session of an address, and gives how to count it off. Gives what
+   * it was: the memory is the last.
    */
-  moveIn(value: unknown, descriptors: readonly number[], admit: (origin: string) => () => void): void {
+  moveIn(value: unknown, descriptors: readonly number[], admit: (origin: string) => () => void): Moved["kind"] {
     const moved = readMoved(value, descriptors.length);
     const { engine } = this.#options.seams;
     if (descriptors.length > 0 && !engine.adopt) {
@@ -419,6 +420,7 @@ export class SessionTable {
       this.#gone.restore(moved.gone, now, this.#mostGone);
       this.#elsewhere.allCame();
     } else this.#arrive(moved, descriptors, admit);
+    return moved.kind;
   }
 
   #arrive(

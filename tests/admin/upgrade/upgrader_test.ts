@@ -32,6 +32,7 @@ function stage(how: string, more: { keys?: string; isLate?: boolean } = {}) {
         data: { key },
         descriptors: [far],
         count: 1,
+        isTogether: false,
         onTaken: write(`taken ${key}`),
         onKept: write(`kept ${key}:`),
       };

@@ -120,9 +120,9 @@ const methods = {
   setListening: (state: ListeningState) => proxy.setListening(state),
   movedIds: () => proxy.movedIds(),
   /** Of sessions that go to another process: see `MovingOut`. */
-  moveNext: () => movingOut.next(),
-  movedOver: () => movingOut.over(),
-  movedBack: () => movingOut.back(),
+  moveNext: (most: number) => movingOut.next(most),
+  movedOver: (number: number) => movingOut.over(number),
+  movedBack: (number: number) => movingOut.back(number),
   endMoving: () => movingOut.end(),
   moveIn: (data: Moved, descriptors: readonly number[]) => proxy.moveIn(data, descriptors),
   redirectKcp: (conversation: KcpPlace & { conv: number }, thread: number) => proxy.redirectKcp(conversation, thread),

@@ -42,6 +42,9 @@ const SWEEP = 1000;
 /** Milliseconds that a thread may take to stop beyond `shutdown_timeout`: its log wants to be out. */
 const LAST_WORDS = 3000;
 
+/** Sessions that a thread gives at once, of those that stand still together. */
+const MOST_PIECES = 32;
+
 /** The most workers: more would leave too few ids to each. */
 const MOST_WORKERS = 64;
 
@@ -253,25 +256,32 @@ export class WorkerPool implements ReplaceableDataPlane {
   async *moveOut(): AsyncGenerator<RestingSession, void, void> {
     const memories: MovedMemory[] = [];
     try {
-      yield* this.#moveOut(memories);
+      for (const remote of this.#remotes) yield* this.#moveOut([remote], 1, memories);
       await this.setListening("still");
-      yield* this.#moveOut(memories);
+      yield* this.#moveOut(this.#remotes, MOST_PIECES, memories);
       yield about(merged(memories));
     } finally {
       await Promise.all(this.#remotes.map((remote) => remote.endMoving()));
     }
   }
 
-  /** One half of what each thread has, see `SessionTable.moveOut`, but for what is remembered, which is added to `memories`. */
-  async *#moveOut(memories: MovedMemory[]): AsyncGenerator<RestingSession, void, void> {
-    for (const remote of this.#remotes) {
-      for (let piece = await remote.moveNext(); piece; piece = await remote.moveNext()) {
-        const { data } = piece;
+  /**
+   * One part of what threads have, see `SessionTable.moveOut`, so many pieces of each at once, but for what is remembered, which is added
+   * to `memories`.
+   */
+  async *#moveOut(threads: Remote<WorkerMethods>[], most: number, memories: MovedMemory[]) {
+    for (let isOver = false; !isOver;) {
+      const given = await Promise.all(threads.map((thread) => thread.moveNext(most)));
+      isOver = given.every(({ length }) => length < most);
+      for (
+        const [i, { number, data, descriptors }] of given.flatMap((each, i) => each.map((one) => [i, one] as const))
+      ) {
         if (data.kind === "memory") memories.push(data);
         else if (data.kind === "ids") yield about(data);
         else {
-          const onTaken = () => void remote.movedOver();
-          yield { ...piece, count: 1, onTaken, onKept: () => void remote.movedBack() };
+          const onTaken = () => void threads[i]!.movedOver(number);
+          const onKept = () => void threads[i]!.movedBack(number);
+          yield { data, descriptors, count: 1, isTogether: most > 1, onTaken, onKept };
         }
       }
     }
@@ -376,7 +386,7 @@ export class WorkerPool implements ReplaceableDataPlane {
 
 /** What is not a session itself. */
 function about(data: MovedIds | MovedMemory): RestingSession {
-  return { data, descriptors: [], count: 0, onTaken() {}, onKept() {} };
+  return { data, descriptors: [], count: 0, isTogether: false, onTaken() {}, onKept() {} };
 }
 
 function merged(memories: readonly MovedMemory[]): MovedMemory {
