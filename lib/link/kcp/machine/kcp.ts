@@ -70,6 +70,8 @@ export class Kcp {
   #flushAt = Infinity;
   /** When segments are to be sent again. */
   #resendAt = Infinity;
+  /** On the clock of ts: what was sent before says nothing of the path, as this end stood still meanwhile. */
+  #stoodStillAt: number | undefined;
 
   constructor(conv: number, options: KcpOptions, start: KcpStart) {
     const { epoch, first = 0, counters = newCounters() } = start;
@@ -89,6 +91,7 @@ export class Kcp {
     const { options, clock, sender, receiver, probe, isAsked, flushIn, resendIn } = snapshot;
     if (options.mtu <= HEADER || options.mtu > LONGEST_DATAGRAM) throw new RangeError(`an MTU of ${options.mtu}`);
     const kcp = new Kcp(conv, options, { ...start, epoch: clock - Math.floor(now) });
+    kcp.#stoodStillAt = clock;
     kcp.#sender.goOnFrom(sender);
     kcp.#receiver.goOnFrom(receiver);
     kcp.#probe.goOnFrom(probe, now);
@@ -126,7 +129,7 @@ export class Kcp {
       if (commandAt(datagram, at) === ACK) echo = tsAt(datagram, at);
     }
     const clock = this.#clock(now);
-    if (echo !== undefined && isRegular && ((clock - echo) | 0) >= 0) this.#sender.roundTrip.sample((clock - echo) | 0);
+    if (echo !== undefined && isRegular) this.#measure(echo, clock);
     const hasProgress = this.#sender.una !== una;
     if (hasProgress) this.#sender.onProgress();
     this.#probe.onWindow(this.#sender.remoteWindow, now);
@@ -234,6 +237,12 @@ export class Kcp {
 
   #clock(now: number): number {
     return (this.#epoch + Math.floor(now)) | 0;
+  }
+
+  #measure(echo: number, clock: number): void {
+    if (this.#stoodStillAt !== undefined && ((echo - this.#stoodStillAt) | 0) < 0) return;
+    this.#stoodStillAt = undefined;
+    if (((clock - echo) | 0) >= 0) this.#sender.roundTrip.sample((clock - echo) | 0);
   }
 
   #take(datagram: Uint8Array, at: number, isRegular: boolean): void {

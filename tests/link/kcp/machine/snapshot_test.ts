@@ -40,6 +40,18 @@ Deno.test("one that goes on knows all that the one before knew, and does what is
   }
 });
 
+Deno.test("how long it stood still is not taken for the path", () => {
+  const stage = new KcpStage();
+  stage.sendEach("a");
+  const moved = new KcpStage();
+  moved.kcp = Kcp.restore(CONV, stage.pass(20).kcp.snapshotAt(stage.now), 0, {});
+  moved.pass(5000).sendEach("b");
+  moved.input({ command: "ack", sn: 0, ts: 0, una: 1 });
+  assert.equal(moved.kcp.roundTrip, 0);
+  moved.pass(7).input({ command: "ack", sn: 1, ts: 5020, una: 2 });
+  assert.equal(moved.kcp.roundTrip, 7);
+});
+
 Deno.test("what cannot be of a machine makes none", () => {
   const stage = new KcpStage();
   stage.sendEach("a", "b");
