@@ -211,9 +211,12 @@ export class KcpListening {
 
   #leave(peer: DatagramPeer, flow: KcpFlow): { place: ConversationPlace; fd: number } {
     const socket = this.passable!;
-    const fd = socket.duplicate();
-    this.#forget(peer, flow);
-    return { fd, place: { at: socket.address, cookie: socket.cookie, peer: socket.bytesOf(peer) } };
+    const left = {
+      place: { at: socket.address, cookie: socket.cookie, peer: socket.bytesOf(peer) },
+      fd: socket.duplicate(),
+    };
+    this.#forget(peer, flow); // with the last one the socket may be closed
+    return left;
   }
 
   /** Its own, as a rule. Throws `RangeError` when there is none of such numbers. */
