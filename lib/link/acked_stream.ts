@@ -137,6 +137,11 @@ export class AckedStream implements Sink {
   }
 
   /** See `MovableFlow`, of the link that there is, if any. */
+  get isCarriedOn(): boolean {
+    return (this.#flow as MovableFlow | undefined)?.isCarriedOn ?? false;
+  }
+
+  /** See `MovableFlow`, of the link that there is, if any. */
   get sharesSocket(): boolean {
     return (this.#flow as MovableFlow | undefined)?.sharesSocket ?? false;
   }

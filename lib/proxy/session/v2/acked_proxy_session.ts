@@ -167,6 +167,8 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
    */
   leave(): Parting<AckedProxySessionSnapshot> | undefined {
     if (this.#isStopping || !this.#backend.isMovable) return undefined;
+    // Its connection does not go along, and where that is of KCP nothing tells the client of its end.
+    if (this.#stream.isCarriedOn) this.move("");
     const left = this.#stream.isMovable ? undefined : this.#stream.putAside(NOT_ALONG);
     if (this.#stream.isEnded) return void left?.close();
     const snapshot = this.#snapshot;
