@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { Backend } from "../helpers/backend.ts";
 import { NATIVE } from "../helpers/engine.ts";
-import { Goscon } from "../helpers/goscon.ts";
+import { EXECUTABLE, Goscon } from "../helpers/goscon.ts";
 import { kcp } from "../helpers/kcp_client.ts";
 import { Random } from "../helpers/random.ts";
 import { Traffic } from "../helpers/traffic.ts";
 import { endpoint } from "../helpers/udp.ts";
 import { UdpRelay } from "../helpers/udp_relay.ts";
 
+const STUB = await Deno.readTextFile(join(import.meta.dirname!, "..", "helpers", "stub_successor.py"));
 /** Milliseconds after which a client whose conversation does not go on finds it lost, and resumes. */
 const SILENCE = 10_000;
 
@@ -83,4 +85,34 @@ test(
   "the same over a network that loses datagrams",
   { dialect: "goscon", workers: [3, 2], sessions: 4, bytes: 20_000, loss: 0.05 },
   1,
+);
+
+Deno.test(
+  "when the new process fails, clients of KCP go on with the old one",
+  { ignore: NATIVE.length === 0 },
+  async () => {
+    const dir = await Deno.makeTempDir();
+    const at = join(dir, "program");
+    await Deno.symlink(EXECUTABLE, at);
+    {
+      const [random, sessions] = [new Random(), 4];
+      await using backend = new Backend();
+      await using goscon = await Goscon.start(configOf(backend, NATIVE[0]!, 2), { at });
+      const dial = (number: number) => kcp(goscon.addresses[0]!, number & 2 ? [3, 1] : undefined, SILENCE);
+      const traffic = await Traffic.begin({ sessions, dialect: "goscon", backend, random, dial });
+      await Deno.remove(at);
+      // Before a session has gone over; and with all of them in its hands, as they go together: what it takes first are the ids.
+      for (const until of ["serving", "taken 2"]) {
+        const next = join(dir, "next");
+        await Deno.writeTextFile(next, STUB.replace("@UNTIL@", until).replace("@THEN@", "crash"), { mode: 0o755 });
+        await Deno.rename(next, at);
+        const { status, text } = await goscon.manager("POST", "/upgrade");
+        assert.deepEqual([status, JSON.parse(text).faults], [422, ["the new process ended by SIGKILL"]]);
+        await traffic.more(20_000);
+      }
+      await traffic.end();
+      assert.equal(traffic.resumes, 0, `GOSCON_SEED=${random.seed}`);
+    }
+    await Deno.remove(dir, { recursive: true });
+  },
 );
