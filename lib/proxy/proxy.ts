@@ -201,7 +201,8 @@ export class Proxy implements PassableDataPlane {
     using made = new Descriptors();
     const passed = this.#listeners.map((listener) => {
       const { listen: { hostname, port }, address } = listener;
-      return { hostname, port, hadPort: address.port, descriptors: listener.duplicate(made) };
+      const isKcp = listener instanceof KcpListener;
+      return { hostname, port, hadPort: address.port, isKcp, descriptors: listener.duplicate(made) };
     });
     made.take();
     return passed;
