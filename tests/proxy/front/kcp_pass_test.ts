@@ -8,7 +8,7 @@ import { kcp } from "../../helpers/kcp_client.ts";
 import { moveAll } from "../../helpers/moving.ts";
 import { TestProxy } from "../../helpers/proxy.ts";
 import { pattern } from "../../helpers/random.ts";
-import { turn } from "../../helpers/turns.ts";
+import { turn, until } from "../../helpers/turns.ts";
 
 if (NATIVE.length > 0) DescriptorCalls.open(); // it stays open, whoever is first
 
@@ -33,14 +33,15 @@ Deno.test(
         portOf: ({ port }) => port,
       }, inherited);
       await next.proxy.ready;
-      await next.proxy.setListening("streams");
       const carries = async (from: number) => {
         await client.send(pattern(from, 100));
         assertSameBytes(await readExactly(far, 100), pattern(from, 100));
       };
       await carries(0); // by the old one alone, all of it
+      await next.proxy.setListening("streams");
       await old.proxy.setListening("paused");
       const waiting = AckedClient.open(address, { dial: kcp });
+      await until(() => old.log.of("datagrams dropped").length > 0, () => "it is let in");
       await carries(1);
       await old.proxy.setListening("still");
       let hasCome = false;

@@ -25,6 +25,7 @@ Deno.test("one that goes on knows all that the one before knew, and does what is
   stage.input({ command: "push", sn: 0, data: "first" }, { command: "push", sn: 2, data: "third" });
   stage.sendEach("a", "b", "c");
   stage.pass(40).input({ command: "ack", sn: 1, ts: 2 ** 32 - 5, una: 0, window: 0 }, { command: "ask" });
+  stage.input({ command: "push", sn: 4, ts: 77, data: "fifth", window: 0 });
   stage.send("not cut");
   for (let round = 0; round < 200; round++) {
     const before = stage.kcp.snapshotAt(stage.now);
