@@ -2,7 +2,7 @@ import { type Public, publicsOf } from "./publics.ts";
 import type { Config, Listen } from "../config.ts";
 import { Descriptors } from "../link/engine/passing/descriptors.ts";
 import type { RemainsOfKcp } from "../link/kcp/conversation.ts";
-import type { Came } from "../link/kcp/kcp_listening.ts";
+import type { Came } from "../link/kcp/away.ts";
 import { type KcpGauges, newKcpGauges } from "../link/kcp/kcp_stats.ts";
 import type { ClientLink, Endpoint, Link, Transport } from "../link/link.ts";
 import { droppedLines } from "../log.ts";

@@ -2,7 +2,7 @@ import type { Listen } from "../config.ts";
 import type { Addresses } from "../link/addresses.ts";
 import type { DialOptions } from "../link/dial.ts";
 import type { Engine } from "../link/engine/engine.ts";
-import type { Came } from "../link/kcp/kcp_listening.ts";
+import type { Came } from "../link/kcp/away.ts";
 import type { ClientLink, Endpoint, Transport } from "../link/link.ts";
 import type { Log } from "../log.ts";
 import { type Dialect, ScpError } from "../scp/mod.ts";

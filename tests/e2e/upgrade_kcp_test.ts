@@ -25,9 +25,10 @@ interface Run {
   loss: number;
 }
 
-function configOf(backend: Backend, io: string, workers: number): string {
+/** `more`: listeners before those of KCP. */
+function configOf(backend: Backend, io: string, workers: number, more = ""): string {
   const kcp = `kcp: "127.0.0.1:0", fec: {data: 3, parity: 1}`;
-  return `listen: [{${kcp}}, {${kcp}, dialect: plain}]
+  return `listen: [${more}{${kcp}}, {${kcp}, dialect: plain}]
 manager: 127.0.0.1:0
 workers: ${workers}
 io: ${io}
@@ -52,7 +53,8 @@ async function upgradeUnderLoad(
     const traffic = await Traffic.begin({ sessions, dialect, backend, random, dial });
     for (const workers of others) {
       await traffic.more(bytes);
-      await goscon.rewrite(configOf(backend, io, workers));
+      // Of the same address, but of TCP.
+      await goscon.rewrite(configOf(backend, io, workers, `{tcp: "127.0.0.1:0"}, `));
       const { status, text } = await goscon.manager("POST", "/upgrade");
       assert.deepEqual([status, JSON.parse(text).sessions], [200, sessions], text);
     }

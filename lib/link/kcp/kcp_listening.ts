@@ -1,5 +1,6 @@
 import { type DatagramPeer, type DatagramSocket, isPassable, type PassableDatagrams } from "../engine/udp/datagrams.ts";
 import type { ConversationPlace, RemainsOfKcp } from "./conversation.ts";
+import { Away, type Came } from "./away.ts";
 import { FEC_HEADER, kindOf, segmentsOf } from "./fec/fec_frame.ts";
 import { ReedSolomon } from "./fec/reed_solomon.ts";
 import { KcpFlow, type KcpFlowOptions } from "./kcp_flow.ts";
@@ -21,12 +22,6 @@ export interface KcpListeningOptions {
   kcp: KcpOptions;
   /** Milliseconds without a byte of the stream after which a conversation is lost; 0: it is not. */
   readTimeout: number;
-}
-
-/** A datagram that came to a socket, and from whom: see `PassableDatagrams.bytesOf`. */
-export interface Came {
-  peer: Uint8Array<ArrayBuffer>;
-  datagram: Uint8Array<ArrayBuffer>;
 }
 
 /** Who is told, and what counts on. */
@@ -60,9 +55,7 @@ export class KcpListening {
   readonly #around: Surroundings;
   readonly #ticker: Ticker;
   readonly #flows = new Map<string, KcpFlow>();
-  /** Those that another thread has, by the keys of their clients; and what came for it in this round. */
-  readonly #away = new Map<string, { conv: number; thread: number }>();
-  readonly #came = new Map<number, Came[]>();
+  readonly #away: Away;
   /** Those whose client's address is not proven, the oldest first. */
   readonly #unproven = new Set<KcpFlow>();
   /** How many have begun since the last look. */
@@ -80,10 +73,11 @@ export class KcpListening {
     this.#fec = fec;
     this.#around = around;
     this.#ticker = new Ticker(around.soon);
+    this.#away = new Away((thread, came) => around.onAway?.(thread, came));
     socket.onDatagram = (datagram, peer) => this.#input(datagram, peer);
     socket.onRound = () => {
       this.#ticker.flush();
-      this.#giveAway();
+      this.#away.flush();
     };
   }
 
@@ -124,11 +118,11 @@ export class KcpListening {
 
   /** Another thread has a conversation of that peer: it gets what comes, until `takeBack`, or until another one begins there. */
   giveTo(thread: number, peer: Uint8Array, conv: number): void {
-    this.#away.set(this.passable!.peerOf(peer).key, { conv, thread });
+    this.#away.add(this.passable!.peerOf(peer), conv, thread);
   }
 
   takeBack(peer: Uint8Array): void {
-    this.#away.delete(this.passable!.peerOf(peer).key);
+    this.#away.delete(this.passable!.peerOf(peer));
   }
 
   /** Takes what came where the socket is read: another thread. */
@@ -148,8 +142,7 @@ export class KcpListening {
     const flow = this.#flows.get(peer.key);
     const verdict = flow?.input(datagram) ?? "unknown";
     if (verdict === "ok") return void (flow!.isProven && this.#unproven.delete(flow!));
-    const away = this.#away.get(peer.key);
-    if (away && mayBeOf(datagram, away.conv)) return this.#keepFor(away.thread, datagram, peer);
+    if (this.#away.take(datagram, peer, this.passable)) return;
     const first = this.#firstOf(datagram, flow);
     if (typeof first !== "string") return this.#begin(datagram, peer, first);
     this.#around.stats.junk[first]++;
@@ -173,7 +166,7 @@ export class KcpListening {
 
   #begin(datagram: Uint8Array, peer: DatagramPeer, { conv, isFec }: { conv: number; isFec: boolean }): void {
     this.#begun++;
-    this.#away.delete(peer.key);
+    this.#away.delete(peer);
     // The address is another client's by now.
     this.#flows.get(peer.key)?.lose("another conversation has begun at its address");
     const { kcp } = this.options;
@@ -235,18 +228,6 @@ export class KcpListening {
     }
   }
 
-  #keepFor(thread: number, datagram: Uint8Array<ArrayBuffer>, peer: DatagramPeer): void {
-    const came = this.#came.get(thread) ?? [];
-    this.#came.set(thread, came);
-    came.push({ peer: this.passable!.bytesOf(peer), datagram: datagram.slice() });
-  }
-
-  #giveAway(): void {
-    if (this.#came.size === 0) return;
-    for (const [thread, came] of this.#came) this.#around.onAway?.(thread, came);
-    this.#came.clear();
-  }
-
   #forget(peer: DatagramPeer, flow: KcpFlow): void {
     this.#unproven.delete(flow);
     if (this.#flows.get(peer.key) === flow) {
@@ -258,12 +239,4 @@ export class KcpListening {
     this.#timer = undefined;
     this.#ticker.stop();
   }
-}
-
-/** Whether a datagram may be of that conversation: of parity only its peer says whose it is. */
-function mayBeOf(datagram: Uint8Array, conv: number): boolean {
-  const kind = kindOf(datagram);
-  if (kind === "parity" || kind === "out of band") return true;
-  const segments = kind === "data" ? segmentsOf(datagram.subarray(FEC_HEADER)) : datagram;
-  return segments !== undefined && segments.length >= 4 && convAt(segments, 0) === (conv | 0);
 }

@@ -4,7 +4,7 @@ import type { Config } from "../../../config.ts";
 import type { EngineName } from "../../../config/engines.ts";
 import type { Engine, Listening } from "../../../link/engine/engine.ts";
 import { openEngine } from "../../../link/engine/open_engine.ts";
-import type { Came } from "../../../link/kcp/kcp_listening.ts";
+import type { Came } from "../../../link/kcp/away.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import { flushLog, logInternalErrors, openLog } from "../../../log.ts";
 import type { ListeningState, SessionQuery } from "../../data_plane.ts";

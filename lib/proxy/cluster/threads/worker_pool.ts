@@ -1,7 +1,7 @@
 import type { Public } from "../../publics.ts";
 import type { Config, Listen } from "../../../config.ts";
 import { Descriptors } from "../../../link/engine/passing/descriptors.ts";
-import type { Came } from "../../../link/kcp/kcp_listening.ts";
+import type { Came } from "../../../link/kcp/away.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import { droppedLines, type Log } from "../../../log.ts";
 import type { CarriedCounts } from "../../cluster_info.ts";
