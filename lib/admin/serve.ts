@@ -120,12 +120,13 @@ async function takeOver(
   if (!isReplaceable(dataPlane)) throw new Error("what this process has cannot go on from another one");
   // Before anybody comes for one of them.
   if (asked === "asked") await dataPlane.moveIn(inheritance.coming, []);
-  await dataPlane.setListening("on");
+  await dataPlane.setListening("streams");
   const isWhole = asked === "asked" && await inheritance.takeSessions({
     assertMovable: (session, descriptors) => dataPlane.assertMovable(session, descriptors),
     take: (session, descriptors) => dataPlane.moveIn(session, descriptors),
     onLost: (reason) => log.error("session lost in the upgrade", { reason }),
   });
+  await dataPlane.setListening("on"); // also for those of KCP, if not all has come
   if (!isWhole) log.error("the old process is gone, and its sessions with it");
   await inheritance.leave();
   log.info("taken over", { from: inheritance.from });

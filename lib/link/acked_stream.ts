@@ -1,6 +1,6 @@
 import { type AckedSession, FrameError, Liveness, type LivenessOptions, type LivenessSnapshot } from "../scp/v2/mod.ts";
 import { Farewell } from "./farewell.ts";
-import { type Flow, isMovableFlow, type LetGo, letGo, type Sink } from "./flow.ts";
+import { type Flow, isMovableFlow, type LetGo, letGo, type MovableFlow, type Sink } from "./flow.ts";
 import { reasonOf } from "./link.ts";
 import { LARGEST_READ } from "./relay.ts";
 
@@ -134,6 +134,16 @@ export class AckedStream implements Sink {
   /** Whether another stream can go on over the link that there is, if any. */
   get isMovable(): boolean {
     return !this.#flow || isMovableFlow(this.#flow);
+  }
+
+  /** See `MovableFlow`, of the link that there is, if any. */
+  get isCarriedOn(): boolean {
+    return (this.#flow as MovableFlow | undefined)?.isCarriedOn ?? false;
+  }
+
+  /** See `MovableFlow`, of the link that there is, if any. */
+  get sharesSocket(): boolean {
+    return (this.#flow as MovableFlow | undefined)?.sharesSocket ?? false;
   }
 
   /** How it is with the link that there is. */

@@ -1,3 +1,4 @@
+import type { Conversation } from "./kcp/conversation.ts";
 import type { Link } from "./link.ts";
 
 /** What hears of a flow. Nothing is told while a call of the flow is under way: a sink is never called in the middle of what it does. */
@@ -55,15 +56,19 @@ export interface Remains {
   /** Bytes that were taken and are not the system's: who goes on writes them first; and whether the direction ends after these. */
   unsent: Uint8Array<ArrayBuffer>;
   isEnding: boolean;
+  /** Missing: it is no conversation of KCP. */
+  conversation?: Conversation | undefined;
 }
 
 /** A flow over a descriptor, which another one can go on over: of another engine, thread or process. */
 export interface MovableFlow extends Flow {
   /** Something else of this process carries on what goes over it: another could not go on with it alone. */
   readonly isCarriedOn: boolean;
+  /** What goes over it comes by a socket that others go over too, which nobody is to read while it goes; missing: it has its own. */
+  readonly sharesSocket?: boolean;
   /**
    * Tells nothing any more, and must not be used from now on. When all that was under way has come to its end it gives the descriptor
-   * to the caller, who owns it, and the other end has noticed nothing. `undefined`: it was closed, or is meanwhile.
+   * to the caller, who owns it, and the other end has noticed nothing. `undefined`: it is closed, or is meanwhile.
    */
   giveAway(): Promise<{ fd: number; remains: Remains } | undefined>;
 }

@@ -1,5 +1,5 @@
 import type { Session } from "../scp/mod.ts";
-import { type Flow, isMovableFlow, type LetGo, letGo, NOBODY, type Sink } from "./flow.ts";
+import { type Flow, isMovableFlow, type LetGo, letGo, type MovableFlow, NOBODY, type Sink } from "./flow.ts";
 import { joined } from "./joined.ts";
 import { reasonOf } from "./link.ts";
 
@@ -117,6 +117,11 @@ export class ResumableStream implements Flow, Sink {
   /** Whether another stream can go on over the link that there is, if any. */
   get isMovable(): boolean {
     return !this.#flow || isMovableFlow(this.#flow);
+  }
+
+  /** See `MovableFlow`, of the link that there is, if any. */
+  get sharesSocket(): boolean {
+    return (this.#flow as MovableFlow | undefined)?.sharesSocket ?? false;
   }
 
   /** How it is with the link that there is. */

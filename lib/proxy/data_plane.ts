@@ -131,14 +131,24 @@ export interface PassedListener {
   hostname: string;
   port: number;
   hadPort: number;
+  /** Whether it is of UDP, whose ports are others than those of TCP; missing: it is not. */
+  isKcp?: boolean;
   /** Of its sockets, one for each thread, as a rule. */
   descriptors: number[];
   /** Other nodes connect there, not clients. */
   isForPeers?: true;
 }
 
-/** `on`: clients are accepted; `paused`: they wait; `off`: for good, they are another process's. */
-export type ListeningState = "on" | "paused" | "off";
+/**
+ * `on`: clients are accepted. `streams`: all but those of KCP, who wait, also those that are there. `paused`: clients wait, and those that
+ * are there go on. `still`: those of KCP wait that are there, too. `off`: for good, they are another process's.
+ */
+export type ListeningState = "on" | "streams" | "paused" | "still" | "off";
+
+/** Whether clients are accepted then. */
+export function isAccepting(state: ListeningState): boolean {
+  return state === "on" || state === "streams";
+}
 
 /** A data plane whose listeners another process can go on with. */
 export interface PassableDataPlane extends DataPlane {
@@ -155,6 +165,8 @@ export interface RestingSession {
   descriptors: readonly number[];
   /** How many it is: 1, or 0, as it is about others. */
   count: number;
+  /** It has stood still since then, by `performance.now()`, and does until all has gone over; missing: only from its turn to its end. */
+  stillSince?: number | undefined;
   /** One of these is called: the other process has it, and what is here of it is to be closed; or it has not, and it goes on here. */
   onTaken(): void;
   onKept(): void;

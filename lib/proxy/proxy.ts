@@ -1,14 +1,17 @@
 import { type Public, publicsOf } from "./publics.ts";
 import type { Config, Listen } from "../config.ts";
 import { Descriptors } from "../link/engine/passing/descriptors.ts";
+import type { RemainsOfKcp } from "../link/kcp/conversation.ts";
+import type { Came } from "../link/kcp/away.ts";
 import { type KcpGauges, newKcpGauges } from "../link/kcp/kcp_stats.ts";
-import type { ClientLink, Endpoint, Transport } from "../link/link.ts";
+import type { ClientLink, Endpoint, Link, Transport } from "../link/link.ts";
 import { droppedLines } from "../log.ts";
 import type { Dialect } from "../scp/mod.ts";
 import { Admission } from "./front/admission.ts";
 import { CacheBudget, cacheLimitOf } from "./session/cache_budget.ts";
 import {
   type Gauges,
+  isAccepting,
   type ListeningState,
   type MoveOutcome,
   pageOf,
@@ -21,7 +24,7 @@ import {
 import { KcpListener } from "./front/kcp_listener.ts";
 import { isSameAddress, isSamePort, Listener } from "./front/listener.ts";
 import { Reception } from "./front/reception.ts";
-import type { HandedOver, Inherited, Seams } from "./seams.ts";
+import type { HandedOver, Inherited, KcpPlace, Seams } from "./seams.ts";
 import { tcpOptionsOf } from "./tcp_options.ts";
 import type { SessionInfo } from "./session/session_record.ts";
 import { InFlight } from "./session/in_flight.ts";
@@ -67,10 +70,14 @@ export class Proxy implements PassableDataPlane {
     this.#inFlight = new InFlight(config.scp.inFlight === "bounded", seams.engine);
     this.#upstreams = new Upstreams(seams, { checks: cluster.self.thread === 0 });
     const shared = { seams, budget: this.#budget, config: () => this.#config };
-    this.#sessions = new SessionTable({ ...shared, inFlight: this.#inFlight, upstreams: this.#upstreams });
+    this.#sessions = new SessionTable({
+      ...{ ...shared, inFlight: this.#inFlight, upstreams: this.#upstreams },
+      adoptKcp: (fd, remains) => this.#adoptKcp(fd, remains),
+    });
     this.#reception = new Reception({ ...shared, admission: this.#admission, sessions: this.#sessions });
     this.#listeners = this.#listenAll(config, inherited);
     if (!inherited) startAccepting(this.#listeners);
+    else for (const listener of this.#listeners) if (listener instanceof KcpListener) listener.isOpen = false;
     this.ready = readyAll(this.#listeners);
     this.ready.catch(() => {}); // whoever waits for it is told
     this.#upstreams.reconfigure(config);
@@ -128,7 +135,7 @@ export class Proxy implements PassableDataPlane {
   async reconfigure(config: Config): Promise<void> {
     if (this.#stopped) throw new Error("Cannot go by another configuration: the proxy has been stopped");
     const left = [...this.#listeners];
-    const closed = [...this.#closed].filter(({ hasSocket }) => hasSocket);
+    const closed = [...this.#closed].filter(({ isReady }) => isReady);
     const plan = config.listen.map((listen) => ({ listen, listener: taken(left, listen) ?? taken(closed, listen) }));
     const missing = plan.filter(({ listener }) => !listener).map(({ listen }) => listen);
     const opened = this.#listenAll({ ...config, listen: missing });
@@ -163,35 +170,60 @@ export class Proxy implements PassableDataPlane {
   }
 
   /** Gives all sessions away: see `SessionTable.moveOut`. */
-  moveOut(): AsyncGenerator<Packed, void, void> {
-    return this.#sessions.moveOut();
+  moveOut(most?: number): AsyncGenerator<Packed[], void, void> {
+    return this.#sessions.moveOut(most);
   }
 
   /** Takes what another gave: see `SessionTable.moveIn`. */
   moveIn(data: unknown, descriptors: readonly number[]): void {
-    this.#sessions.moveIn(data, descriptors, (address) => this.#admission.take(address));
+    const kind = this.#sessions.moveIn(data, descriptors, (address) => this.#admission.take(address));
+    // All conversations are here: what comes of one before that would be nobody's.
+    if (kind === "memory") {
+      for (const listener of this.#listeners) if (listener instanceof KcpListener) listener.accept();
+    }
+  }
+
+  /** Another thread has a conversation of KCP whose datagrams come here: gives whether they do. See `KcpThreads`. */
+  redirectKcp(conversation: KcpPlace & { conv: number }, thread: number): boolean {
+    return this.#kcpListeners.some((listener) => listener.redirect(conversation, thread));
+  }
+
+  releaseKcp(place: KcpPlace): void {
+    for (const listener of this.#kcpListeners) listener.release(place);
+  }
+
+  /** Takes what came to a socket of another thread for conversations of this one. */
+  takeKcp(cookie: number, came: readonly Came[]): void {
+    for (const listener of this.#kcpListeners) listener.take(cookie, came);
   }
 
   // deno-lint-ignore require-await -- it rejects
   async passListeners(): Promise<PassedListener[]> {
     using made = new Descriptors();
     const passed = this.#listeners.map((listener) => {
-      if (listener instanceof KcpListener) throw new Error("a listener of KCP cannot be passed");
       const { listen: { hostname, port }, address } = listener;
-      return { hostname, port, hadPort: address.port, descriptors: listener.duplicate(made) };
+      const isKcp = listener instanceof KcpListener;
+      return { hostname, port, hadPort: address.port, isKcp, descriptors: listener.duplicate(made) };
     });
     made.take();
     return passed;
   }
 
   async setListening(state: ListeningState): Promise<void> {
-    if (state === "on") {
-      // Nobody else listens here: what has left for another process went with that.
-      this.#sessions.forgetLeft();
-      startAccepting(this.#listeners);
+    // Nobody else listens here: what has left for another process went with that.
+    if (isAccepting(state)) this.#sessions.forgetLeft();
+    for (const listener of this.#listeners) {
+      if (listener instanceof Listener) {
+        if (isAccepting(state)) listener.accept();
+        else listener.pause();
+      } else {
+        if (state === "on") listener.accept();
+        else listener.isOpen = false;
+        if (state === "streams" || state === "still") listener.pause();
+      }
     }
-    if (state !== "on") { for (const listener of this.#listeners) if (listener instanceof Listener) listener.pause(); }
-    if (state === "off") await Promise.all(this.#listeners.splice(0).map((listener) => this.#close(listener)));
+    // What is another's is not read here any more.
+    if (state === "off") await Promise.all(this.#listeners.splice(0).map(giveUp));
   }
 
   drain(): Promise<void> {
@@ -241,9 +273,7 @@ export class Proxy implements PassableDataPlane {
 
   #kcp(): KcpGauges {
     const sum = newKcpGauges();
-    for (const listener of new Set([...this.#listeners, ...this.#closed])) {
-      if (listener instanceof KcpListener) listener.addTo(sum);
-    }
+    for (const listener of this.#kcpListeners) listener.addTo(sum);
     return sum;
   }
 
@@ -266,16 +296,28 @@ export class Proxy implements PassableDataPlane {
   }
 
   #open(listen: Listen, tcpOption: Config["tcpOption"], descriptors?: readonly number[]): Listener | KcpListener {
-    const { engine, log, stats, cluster: { self: { thread } } } = this.#seams;
+    const { engine, log, stats, cluster: { self: { thread } }, kcpThreads: threads } = this.#seams;
     const port = this.#portOf(listen);
     const options = {
       ...{ engine, log, stats },
       onConnection: (link: ClientLink, listen: Listen) => this.#reception.welcome(link, listen),
     };
     const { kcp } = listen;
-    if (kcp) return new KcpListener({ ...listen, kcp }, port, { ...options, thread });
+    if (kcp) return new KcpListener({ ...listen, kcp }, port, { ...options, thread, threads, descriptors });
     const tcp = tcpOptionsOf(tcpOption);
     return new Listener(listen, port, { ...options, backlog: tcpOption.backlog, tcp, descriptors });
+  }
+
+  #adoptKcp(fd: number, remains: RemainsOfKcp): Link {
+    const { hostname, port } = remains.conversation.place.at;
+    const listener = this.#kcpListeners.find(({ address }) => address.hostname === hostname && address.port === port);
+    if (listener) return listener.adopt(fd, remains);
+    new Descriptors([fd])[Symbol.dispose]();
+    throw new Error("nobody listens where its conversation is");
+  }
+
+  get #kcpListeners(): KcpListener[] {
+    return [...new Set([...this.#listeners, ...this.#closed])].filter((listener) => listener instanceof KcpListener);
   }
 
   async #close(listener: Listener | KcpListener): Promise<void> {
@@ -290,7 +332,7 @@ function taken<T extends Listener | KcpListener>(listeners: T[], listen: Listen)
   return at < 0 ? undefined : listeners.splice(at, 1)[0];
 }
 
-/** Nobody has come yet. */
+/** Whoever comes, or has come by KCP, is not served. */
 async function giveUp(listener: Listener | KcpListener): Promise<void> {
   await (listener instanceof KcpListener ? listener.stop() : listener.close());
 }

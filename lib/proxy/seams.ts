@@ -2,6 +2,7 @@ import type { Listen } from "../config.ts";
 import type { Addresses } from "../link/addresses.ts";
 import type { DialOptions } from "../link/dial.ts";
 import type { Engine } from "../link/engine/engine.ts";
+import type { Came } from "../link/kcp/away.ts";
 import type { ClientLink, Endpoint, Transport } from "../link/link.ts";
 import type { Log } from "../log.ts";
 import { type Dialect, ScpError } from "../scp/mod.ts";
@@ -106,6 +107,21 @@ export interface Cluster {
   place?: (target: string, isDraining: boolean) => Owner[] | undefined;
 }
 
+/** Which conversation of KCP that is: the cookie of its socket, and its client there. */
+export interface KcpPlace {
+  cookie: number;
+  peer: Uint8Array<ArrayBuffer>;
+}
+
+/** The threads of this process, of which one reads the socket of a conversation of KCP, and another may have its session. */
+export interface KcpThreads {
+  /** Has the thread that reads that socket give what comes of a conversation to this one, until `release`. Gives whether any does. */
+  redirect(conversation: KcpPlace & { conv: number }): Promise<boolean>;
+  release(place: KcpPlace): void;
+  /** Gives that thread what came for its conversations. */
+  give(thread: number, cookie: number, came: Came[]): void;
+}
+
 /**
  * Descriptors by which a thread goes on listening where another process did, for each listener of the configuration: see
  * `ListenerOptions`.
@@ -121,4 +137,6 @@ export interface Seams extends UpstreamSeams {
   gate?: Gate;
   /** The port of an address to listen on, which it asks for: see `reservePortOf`. */
   portOf: (listen: Listen) => number;
+  /** Missing: there are no others. */
+  kcpThreads?: KcpThreads;
 }

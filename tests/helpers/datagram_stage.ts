@@ -6,6 +6,7 @@ import type {
   ConnectedDatagrams,
   DatagramPeer,
   DatagramSocket,
+  PassableDatagrams,
 } from "../../lib/link/engine/udp/datagrams.ts";
 import type { Endpoint } from "../../lib/link/link.ts";
 import { engineOf } from "./engine.ts";
@@ -24,6 +25,11 @@ export class Ear<T extends DatagramSocket = DatagramSocket> {
     socket.onRound = () => this.rounds++;
   }
 
+  /** Of an engine of the system's. */
+  get passable(): PassableDatagrams {
+    return this.socket as unknown as PassableDatagrams;
+  }
+
   get texts(): string[] {
     return this.heard.map(({ text }) => text);
   }
@@ -38,6 +44,7 @@ export class Ear<T extends DatagramSocket = DatagramSocket> {
 export class DatagramStage implements AsyncDisposable {
   readonly engine: Engine;
   readonly #sockets: DatagramSocket[] = [];
+  readonly #others: Engine[] = [];
   readonly #before = ownDescriptors();
 
   constructor(name: EngineName) {
@@ -49,13 +56,20 @@ export class DatagramStage implements AsyncDisposable {
     return this.#keep(await this.engine.bindDatagrams({ hostname, port }, { isShared: false, ...rest }));
   }
 
+  /** By another engine of its own. Owns the descriptor. */
+  adopt(fd: number, name: EngineName, use: "read" | "send"): Ear {
+    const engine = engineOf(name);
+    this.#others.push(engine);
+    return this.#keep(engine.adoptDatagrams!(fd, "as it was", { use }));
+  }
+
   async connect(to: Endpoint): Promise<Ear<ConnectedDatagrams>> {
     return this.#keep(await this.engine.connectDatagrams(to, {}));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) await socket.close();
-    await this.engine.close();
+    for (const engine of [this.engine, ...this.#others]) await engine.close();
     assert.deepEqual([...ownDescriptors().keys()].sort(), [...this.#before.keys()].sort(), "descriptors");
   }
 

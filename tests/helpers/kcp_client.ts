@@ -7,11 +7,12 @@ import { endpoint, UdpSocket } from "./udp.ts";
 
 const ENGINE = new DenoEngine();
 
-/** Begins a conversation of KCP with `host:port`; `fec`: data and parity. */
-export function kcp(address: string, fec?: [number, number]): Promise<Link> {
+/** Begins a conversation of KCP with `host:port`; `fec`: data and parity; `silence`: see `KcpDialOptions`. */
+export function kcp(address: string, fec?: [number, number], silence = 0): Promise<Link> {
   return dialKcp(endpoint(address), {
     open: (to) => ENGINE.connectDatagrams(to),
     fec: fec && new ReedSolomon(...fec),
+    silence,
   });
 }
 

@@ -1,7 +1,10 @@
 import { setImmediate } from "node:timers";
-import type { DatagramPeer, DatagramSocket } from "../../lib/link/engine/udp/datagrams.ts";
+import type { DatagramPeer, PassableDatagrams } from "../../lib/link/engine/udp/datagrams.ts";
+import type { RemainsOfKcp } from "../../lib/link/kcp/conversation.ts";
+import { FEC_HEADER, kindOf, segmentsOf as coveredBy, seqidOf } from "../../lib/link/kcp/fec/fec_frame.ts";
 import type { ReedSolomon } from "../../lib/link/kcp/fec/reed_solomon.ts";
 import type { KcpLink } from "../../lib/link/kcp/kcp_link.ts";
+import type { Came } from "../../lib/link/kcp/away.ts";
 import { KcpListening } from "../../lib/link/kcp/kcp_listening.ts";
 import { type Junk, type KcpGauges, newKcpGauges, newKcpStats } from "../../lib/link/kcp/kcp_stats.ts";
 import { bytesOf, datagramOf, OPTIONS, type Segment, segmentsOf, textOf, type Wanted } from "./kcp_stage.ts";
@@ -16,9 +19,15 @@ export class KcpListeningStage implements AsyncDisposable {
   readonly junk: Junk[] = [];
   closes = 0;
   isSocketClosed = false;
+  /** What another descriptor of the socket is; -1: there is none left. */
+  fd = 4711;
+  /** What went to other threads. */
+  readonly away: [thread: number, came: Came[]][] = [];
+  /** The numbers of the datagrams with FEC that were sent. */
+  readonly seqids: number[] = [];
   readonly losses = { tooLong: 0, unsent: 0 };
   readonly #sent = new Map<string, Segment[]>();
-  readonly #socket: DatagramSocket;
+  readonly #socket: PassableDatagrams;
 
   constructor({ fec, readTimeout = 0 }: { fec?: ReedSolomon; readTimeout?: number } = {}) {
     const address = { hostname: "10.0.0.1", port: 1248 };
@@ -27,9 +36,20 @@ export class KcpListeningStage implements AsyncDisposable {
       onDatagram: () => {},
       onRound: undefined,
       send: (bytes, { key }) => {
-        this.sentTo(key).push(...segmentsOf(bytes));
+        if (kindOf(bytes) !== "plain") this.seqids.push(seqidOf(bytes));
+        const segments = kindOf(bytes) === "data" ? coveredBy(bytes.subarray(FEC_HEADER)) : bytes;
+        if (kindOf(bytes) !== "parity") this.sentTo(key).push(...segmentsOf(segments!));
         return true;
       },
+      cookie: 5,
+      duplicate: () => {
+        if (this.fd < 0) throw new Error("no descriptor is left");
+        return this.fd;
+      },
+      pause() {},
+      resume() {},
+      bytesOf: ({ key }) => bytesOf(key) as Uint8Array<ArrayBuffer>,
+      peerOf: (bytes) => peerOf(textOf(bytes)),
       close: () => {
         this.isSocketClosed = true;
         return Promise.resolve();
@@ -41,6 +61,7 @@ export class KcpListeningStage implements AsyncDisposable {
       onConnection: (link) => this.links.push(link),
       onClose: () => this.closes++,
       onJunk: (cause) => this.junk.push(cause),
+      onAway: (thread, came) => this.away.push([thread, came]),
     });
   }
 
@@ -60,6 +81,18 @@ export class KcpListeningStage implements AsyncDisposable {
   /** A datagram comes from a peer. */
   comes(name: string, bytes: Uint8Array<ArrayBuffer>): void {
     this.#socket.onDatagram(bytes, peerOf(name));
+  }
+
+  /** Goes on with a conversation that another one had. */
+  adopt(remains: RemainsOfKcp): KcpLink {
+    const link = this.listening.adopt(remains);
+    this.links.push(link);
+    return link;
+  }
+
+  /** What came at once is all told. */
+  round(): void {
+    this.#socket.onRound?.();
   }
 
   /** One of these segments. */

@@ -1,4 +1,5 @@
-import { Kcp } from "../../lib/link/kcp/machine/kcp.ts";
+import { pack, type PlainData, unpack } from "../../lib/admin/upgrade/plain_data.ts";
+import { Kcp, type KcpSnapshot } from "../../lib/link/kcp/machine/kcp.ts";
 import type { KcpOptions } from "../../lib/link/kcp/machine/options.ts";
 import { patternAt, Random } from "./random.ts";
 
@@ -60,7 +61,12 @@ interface Start {
 
 /** An end with what it has to send and to receive, of a pattern. */
 class End {
-  readonly kcp: Kcp;
+  kcp: Kcp;
+  /** How often it went on as another. */
+  moves = 0;
+  readonly #conv: number;
+  /** From the clock of the run to that of its process. */
+  #shift = 0;
   readonly #options: KcpOptions;
   readonly #random: Random;
   readonly #out: Path;
@@ -73,6 +79,7 @@ class End {
   #readAt = 0;
 
   constructor({ conv, first, random, out, stream }: Start) {
+    this.#conv = conv;
     this.#options = optionsOf(random);
     this.kcp = new Kcp(conv, this.#options, { epoch: number32(random), first });
     this.#random = random;
@@ -92,7 +99,21 @@ class End {
 
   /** When it does something if nothing comes. */
   get next(): number {
-    return Math.min(this.kcp.due, this.kcp.readable > 0 ? this.#readAt : Infinity);
+    return Math.min(this.kcp.due - this.#shift, this.kcp.readable > 0 ? this.#readAt : Infinity);
+  }
+
+  input(datagram: Uint8Array, now: number, isRegular: boolean): void {
+    const verdict = this.kcp.input(datagram, now + this.#shift, isRegular);
+    if (verdict !== "ok") throw new Error(`a datagram is "${verdict}"`);
+  }
+
+  /** Another goes on from what this one is as it goes between processes, each of which has a clock of its own. */
+  move(now: number): void {
+    const { text, bytes } = pack(this.kcp.snapshotAt(now + this.#shift) as unknown as PlainData);
+    const copied = Uint8Array.from(bytes.flatMap((part) => [...part]));
+    this.#shift = this.#random.next() * 1e6 - now;
+    this.kcp = Kcp.restore(this.#conv, unpack(text, copied) as KcpSnapshot, now + this.#shift, {});
+    this.moves++;
   }
 
   act(now: number, tick: number): void {
@@ -101,7 +122,8 @@ class End {
     const { readable, unacknowledged } = this.kcp;
     if (readable > this.#options.receiveBytes) throw new Error(`${readable} bytes wait to be received`);
     if (unacknowledged > this.#options.sendBytes) throw new Error(`${unacknowledged} bytes are held`);
-    if (this.kcp.due < now + tick) this.kcp.flush(now, (datagram) => this.#out.put(datagram, now));
+    const own = now + this.#shift;
+    if (this.kcp.due < own + tick) this.kcp.flush(own, (datagram) => this.#out.put(datagram, now));
   }
 
   #write(): void {
@@ -150,13 +172,14 @@ export interface RunResult {
   ms: number;
   bytes: number;
   ends: Kcp[];
+  moves: number;
 }
 
 /**
  * Two machines over a path of chance, on a simulated clock, until each has all bytes of the other and both are at rest. Throws when a
- * byte is wrong and when they do not get there.
+ * byte is wrong and when they do not get there. `moving`: how likely, each time that it does something, an end goes on as another.
  */
-export function runKcp(seed: number): RunResult {
+export function runKcp(seed: number, moving = 0): RunResult {
   const random = new Random(seed);
   const paths = [new Path(random), new Path(random)] as const;
   const [conv, first] = [number32(random), number32(random)];
@@ -175,9 +198,10 @@ export function runKcp(seed: number): RunResult {
   do {
     for (const [i, end] of ends.entries()) {
       for (const datagram of paths[1 - i]!.take(now)) {
-        const verdict = end.kcp.input(datagram, now, random.next() >= rebuilt);
-        if (verdict !== "ok") throw new Error(`a datagram is "${verdict}"`);
+        end.input(datagram, now, random.next() >= rebuilt);
+        if (moving > 0 && random.next() < moving) end.move(now);
       }
+      if (moving > 0 && random.next() < moving) end.move(now);
       end.act(now, tick);
     }
     if (now > until) throw new Error("they do not come to rest");
@@ -185,5 +209,10 @@ export function runKcp(seed: number): RunResult {
     if (next === Infinity && !isAtRest()) throw new Error("they are stuck");
     now = Math.max(now + (tick || 1), next === Infinity ? 0 : Math.ceil(next));
   } while (!isAtRest());
-  return { ms: now - until + LONGEST, bytes: ends[0].received + ends[1].received, ends: ends.map(({ kcp }) => kcp) };
+  return {
+    ms: now - until + LONGEST,
+    bytes: ends[0].received + ends[1].received,
+    ends: ends.map(({ kcp }) => kcp),
+    moves: ends[0].moves + ends[1].moves,
+  };
 }

@@ -77,7 +77,7 @@ export function segmentsOf(datagram: Uint8Array): Segment[] {
 
 /** A machine in the hands of a test. Its clock is `now`, and its ts begin at 0. */
 export class KcpStage {
-  readonly kcp: Kcp;
+  kcp: Kcp;
   now = 0;
 
   constructor(options: Partial<KcpOptions> = {}, start: Partial<KcpStart> = {}) {

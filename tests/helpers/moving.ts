@@ -9,10 +9,12 @@ import { tcp } from "./raw_client.ts";
 /** All sessions of one proxy go to another, each as soon as it can: as plain data and descriptors. Gives how many did. */
 export async function moveAll(from: TestProxy, to: TestProxy): Promise<number> {
   let moved = 0;
-  for await (const { data, descriptors, done } of from.proxy.moveOut()) {
-    to.proxy.moveIn(structuredClone(data), descriptors);
-    done();
-    if ("snapshot" in data) moved++;
+  for await (const pieces of from.proxy.moveOut()) {
+    for (const { data, descriptors, done } of pieces) {
+      to.proxy.moveIn(structuredClone(data), descriptors);
+      done();
+      if ("snapshot" in data) moved++;
+    }
   }
   return moved;
 }

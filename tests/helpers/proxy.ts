@@ -3,7 +3,7 @@ import { type Config, parseConfig } from "../../lib/config.ts";
 import type { Fields, Log } from "../../lib/log.ts";
 import { countSessions, type Gauges } from "../../lib/proxy/data_plane.ts";
 import { type Proxy, startProxy } from "../../lib/proxy/proxy.ts";
-import type { Seams } from "../../lib/proxy/seams.ts";
+import type { Inherited, Seams } from "../../lib/proxy/seams.ts";
 import { systemSeams } from "../../lib/proxy/system_seams.ts";
 import type { StatsValues } from "../../lib/proxy/stats.ts";
 import { testEngine } from "./engine.ts";
@@ -51,21 +51,22 @@ export class TestProxy implements AsyncDisposable {
   readonly proxy: Proxy;
   readonly #engine = testEngine();
 
-  private constructor(config: Config, seams: Partial<Seams>) {
-    this.proxy = startProxy(config, { ...systemSeams(this.log, this.#engine), ...seams });
+  private constructor(config: Config, seams: Partial<Seams>, inherited?: Inherited) {
+    this.proxy = startProxy(config, { ...systemSeams(this.log, this.#engine), ...seams }, inherited);
   }
 
-  /** `keys`: those of a configuration file. Unless told otherwise there is one listener of each dialect. */
-  static start(keys: Record<string, unknown>, seams: Partial<Seams> = {}): TestProxy {
+  /** `keys`: those of a configuration file. Unless told otherwise there is one listener of each dialect. `inherited`: see `startProxy`. */
+  static start(keys: Record<string, unknown>, seams: Partial<Seams> = {}, inherited?: Inherited): TestProxy {
     // JSON is YAML.
     return TestProxy.of(
       parseConfig(JSON.stringify({ ...TestProxy.LISTEN, ...keys }), "test.yaml", readPair).config,
       seams,
+      inherited,
     );
   }
 
-  static of(config: Config, seams: Partial<Seams> = {}): TestProxy {
-    return new TestProxy(config, seams);
+  static of(config: Config, seams: Partial<Seams> = {}, inherited?: Inherited): TestProxy {
+    return new TestProxy(config, seams, inherited);
   }
 
   /** Of the first listener, which is of dialect goscon. */

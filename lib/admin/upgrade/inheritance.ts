@@ -95,12 +95,14 @@ export class Inheritance {
       const descriptors = message.descriptors.take();
       left[said.owner]?.push({ ...said.listener, descriptors });
     }
-    const take = (owner: keyof typeof left, { hostname, port }: Endpoint) => {
-      const at = left[owner].findIndex((each) => each.hostname === hostname && each.port === port);
+    const take = (owner: keyof typeof left, { hostname, port }: Endpoint, isKcp = false) => {
+      const at = left[owner].findIndex((each) =>
+        each.hostname === hostname && each.port === port && (each.isKcp ?? false) === isKcp
+      );
       return at < 0 ? undefined : left[owner].splice(at, 1)[0];
     };
     const inherited = {
-      listen: listen.map((each) => each.kcp ? undefined : take("proxy", each)),
+      listen: listen.map((each) => take("proxy", each, each.kcp !== undefined)),
       manager: manager && take("manager", manager),
       door: left.cluster.shift(),
       node: this.#cluster?.node,

@@ -1,4 +1,3 @@
-import type { Config } from "../../config.ts";
 import type { EngineName } from "../../config/engines.ts";
 import type { Invocation } from "./invocation.ts";
 
@@ -7,7 +6,6 @@ const INITS = ["catatonit", "docker-init", "dumb-init", "tini"];
 
 /** Why no process can take over from this one; `undefined`: one can. `io`: how sockets are had. */
 export function obstacleTo(
-  { listen }: Pick<Config, "listen">,
   { io, invocation }: { io: EngineName; invocation: Invocation | undefined },
 ): string | undefined {
   if (Deno.pid === 1) return "this is process 1, whose end is that of its container: replace the container";
@@ -15,7 +13,6 @@ export function obstacleTo(
   if (INITS.includes(init)) return `with the end of this process ${init} ends the container: replace the container`;
   if (Deno.build.os !== "linux") return `sockets can be passed on Linux, and this is ${Deno.build.os}: drain`;
   if (io === "deno") return "sockets are had by Deno (io), which passes none: drain";
-  if (listen.some(({ kcp }) => kcp)) return "a listener of KCP cannot be passed: drain";
   return invocation ? undefined : "it is not known how this process was started";
 }
 

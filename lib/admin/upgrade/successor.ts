@@ -42,6 +42,8 @@ export class Successor {
   readonly #status: Promise<Deno.CommandStatus>;
   readonly #abandoned = Promise.withResolvers<never>();
   readonly #begun = performance.now();
+  /** Settles when it is known what came of all sessions that it was given. */
+  #passed: Promise<unknown> = Promise.resolve();
   #parcel: Parcel | undefined;
 
   /** Starts it. Throws `UpgradeFailed` when it cannot. */

@@ -73,7 +73,7 @@ export class Upgrader {
   async upgrade(): Promise<UpgradeResult> {
     const { log, reloader, dataPlane, invocation } = this.#options;
     const obstacle = this.#closed ?? (this.#attempt && "an upgrade is under way") ??
-      obstacleTo(reloader.config, { io: dataPlane.engine.name, invocation });
+      obstacleTo({ io: dataPlane.engine.name, invocation });
     if (obstacle !== undefined) {
       log.error("upgrade refused", { reason: obstacle });
       return { ok: false, refused: true, faults: [obstacle] };
@@ -181,6 +181,7 @@ export class Upgrader {
 
   async #passSessions(successor: Successor): Promise<Pick<DoneUpgrade, "sessions" | "longestStandStill">> {
     let [sessions, longestStandStill, since] = [0, 0, performance.now()];
+    let stillSince: number | undefined;
     for await (const batch of this.#dataPlane.moveOut()) {
       const count = await this.#passBatch(successor, batch);
       sessions += count;
@@ -188,7 +189,9 @@ export class Upgrader {
       const now = performance.now();
       if (count > 0) longestStandStill = Math.max(longestStandStill, now - since);
       since = now;
+      stillSince ??= batch.find((session) => session.stillSince !== undefined)?.stillSince;
     }
+    if (stillSince !== undefined) longestStandStill = Math.max(longestStandStill, performance.now() - stillSince);
     return { sessions, longestStandStill };
   }
 

@@ -2,7 +2,8 @@ import type { SocketAddress } from "../dial.ts";
 import type { EngineName } from "../../config/engines.ts";
 import type { Remains } from "../flow.ts";
 import type { ClientLink, Endpoint, Link } from "../link.ts";
-import type { BindOptions, ConnectedDatagrams, DatagramOptions, DatagramSocket } from "./udp/datagrams.ts";
+import type { AdoptOptions, BindOptions, ConnectedDatagrams, DatagramOptions } from "./udp/datagrams.ts";
+import type { DatagramSocket, PassableDatagrams } from "./udp/datagrams.ts";
 
 /** When the system looks whether the other end of a silent connection is there still, in milliseconds. */
 export interface KeepAlive {
@@ -121,6 +122,11 @@ export interface Engine {
   readonly canShareDatagrams: boolean;
   /** Opens a socket for whoever sends to an address. The caller owns it. Rejects when it cannot be had, why, in one sentence. */
   bindDatagrams(endpoint: Endpoint, options: BindOptions): Promise<DatagramSocket>;
+  /**
+   * The same by a descriptor, of a socket that another thread, or process, has, or had: it is the socket's from now on. `hostname`: as
+   * the configuration has it. Throws, and has closed it, when it is none. Missing: this engine cannot.
+   */
+  adoptDatagrams?(fd: number, hostname: string, options: AdoptOptions): PassableDatagrams;
   /** Opens one for an IP address, whether anybody takes what is sent there or not. The caller owns it. Rejects with why it cannot be had. */
   connectDatagrams(endpoint: Endpoint, options: DatagramOptions): Promise<ConnectedDatagrams>;
   /**

@@ -10,7 +10,8 @@ import type { Poller } from "./poller.ts";
 import { decodeEndpoint, encodeAddress, familyOf, LONGEST_ADDRESS } from "./sockaddr.ts";
 import { AF_UNIX, ECONNREFUSED, EINPROGRESS, EINTR } from "./system.ts";
 import { tune } from "./tune.ts";
-import type { BindOptions, ConnectedDatagrams, DatagramOptions, DatagramSocket } from "./udp/datagrams.ts";
+import type { AdoptOptions, BindOptions, ConnectedDatagrams, DatagramOptions } from "./udp/datagrams.ts";
+import type { DatagramSocket, PassableDatagrams } from "./udp/datagrams.ts";
 import { NativeUdp } from "./udp/native_udp.ts";
 
 /** The sockets of Linux, by its C library: one a thread. */
@@ -68,6 +69,10 @@ export class NativeEngine implements Engine {
   // deno-lint-ignore require-await -- what it throws is a rejection
   async bindDatagrams(endpoint: Endpoint, options: BindOptions): Promise<DatagramSocket> {
     return orExplain(endpoint, () => this.#datagrams.bind(ipOf(endpoint.hostname), endpoint, options));
+  }
+
+  adoptDatagrams(fd: number, hostname: string, options: AdoptOptions): PassableDatagrams {
+    return this.#datagrams.adopt(fd, hostname, options);
   }
 
   // deno-lint-ignore require-await -- what it throws is a rejection

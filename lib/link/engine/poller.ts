@@ -70,7 +70,7 @@ export abstract class Poller {
    */
   abstract add(fd: number, pollable: Pollable, events?: number): number;
 
-  /** Has one that was added for EPOLLIN alone hear of EPOLLOUT too, when there is room for what is written; or no longer. */
+  /** Has one that was added without EPOLLOUT hear of that too, when there is room for what is written; or no longer. */
   abstract hearOfRoom(fd: number, place: number, isWanted: boolean): void;
 
   /** Watches it no more, and closes its descriptor. */

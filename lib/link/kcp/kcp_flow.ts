@@ -1,9 +1,11 @@
-import { type Flow, NOBODY, type Sink } from "../flow.ts";
+import { type MovableFlow, NOBODY, type Sink } from "../flow.ts";
+import { joined } from "../joined.ts";
+import type { ConversationPlace, RemainsOfKcp } from "./conversation.ts";
 import { FecDecoder } from "./fec/decoder.ts";
 import { FecEncoder } from "./fec/encoder.ts";
 import { FEC_HEADER, FEC_OVERHEAD, kindOf, segmentsOf } from "./fec/fec_frame.ts";
 import type { ReedSolomon } from "./fec/reed_solomon.ts";
-import { Kcp, type KcpStart } from "./machine/kcp.ts";
+import { Kcp, type KcpSnapshot, type KcpStart } from "./machine/kcp.ts";
 import type { KcpOptions } from "./machine/options.ts";
 import { convAt, HEADER, type Verdict } from "./machine/segment.ts";
 import type { Ticker, Ticking } from "./ticker.ts";
@@ -19,14 +21,21 @@ export interface KcpFlowOptions extends KcpStart {
   send: (datagram: Uint8Array) => void;
   /** Called once, when this end is closed, or given up. */
   onClose: () => void;
+  /**
+   * Gives where it is had, and another descriptor of that socket, which is the caller's, and forgets the conversation, which another one
+   * goes on with. Throws, and has done nothing, when there is no descriptor. Missing: no other can.
+   */
+  leave?: (() => { place: ConversationPlace; fd: number }) | undefined;
   now?: () => number;
 }
+
+const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /**
  * A conversation of KCP as a flow. It has no end of its own: who is not wanted any more is forgotten, and its peer is not told. Who ends
  * this direction is told that the other has ended as well, as soon as the peer has all: nothing else would ever tell.
  */
-export class KcpFlow implements Flow, Ticking {
+export class KcpFlow implements MovableFlow, Ticking {
   sink: Sink = NOBODY;
   readonly #options: KcpFlowOptions;
   readonly #kcp: Kcp;
@@ -50,14 +59,21 @@ export class KcpFlow implements Flow, Ticking {
   #heardAt: number;
   #fedAt: number;
 
-  constructor(options: KcpFlowOptions) {
+  /** `from`: what another one was, which this one goes on as, see `giveAway`; throws `RangeError` when there can be no such one. */
+  constructor(options: KcpFlowOptions, from?: RemainsOfKcp) {
     const { conv, kcp, fec, now = () => performance.now() } = options;
     this.#options = options;
-    this.#kcp = new Kcp(conv, fec ? { ...kcp, mtu: kcp.mtu - FEC_OVERHEAD } : kcp, options);
-    this.#encoder = fec && new FecEncoder(fec);
-    this.#decoder = fec && new FecDecoder(fec);
     this.#now = now;
-    this.#heardAt = this.#fedAt = now();
+    this.#heardAt = now() - (from?.conversation.heardFor ?? 0);
+    this.#fedAt = now() - (from?.conversation.fedFor ?? 0);
+    this.#kcp = from
+      ? Kcp.restore(conv, machineOf(from), now(), options)
+      : new Kcp(conv, fec ? { ...kcp, mtu: kcp.mtu - FEC_OVERHEAD } : kcp, options);
+    this.#encoder = fec && new FecEncoder(fec, from?.conversation.fec?.next);
+    this.#decoder = fec && new FecDecoder(fec);
+    this.#isEndTold = from?.isOver ?? false;
+    if (from?.fault !== undefined) this.#error = new Error(from.fault);
+    if (from) this.#schedule();
   }
 
   get conv(): number {
@@ -173,6 +189,28 @@ export class KcpFlow implements Flow, Ticking {
     this.close();
   }
 
+  readonly sharesSocket = true;
+
+  get isCarriedOn(): boolean {
+    return !this.#options.leave;
+  }
+
+  /** See `MovableFlow`: its descriptor is one of the socket. Of one with FEC the group under way goes without parity, both ways. */
+  giveAway(): Promise<{ fd: number; remains: RemainsOfKcp } | undefined> {
+    this.sink = NOBODY;
+    this.#isPaused = true;
+    if (this.#isClosed) return Promise.resolve(undefined);
+    try {
+      const { fd, place } = this.#options.leave!();
+      this.#isClosed = true;
+      this.#options.ticker.forget(this);
+      return Promise.resolve({ fd, remains: this.#remainsAt(place) });
+    } catch {
+      this.close(); // out of descriptors: its client comes again
+      return Promise.resolve(undefined);
+    }
+  }
+
   /** It is over, for that reason, which is told. */
   lose(reason: string): void {
     if (this.#isClosed || this.#error) return;
@@ -199,6 +237,23 @@ export class KcpFlow implements Flow, Ticking {
   trim(): void {
     this.#kcp.trim();
     this.#decoder?.expire(this.#now());
+  }
+
+  #remainsAt(place: ConversationPlace): RemainsOfKcp {
+    const { conv, fec } = this.#options;
+    const now = this.#now();
+    return {
+      ...{ came: NOTHING, isOver: this.#isEndTold, fault: this.#error?.message },
+      ...{ unsent: NOTHING, isEnding: this.#isEnding },
+      conversation: {
+        conv,
+        machine: this.#kcp.snapshotAt(now),
+        fec: fec && { data: fec.data, parity: fec.parity, next: this.#encoder!.nextGroup },
+        heardFor: now - this.#heardAt,
+        fedFor: now - this.#fedAt,
+        place,
+      },
+    };
   }
 
   #isOfAnother(datagram: Uint8Array): boolean {
@@ -247,4 +302,10 @@ export class KcpFlow implements Flow, Ticking {
   #schedule(): void {
     if (!this.#isClosed) this.#options.ticker.schedule(this);
   }
+}
+
+/** What came and was not dealt with is received again, before all else. */
+function machineOf({ came, conversation: { machine } }: RemainsOfKcp): KcpSnapshot {
+  const { receiver } = machine;
+  return came.length === 0 ? machine : { ...machine, receiver: { ...receiver, bytes: joined(came, receiver.bytes) } };
 }

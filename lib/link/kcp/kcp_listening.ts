@@ -1,7 +1,9 @@
-import type { DatagramPeer, DatagramSocket } from "../engine/udp/datagrams.ts";
+import { type DatagramPeer, type DatagramSocket, isPassable, type PassableDatagrams } from "../engine/udp/datagrams.ts";
+import type { ConversationPlace, RemainsOfKcp } from "./conversation.ts";
+import { Away, type Came } from "./away.ts";
 import { FEC_HEADER, kindOf, segmentsOf } from "./fec/fec_frame.ts";
-import type { ReedSolomon } from "./fec/reed_solomon.ts";
-import { KcpFlow } from "./kcp_flow.ts";
+import { ReedSolomon } from "./fec/reed_solomon.ts";
+import { KcpFlow, type KcpFlowOptions } from "./kcp_flow.ts";
 import { KcpLink } from "./kcp_link.ts";
 import type { Junk, KcpGauges, KcpStats } from "./kcp_stats.ts";
 import type { KcpOptions } from "./machine/options.ts";
@@ -23,7 +25,7 @@ export interface KcpListeningOptions {
 }
 
 /** Who is told, and what counts on. */
-interface Surroundings {
+export interface Surroundings {
   stats: KcpStats;
   /** See `Engine.soon`. */
   soon: (callback: () => void) => void;
@@ -31,6 +33,10 @@ interface Surroundings {
   onConnection: (link: KcpLink) => void;
   /** One is over, as this end closed it. */
   onClose: () => void;
+  /** One is not had here any more, of that peer: it is over, or has left. */
+  onGone?: (peer: DatagramPeer) => void;
+  /** Gets what came for conversations that another thread has, which its number says. */
+  onAway?: (thread: number, came: Came[]) => void;
   /** A datagram was dropped: called for each. */
   onJunk: (cause: Junk, peer: DatagramPeer) => void;
 }
@@ -49,6 +55,7 @@ export class KcpListening {
   readonly #around: Surroundings;
   readonly #ticker: Ticker;
   readonly #flows = new Map<string, KcpFlow>();
+  readonly #away: Away;
   /** Those whose client's address is not proven, the oldest first. */
   readonly #unproven = new Set<KcpFlow>();
   /** How many have begun since the last look. */
@@ -66,8 +73,17 @@ export class KcpListening {
     this.#fec = fec;
     this.#around = around;
     this.#ticker = new Ticker(around.soon);
+    this.#away = new Away((thread, came) => around.onAway?.(thread, came));
     socket.onDatagram = (datagram, peer) => this.#input(datagram, peer);
-    socket.onRound = () => this.#ticker.flush();
+    socket.onRound = () => {
+      this.#ticker.flush();
+      this.#away.flush();
+    };
+  }
+
+  /** Whether there are no conversations. */
+  get isEmpty(): boolean {
+    return this.#flows.size === 0;
   }
 
   /** Adds what there is now to a sum. */
@@ -83,6 +99,38 @@ export class KcpListening {
     sum.unsent += unsent;
   }
 
+  /** Its socket, where another process can have that as well. */
+  get passable(): PassableDatagrams | undefined {
+    return isPassable(this.#socket) ? this.#socket : undefined;
+  }
+
+  /** Goes on with a conversation that was had over this socket, and was given away: see `KcpFlow.giveAway`. Throws when it cannot. */
+  adopt(remains: RemainsOfKcp): KcpLink {
+    const { conversation: { conv, machine, fec, place } } = remains;
+    const peer = this.passable!.peerOf(place.peer);
+    const code = fec && this.#codeOf(fec);
+    const flow = this.#add(
+      peer,
+      (at) => new KcpFlow({ ...at, conv, kcp: machine.options, fec: code, epoch: 0 }, remains),
+    );
+    return new KcpLink(flow, peer);
+  }
+
+  /** Another thread has a conversation of that peer: it gets what comes, until `takeBack`, or until another one begins there. */
+  giveTo(thread: number, peer: Uint8Array, conv: number): void {
+    this.#away.add(this.passable!.peerOf(peer), conv, thread);
+  }
+
+  takeBack(peer: Uint8Array): void {
+    this.#away.delete(this.passable!.peerOf(peer));
+  }
+
+  /** Takes what came where the socket is read: another thread. */
+  take(came: readonly Came[]): void {
+    for (const { peer, datagram } of came) this.#input(datagram, this.passable!.peerOf(peer));
+    this.#ticker.flush();
+  }
+
   /** Gives up what is not over yet. Settles when the socket is closed. */
   async close(): Promise<void> {
     this.isOpen = false;
@@ -94,6 +142,7 @@ export class KcpListening {
     const flow = this.#flows.get(peer.key);
     const verdict = flow?.input(datagram) ?? "unknown";
     if (verdict === "ok") return void (flow!.isProven && this.#unproven.delete(flow!));
+    if (this.#away.take(datagram, peer, this.passable)) return;
     const first = this.#firstOf(datagram, flow);
     if (typeof first !== "string") return this.#begin(datagram, peer, first);
     this.#around.stats.junk[first]++;
@@ -117,22 +166,13 @@ export class KcpListening {
 
   #begin(datagram: Uint8Array, peer: DatagramPeer, { conv, isFec }: { conv: number; isFec: boolean }): void {
     this.#begun++;
+    this.#away.delete(peer);
     // The address is another client's by now.
     this.#flows.get(peer.key)?.lose("another conversation has begun at its address");
-    const flow: KcpFlow = new KcpFlow({
-      conv,
-      kcp: this.options.kcp,
-      fec: isFec ? this.#fec : undefined,
-      ticker: this.#ticker,
-      counters: this.#around.stats.segments,
-      epoch: crypto.getRandomValues(new Uint32Array(1))[0]!,
-      mustProve: true,
-      send: (bytes) => void this.#socket.send(bytes, peer),
-      onClose: () => this.#forget(peer.key, flow),
-    });
-    this.#flows.set(peer.key, flow);
-    this.#unproven.add(flow);
-    this.#timer ??= setInterval(() => this.#look(), LOOK);
+    const { kcp } = this.options;
+    const fec = isFec ? this.#fec : undefined;
+    const epoch = crypto.getRandomValues(new Uint32Array(1))[0]!;
+    const flow = this.#add(peer, (at) => new KcpFlow({ ...at, conv, kcp, fec, epoch }));
     const link = new KcpLink(flow, peer);
     flow.input(datagram);
     this.#around.onConnection(link);
@@ -141,6 +181,42 @@ export class KcpListening {
     this.#unproven.delete(oldest!);
     // Its owner is told, and closes it.
     oldest!.lose("too many others have begun whose addresses are not proven");
+  }
+
+  /** `make`: of what it has of this listening. */
+  #add(peer: DatagramPeer, make: (at: Omit<KcpFlowOptions, "conv" | "kcp" | "fec" | "epoch">) => KcpFlow): KcpFlow {
+    const flow: KcpFlow = make({
+      ticker: this.#ticker,
+      counters: this.#around.stats.segments,
+      mustProve: true,
+      send: (bytes) => void this.#socket.send(bytes, peer),
+      onClose: () => {
+        this.#around.onClose();
+        this.#forget(peer, flow);
+      },
+      leave: this.passable && (() => this.#leave(peer, flow)),
+    });
+    this.#flows.set(peer.key, flow);
+    if (!flow.isProven) this.#unproven.add(flow);
+    this.#timer ??= setInterval(() => this.#look(), LOOK);
+    return flow;
+  }
+
+  #leave(peer: DatagramPeer, flow: KcpFlow): { place: ConversationPlace; fd: number } {
+    const socket = this.passable!;
+    const left = {
+      place: { at: socket.address, cookie: socket.cookie, peer: socket.bytesOf(peer) },
+      fd: socket.duplicate(),
+    };
+    this.#forget(peer, flow); // with the last one the socket may be closed
+    return left;
+  }
+
+  /** Its own, as a rule. Throws `RangeError` when there is none of such numbers. */
+  #codeOf({ data, parity, next }: { data: number; parity: number; next: number }): ReedSolomon {
+    if (next % (data + parity) !== 0) throw new RangeError("in the middle of a group");
+    const own = this.#fec;
+    return own?.data === data && own.parity === parity ? own : new ReedSolomon(data, parity);
   }
 
   #look(): void {
@@ -152,10 +228,12 @@ export class KcpListening {
     }
   }
 
-  #forget(key: string, flow: KcpFlow): void {
-    this.#around.onClose();
+  #forget(peer: DatagramPeer, flow: KcpFlow): void {
     this.#unproven.delete(flow);
-    if (this.#flows.get(key) === flow) this.#flows.delete(key);
+    if (this.#flows.get(peer.key) === flow) {
+      this.#flows.delete(peer.key);
+      this.#around.onGone?.(peer);
+    }
     if (this.#flows.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;

@@ -1,16 +1,17 @@
 import type { Config } from "../../config.ts";
 import type { Endpoint } from "../../link/link.ts";
 import type { Log } from "../../log.ts";
-import type {
-  DataPlane,
-  ListeningState,
-  MoveOutcome,
-  PassedListener,
-  ReplaceableDataPlane,
-  RestingSession,
-  SessionPage,
-  SessionQuery,
-  Snapshot,
+import {
+  type DataPlane,
+  isAccepting,
+  type ListeningState,
+  type MoveOutcome,
+  type PassedListener,
+  type ReplaceableDataPlane,
+  type RestingSession,
+  type SessionPage,
+  type SessionQuery,
+  type Snapshot,
 } from "../data_plane.ts";
 import type { SessionInfo } from "../session/session_record.ts";
 import { Departure } from "./departure.ts";
@@ -102,7 +103,7 @@ export class ClusterPlane implements Plane, ReplaceableDataPlane {
   /** What another process has let go of without a word more is served as it was at first. */
   async setListening(state: ListeningState): Promise<void> {
     if (!this.#process.node) await this.#process.goOn();
-    this.#process.node.isPassedOn = state !== "on";
+    this.#process.node.isPassedOn = !isAccepting(state);
     await this.#process.pool.setListening(state);
     if (state === "off") await this.#process.node.close();
   }

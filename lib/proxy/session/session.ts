@@ -145,6 +145,11 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     if (link && !client && !this.#stream.isEnded) this.#lost(NOT_ALONG);
   }
 
+  /** See `MovableFlow`, of its client's connection. */
+  get sharesSocket(): boolean {
+    return this.#stream.sharesSocket;
+  }
+
   /**
    * Lets go of all, as the session goes on elsewhere: it is over here, and nobody is told. `undefined`: it cannot, as it has ended, or
    * its backend has no connection that can go along.

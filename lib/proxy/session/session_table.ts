@@ -14,7 +14,7 @@ import {
 } from "../../scp/mod.ts";
 import { acceptOffer, AckedSession, type Offer, parseResumeProof } from "../../scp/v2/mod.ts";
 import { EndedSessions } from "./ended_sessions.ts";
-import { adopted } from "./move/adopted.ts";
+import { adopted, type Adopting } from "./move/adopted.ts";
 import { IdsElsewhere } from "./move/ids_elsewhere.ts";
 import { FORMAT, type Moved, type MovedIds, readMoved } from "./move/moved.ts";
 import { type Packed, packed } from "./move/packed.ts";
@@ -24,12 +24,16 @@ import type { InFlight } from "./in_flight.ts";
 import type { CacheBudget } from "./cache_budget.ts";
 import { type Owner, ownerOf } from "../owner.ts";
 import type { Seams } from "../seams.ts";
-import { ProxySession } from "./session.ts";
+import { ProxySession, type ProxySessionSnapshot } from "./session.ts";
 import { SessionIds } from "./session_ids.ts";
 import type { SessionInfo, SessionState } from "./session_record.ts";
 import type { BackendRequest } from "../upstream/reach.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
-import { AckedProxySession, type AckedSessionContext } from "./v2/acked_proxy_session.ts";
+import {
+  AckedProxySession,
+  type AckedProxySessionSnapshot,
+  type AckedSessionContext,
+} from "./v2/acked_proxy_session.ts";
 import { GoneSessions } from "./v2/gone_sessions.ts";
 import { ResumeKey } from "./v2/resume_key.ts";
 import type { KeyPair } from "./v2/server_keys.ts";
@@ -41,6 +45,13 @@ const MOST_REMEMBERED = 10_000;
 
 /** The part of all ids that may be taken. */
 const MOST_IDS = 0.9;
+
+/**
+ * Sessions at most that stand still together on their way to another table, and bytes that they have in hands: on that way each meets
+ * several threads, whose turns are for all of them at once.
+ */
+const MOST_TOGETHER = 16;
+const MOST_BYTES_TOGETHER = 1024 * 1024;
 
 /** Sessions that are looked at in one turn. */
 const LOOKS = 200;
@@ -92,6 +103,7 @@ export interface SessionTableOptions {
   upstreams: Upstreams;
   budget: CacheBudget;
   inFlight: InFlight;
+  adoptKcp: Adopting["adoptKcp"];
   /** The configuration in effect. */
   config: () => Config;
 }
@@ -362,37 +374,58 @@ export class SessionTable {
   }
 
   /**
-   * Gives all sessions to another table, one after another, of which each stands still only until that has it, and at last what is
+   * Gives all sessions to another table, so many at a time at the most, of which each stands still only until that has it, and at last what is
    * remembered of those that have ended. Each piece is the caller's, who may give it back by `moveIn`. No session begins meanwhile, and a
    * resume of one that has left meets 501. Those stay that cannot go, as their backends have no connection that can, and what is left
-   * of those that have ended: see `closed`.
+   * of those that have ended: see `closed`. An empty list comes once, before those whose clients share sockets: from then on nobody is to
+   * read these, and those stand still together.
    */
-  async *moveOut(): AsyncGenerator<Packed, void, void> {
+  async *moveOut(most = MOST_TOGETHER): AsyncGenerator<Packed[], void, void> {
     this.#isMovingOut = true;
+    const gone = new Set<number>();
     try {
-      yield { data: this.ids, descriptors: [], done() {} };
-      // One that is given back does not go again.
-      for (const session of [...this.#sessions.values()]) {
-        if (this.#sessions.get(session.id) !== session) continue;
-        const one = session.version === 1
-          ? packedOf("session", session.leave())
-          : packedOf("acked session", session.leave());
-        if (one) yield await one;
-      }
+      yield [{ data: this.ids, descriptors: [], done() {} }];
+      yield* this.#moveOut(({ sharesSocket }) => !sharesSocket, gone, most);
+      yield [];
+      yield* this.#moveOut(() => true, gone, most);
       const now = this.#options.seams.now();
       const memory = { ended: this.#ended.snapshotAt(now), gone: this.#gone.snapshotAt(now) };
-      yield { data: { format: FORMAT, kind: "memory", ...memory }, descriptors: [], done() {} };
+      yield [{ data: { format: FORMAT, kind: "memory", ...memory }, descriptors: [], done() {} }];
     } finally {
       this.#isMovingOut = false;
     }
   }
 
+  /** Gives those that fit, each once: one that is given back does not go again. */
+  async *#moveOut(
+    fits: (session: ProxySession | AckedProxySession) => boolean,
+    gone: Set<number>,
+    most: number,
+  ): AsyncGenerator<Packed[], void, void> {
+    let [together, bytes]: [Promise<Packed>[], number] = [[], 0];
+    for (const session of [...this.#sessions.values()]) {
+      if (this.#sessions.get(session.id) !== session || gone.has(session.id) || !fits(session)) continue;
+      gone.add(session.id);
+      const one = session.version === 1
+        ? packedOf("session", session.leave())
+        : packedOf("acked session", session.leave());
+      if (!one) continue;
+      together.push(one.packed);
+      bytes += one.bytes;
+      if (together.length < most && bytes < MOST_BYTES_TOGETHER) continue;
+      yield await Promise.all(together);
+      [together, bytes] = [[], 0];
+    }
+    if (together.length > 0) yield await Promise.all(together);
+  }
+
   /**
    * Takes what another table gave by `moveOut`, in whatever thread or process: the sessions go on here. Owns the descriptors, unless it
    * throws: `ShapeError` when it does not know what that is, and then nothing has changed. Until a session that is to come has come, its
-   * resumes meet 501, so that their clients try again. `admit`: counts a session of an address, and gives how to count it off.
+   * resumes meet 501, so that their clients try again. `admit`: counts a session of an address, and gives how to count it off. Gives what
+   * it was: the memory is the last.
    */
-  moveIn(value: unknown, descriptors: readonly number[], admit: (origin: string) => () => void): void {
+  moveIn(value: unknown, descriptors: readonly number[], admit: (origin: string) => () => void): Moved["kind"] {
     const moved = readMoved(value, descriptors.length);
     const { engine } = this.#options.seams;
     if (descriptors.length > 0 && !engine.adopt) {
@@ -406,6 +439,7 @@ export class SessionTable {
       this.#gone.restore(moved.gone, now, this.#mostGone);
       this.#elsewhere.allCame();
     } else this.#arrive(moved, descriptors, admit);
+    return moved.kind;
   }
 
   #arrive(
@@ -482,9 +516,19 @@ export class SessionTable {
   }
 }
 
-/** `undefined`: it stays. */
-function packedOf<K extends string, S>(kind: K, parting: Parting<S> | undefined) {
-  return parting && packed(kind, parting);
+/** `undefined`: it stays. `bytes`: that it has in hands. */
+function packedOf<K extends string, S extends ProxySessionSnapshot | AckedProxySessionSnapshot>(
+  kind: K,
+  parting: Parting<S> | undefined,
+) {
+  return parting && { packed: packed(kind, parting), bytes: bytesIn(parting.snapshot) };
+}
+
+/** What may be much of it. */
+function bytesIn({ session, toClient }: ProxySessionSnapshot | AckedProxySessionSnapshot): number {
+  const { length } = toClient;
+  if ("cache" in session) return length + session.cache.length;
+  return length + session.outgoing.frames.length + session.incoming.waiting.length;
 }
 
 /** Answers, and ends the stream: never rejects. */

@@ -51,12 +51,10 @@ export class Incoming {
   }
 
   get snapshot(): IncomingSnapshot {
-    const waiting = new Uint8Array(this.#waiting.length);
-    this.#waiting.read(0, waiting);
     return {
       received: this.#received,
       said: this.#said,
-      waiting,
+      waiting: this.#waiting.copy(),
       isFinished: this.#isFinished,
       isDone: this.#isDone,
       isAckWanted: this.#isAckWanted,

@@ -93,13 +93,11 @@ export class Outgoing {
 
   /** Not of one that is to say that the session is over. */
   get snapshot(): OutgoingSnapshot {
-    const frames = new Uint8Array(this.#frames.length);
-    this.#frames.read(0, frames);
     return {
       sent: this.#sent,
       acked: this.#acked,
       finish: this.#finish,
-      frames,
+      frames: this.#frames.copy(),
       base: this.#base,
       written: this.#written,
       toSay: { ack: this.#ack, pong: this.#pong, ping: this.#ping, move: this.#move },

@@ -57,6 +57,13 @@ export class Ring {
     }
   }
 
+  /** A copy of all bytes. */
+  copy(): Uint8Array<ArrayBuffer> {
+    const all = new Uint8Array(this.#length);
+    this.read(0, all);
+    return all;
+  }
+
   /** Forgets the first bytes. Their memory stays, for those that come, until `trim`. */
   drop(count: number): void {
     this.#length -= count;

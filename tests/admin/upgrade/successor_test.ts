@@ -157,11 +157,11 @@ test("the format of now and the one before are taken over, others are refused on
       const opening = Inheritance.open("1.0.0").then((inheritance) => inheritance!, (error) => error as Error);
       const parcel = await door.accept();
       using started = (await parcel.receive())!;
-      assert.deepEqual(started.data, { step: "started", format: 1, version: "1.0.0" });
+      assert.deepEqual(started.data, { step: "started", format: FORMAT, version: "1.0.0" });
       await parcel.send({ step: "hello", format, version: "2.0.0", pid: 5 });
       const inheritance = await opening;
       if (inheritance instanceof Inheritance) {
-        assert(format === 0 || format === 1);
+        assert(format === FORMAT - 1 || format === FORMAT);
         await inheritance.refuse(["one", "two"]);
       } else assert.match(inheritance.message, /1\.0\.0 cannot take over from goscon 2\.0\.0: formats 1 and (-1|2)$/);
       using faults = (await parcel.receive())!;

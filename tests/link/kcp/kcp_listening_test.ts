@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { ReedSolomon } from "../../../lib/link/kcp/fec/reed_solomon.ts";
+import { FecEncoder } from "../../../lib/link/kcp/fec/encoder.ts";
 import { KcpListeningStage, nextOf } from "../../helpers/kcp_listening_stage.ts";
-import { datagramOf } from "../../helpers/kcp_stage.ts";
+import { bytesOf, CONV, datagramOf, type Wanted } from "../../helpers/kcp_stage.ts";
+import { until } from "../../helpers/turns.ts";
 
 Deno.test("a conversation begins with a PUSH whose sn is 0, and nothing else makes one", async () => {
   await using stage = new KcpListeningStage();
@@ -141,4 +143,102 @@ Deno.test("a listening that is not open begins nothing, those that there are go 
   await stage.listening.close();
   for (const link of stage.links) await assert.rejects(nextOf(link), /the listener is closed/);
   assert.equal(stage.isSocketClosed, true);
+});
+
+Deno.test("a conversation goes on where another thread or process goes on with it, and nothing is left where it was", async () => {
+  await using old = new KcpListeningStage({ fec: new ReedSolomon(3, 1) });
+  await using next = new KcpListeningStage({ fec: new ReedSolomon(2, 2) });
+  old.input("a", { command: "push", sn: 0, data: "zero" }, { command: "push", sn: 2, data: "two" });
+  await old.prove("a", old.links[0]!);
+  assert.equal(await nextOf(old.links[0]!), "zero");
+  old.input("a", { command: "push", sn: 1, data: "one" });
+  const { fd, remains } = (await old.links[0]!.carriedBy.giveAway())!;
+  assert.deepEqual([fd, old.gauges.conversations, old.closes], [old.fd, 0, 0]);
+  assert.equal(await old.links[0]!.carriedBy.giveAway(), undefined);
+  // What its session had not dealt with is first.
+  const link = next.adopt({
+    ...structuredClone(remains),
+    came: bytesOf("before ") as Uint8Array<ArrayBuffer>,
+  });
+  assert.deepEqual(link.remote, old.links[0]!.remote);
+  assert.equal(await nextOf(link), "before onetwo");
+  await link.write(bytesOf("answer") as Uint8Array<ArrayBuffer>);
+  await until(
+    () => next.sentTo("a").some(({ command, data }) => command === "push" && data === "answer"),
+    () => "nothing",
+  );
+  const pushed = next.sentTo("a").find(({ command }) => command === "push")!;
+  assert.deepEqual([pushed.sn, pushed.una], [1, 3]);
+  assert.deepEqual([next.gauges.conversations, next.gauges.unproven, next.junk], [1, 0, []]);
+  link.close();
+  assert.deepEqual([next.gauges.conversations, next.closes], [0, 1]);
+  // The old one has none, and begins none by what comes late.
+  old.input("a", { command: "push", sn: 3, data: "three" });
+  assert.deepEqual(old.junk, ["unknown"]);
+});
+
+Deno.test("an end and a fault that were not told go along", async () => {
+  await using old = new KcpListeningStage();
+  await using next = new KcpListeningStage();
+  old.input("a", { command: "push", sn: 0 });
+  old.links[0]!.carriedBy.lose("a fault");
+  const { remains } = (await old.links[0]!.carriedBy.giveAway())!;
+  assert.equal(remains.isOver, false);
+  await assert.rejects(nextOf(next.adopt(remains)), /a fault/);
+});
+
+Deno.test("one that cannot go along, as no descriptor is left, is closed", async () => {
+  await using stage = new KcpListeningStage();
+  stage.input("a", { command: "push", sn: 0 });
+  stage.fd = -1;
+  assert.equal(await stage.links[0]!.carriedBy.giveAway(), undefined);
+  assert.deepEqual([stage.gauges.conversations, stage.closes], [0, 1]);
+});
+
+Deno.test("what comes for a conversation of another thread is given to that, until it is taken back or another one begins", async () => {
+  await using reads = new KcpListeningStage({ fec: new ReedSolomon(3, 1) });
+  await using has = new KcpListeningStage();
+  has.input("a", { command: "push", sn: 0 });
+  reads.listening.giveTo(7, bytesOf("a"), CONV);
+  reads.input("a", { command: "push", sn: 0, data: "late" }); // begins none
+  reads.input("a", { command: "push", sn: 1, data: "one" });
+  reads.comes("a", Uint8Array.of(3, 0, 0, 0, 0xf2, 0, 1, 2, 3)); // parity names no conversation
+  reads.input("a", { conv: 5, command: "push", sn: 1 });
+  assert.deepEqual([reads.away, reads.junk], [[], ["unknown"]]);
+  reads.round();
+  assert.deepEqual(reads.away.map(([thread, came]) => [thread, came.length]), [[7, 3]]);
+  has.listening.take(reads.away[0]![1].slice(0, 2));
+  assert.equal(await nextOf(has.links[0]!), "one");
+  reads.listening.takeBack(bytesOf("a"));
+  reads.input("a", { command: "push", sn: 2 });
+  reads.listening.giveTo(7, bytesOf("a"), CONV);
+  reads.input("a", { conv: 5, command: "push", sn: 0 });
+  reads.input("a", { command: "push", sn: 2 });
+  reads.round();
+  assert.deepEqual([reads.away.length, reads.links.length, reads.junk], [1, 1, ["unknown", "unknown", "conv"]]);
+});
+
+Deno.test("FEC goes on with the next group, and what is not of such numbers does not", async () => {
+  const code = new ReedSolomon(3, 1);
+  await using old = new KcpListeningStage({ fec: code });
+  await using next = new KcpListeningStage({ fec: code });
+  const encoder = new FecEncoder(code);
+  const withFec = (...segments: Wanted[]) => {
+    let bytes: Uint8Array<ArrayBuffer>;
+    encoder.encode(datagramOf(...segments), (datagram) => bytes ??= datagram.slice());
+    return bytes!;
+  };
+  old.comes("a", withFec({ command: "push", sn: 0, data: "zero" }));
+  await until(() => old.sentTo("a").length > 0, () => "nothing was sent"); // datagram 0, of group 0
+  const { remains } = (await old.links[0]!.carriedBy.giveAway())!;
+  const { conversation } = remains;
+  assert.deepEqual(conversation.fec, { data: 3, parity: 1, next: 4 });
+  const half = { ...conversation, fec: { data: 3, parity: 1, next: 5 } };
+  assert.throws(() => next.adopt({ ...remains, conversation: half }), RangeError);
+  const link = next.adopt(remains);
+  assert.equal(await nextOf(link), "zero");
+  next.comes("a", withFec({ command: "push", sn: 1, data: "one" }));
+  assert.equal(await nextOf(link), "one");
+  await until(() => next.seqids.length > 0, () => "nothing was sent");
+  assert.equal(next.seqids[0], 4);
 });

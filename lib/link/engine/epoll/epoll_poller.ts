@@ -1,6 +1,6 @@
 import { type Pollable, Poller, SLEEP } from "../poller.ts";
 import type { SocketFlowOptions } from "../socket_flow.ts";
-import { ALL_EVENTS, EPOLLIN, EPOLLOUT, Events, type System } from "../system.ts";
+import { ALL_EVENTS, EPOLLOUT, Events, type System } from "../system.ts";
 import { EpollFlow } from "./epoll_flow.ts";
 
 /** Events taken at once. */
@@ -11,12 +11,14 @@ export class EpollPoller extends Poller {
   /** -1: it has come to its end. */
   #epoll: number;
   /** Of the last wait, and what it brought. */
-  #events = new Events(BATCH);
+  #told = new Events(BATCH);
   #count = 0;
   /** The kernel's while the thread sleeps. */
   #sleepEvents = new Events(BATCH);
   readonly #pollables: (Pollable | undefined)[] = [undefined];
   readonly #generations = [0];
+  /** Of what each hears always. */
+  readonly #events = [0];
   readonly #free: number[] = [];
   /** How many it watches. */
   #watched = 0;
@@ -42,18 +44,25 @@ export class EpollPoller extends Poller {
       throw error;
     }
     this.#pollables[place] = pollable;
+    this.#events[place] = events;
     this.#watched++;
     this.begin();
     return place;
   }
 
   hearOfRoom(fd: number, place: number, isWanted: boolean): void {
-    const events = isWanted ? EPOLLIN | EPOLLOUT : EPOLLIN;
+    const events = this.#events[place]! | (isWanted ? EPOLLOUT : 0);
     this.system.watchFor(this.#epoll, fd, place, this.#generations[place]!, events);
   }
 
   close(fd: number, place: number): void {
     this.#forget(place);
+    this.closeDescriptor(fd);
+  }
+
+  /** Others may have the socket, and this one would hear of what comes to them. */
+  override closeAtOnce(fd: number, place: number): void {
+    this.release(fd, place);
     this.closeDescriptor(fd);
   }
 
@@ -71,7 +80,7 @@ export class EpollPoller extends Poller {
   }
 
   protected wait(timeout: number): void {
-    this.#count = this.system.wait(this.#epoll, this.#events, timeout);
+    this.#count = this.system.wait(this.#epoll, this.#told, timeout);
   }
 
   protected get happened(): number {
@@ -79,7 +88,7 @@ export class EpollPoller extends Poller {
   }
 
   protected tell(): void {
-    const events = this.#events;
+    const events = this.#told;
     for (let i = 0, n = this.#count; i < n; i++) {
       const place = events.slot(i);
       // Else it is of one that was closed meanwhile, whose place is another's.
@@ -97,7 +106,7 @@ export class EpollPoller extends Poller {
   protected async sleep(): Promise<void> {
     const n = await this.system.waitInPool(this.#epoll, this.#sleepEvents, SLEEP);
     // Rounds of meanwhile have been told what they brought.
-    [this.#events, this.#sleepEvents] = [this.#sleepEvents, this.#events];
+    [this.#told, this.#sleepEvents] = [this.#sleepEvents, this.#told];
     this.#count = n;
   }
 

@@ -20,6 +20,12 @@ export interface BindOptions extends DatagramOptions {
   isShared: boolean;
 }
 
+/** Of a socket that another thread, or process, has, or had. */
+export interface AdoptOptions extends DatagramOptions {
+  /** What it is for here: who reads begins with `resume`; who sends hears nothing. */
+  use: "read" | "send";
+}
+
 /**
  * Who sends datagrams to an address of ours, and how to answer: from that address. The same one may be another object later, with
  * the same key: as many as somebody likes can be forged, so not all are kept.
@@ -61,6 +67,25 @@ export interface DatagramSocket {
   send(bytes: Uint8Array, peer: DatagramPeer): boolean;
   /** Sends what it can of what is to be sent, without waiting. Settles when the address is free again. May be called again. */
   close(): Promise<void>;
+}
+
+/** One whose socket another thread, or process, can have as well: what comes is whoever reads it first's. */
+export interface PassableDatagrams extends DatagramSocket {
+  /** Which socket of the system it is, by whatever descriptor, in whichever process. */
+  readonly cookie: number;
+  /** Another descriptor of it, which is the caller's. Throws when there is none left. */
+  duplicate(): number;
+  /** Reads nothing, until `resume`: what comes waits with the system, as far as that has room. */
+  pause(): void;
+  resume(): void;
+  /** A peer as bytes, and one that was another's as bytes, of the same socket. Throws `RangeError` when they are none of a peer. */
+  bytesOf(peer: DatagramPeer): Uint8Array<ArrayBuffer>;
+  peerOf(bytes: Uint8Array): DatagramPeer;
+}
+
+/** Whether an engine made it that can do so. */
+export function isPassable(socket: DatagramSocket): socket is PassableDatagrams {
+  return "duplicate" in socket;
 }
 
 /** One that sends to one address, and hears from nobody else. */

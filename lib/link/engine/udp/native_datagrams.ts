@@ -2,8 +2,9 @@ import type { Endpoint } from "../../link.ts";
 import type { Pollable, Poller } from "../poller.ts";
 import { EAGAIN, EINTR, ENOBUFS, EPOLLIN, EPOLLOUT } from "../system.ts";
 import { BATCH } from "./batch.ts";
+import { DescriptorCalls } from "../passing/descriptor_calls.ts";
 import type { DatagramCalls } from "./datagram_calls.ts";
-import { type DatagramPeer, type DatagramSocket, LONGEST_DATAGRAM } from "./datagrams.ts";
+import { type AdoptOptions, type DatagramPeer, type DatagramSocket, LONGEST_DATAGRAM } from "./datagrams.ts";
 import type { Incoming } from "./incoming.ts";
 import type { NativePeer } from "./native_peer.ts";
 import type { Outgoing } from "./outgoing.ts";
@@ -34,16 +35,19 @@ export abstract class NativeDatagrams implements DatagramSocket, Pollable, Sende
   readonly #place: number;
   /** It is served in the next round: no event will tell of what there is. */
   #isQueued = false;
+  /** Nothing is read. */
+  #isPaused: boolean;
   /** What the system has no room for, if anything. */
   #held: Outgoing | undefined;
 
-  /** Owns the descriptor. Throws, and has closed it, when the system cannot watch it. */
-  constructor(shared: Shared, fd: number, { isShared, receiveBuffer, sendBuffer }: Traits) {
+  /** Owns the descriptor. Throws, and has closed it, when the system cannot watch it. `use`: see `AdoptOptions`. */
+  constructor(shared: Shared, fd: number, { isShared, receiveBuffer, sendBuffer }: Traits, use?: AdoptOptions["use"]) {
     this.shared = shared;
+    this.#isPaused = use !== undefined;
     this.isShared = isShared;
     this.receiveBuffer = receiveBuffer;
     this.sendBuffer = sendBuffer;
-    this.#place = shared.poller.add(fd, this, EPOLLIN);
+    this.#place = shared.poller.add(fd, this, use === "send" ? 0 : EPOLLIN);
     this.#fd = fd;
   }
 
@@ -65,6 +69,27 @@ export abstract class NativeDatagrams implements DatagramSocket, Pollable, Sende
     return Promise.resolve();
   }
 
+  get cookie(): number {
+    return this.shared.poller.system.cookie(this.#fd);
+  }
+
+  duplicate(): number {
+    const fd = DescriptorCalls.open().duplicate(this.#fd);
+    if (fd < 0) throw this.shared.poller.system.error();
+    return fd;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    // What came meanwhile was told already.
+    if (!this.#isQueued) this.#again();
+  }
+
   onEvents(flags: number): void {
     if (flags & EPOLLOUT && this.#held) this.#sendHeld();
     if (flags & ~EPOLLOUT && !this.#isQueued) this.#receive();
@@ -82,7 +107,7 @@ export abstract class NativeDatagrams implements DatagramSocket, Pollable, Sende
   }
 
   /** Who sent one of those that came. */
-  protected abstract peerOf(i: number): DatagramPeer;
+  protected abstract senderOf(i: number): DatagramPeer;
 
   /** Whom to send to; `undefined`: whom the socket is connected to. */
   protected abstract destination(peer: DatagramPeer): NativePeer | undefined;
@@ -130,7 +155,7 @@ export abstract class NativeDatagrams implements DatagramSocket, Pollable, Sende
 
   /** A batch: others are to have their turn before it reads more. */
   #receive(): void {
-    if (this.#fd < 0) return;
+    if (this.#fd < 0 || this.#isPaused) return;
     const { incoming, poller, queue } = this.shared;
     const count = incoming.receive(this.#fd);
     if (count === 0) {
@@ -152,7 +177,7 @@ export abstract class NativeDatagrams implements DatagramSocket, Pollable, Sende
   #tell(i: number): void {
     const { incoming } = this.shared;
     if (incoming.isTooLong(i)) this.losses.tooLong++;
-    else this.onDatagram(incoming.bytes(i), this.peerOf(i));
+    else this.onDatagram(incoming.bytes(i), this.senderOf(i));
   }
 
   #again(): void {

@@ -1,23 +1,32 @@
 import type { Endpoint } from "../../link.ts";
 import { decodeEndpoint, LONGEST_ADDRESS } from "../sockaddr.ts";
-import type { ConnectedDatagrams, DatagramPeer } from "./datagrams.ts";
+import type { AdoptOptions, ConnectedDatagrams, DatagramPeer, PassableDatagrams } from "./datagrams.ts";
 import { NativeDatagrams, type Shared, type Traits } from "./native_datagrams.ts";
-import { NativePeer, Peers, wordsOf } from "./native_peer.ts";
+import { NativePeer, PEER_WORDS, Peers, wordsOf } from "./native_peer.ts";
 
 /** One for whoever sends to its address. */
-export class BoundSocket extends NativeDatagrams {
+export class BoundSocket extends NativeDatagrams implements PassableDatagrams {
   readonly address: Endpoint;
   readonly #peers: Peers;
 
   /** `hostname`: as it was asked for. */
-  constructor(shared: Shared, fd: number, hostname: string, traits: Traits) {
-    super(shared, fd, traits);
+  constructor(shared: Shared, fd: number, hostname: string, traits: Traits, use?: AdoptOptions["use"]) {
+    super(shared, fd, traits, use);
     const local = localOf(shared, fd);
     this.address = { hostname, port: local.port };
     this.#peers = new Peers(local);
   }
 
-  protected peerOf(i: number): DatagramPeer {
+  bytesOf(peer: DatagramPeer): Uint8Array<ArrayBuffer> {
+    return new Uint8Array((peer as NativePeer).words.slice().buffer);
+  }
+
+  peerOf(bytes: Uint8Array): DatagramPeer {
+    if (bytes.length !== 4 * PEER_WORDS) throw new RangeError(`a peer of ${bytes.length} bytes`);
+    return this.#peers.of(new Int32Array(bytes.slice().buffer));
+  }
+
+  protected senderOf(i: number): DatagramPeer {
     return this.#peers.of(this.shared.incoming.peer(i));
   }
 
@@ -39,7 +48,7 @@ export class ConnectedSocket extends NativeDatagrams implements ConnectedDatagra
     this.peer = new NativePeer(wordsOf(to), this.address);
   }
 
-  protected peerOf(): DatagramPeer {
+  protected senderOf(): DatagramPeer {
     return this.peer;
   }
 

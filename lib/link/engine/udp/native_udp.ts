@@ -3,7 +3,7 @@ import type { Poller } from "../poller.ts";
 import { encodeAddress, familyOf } from "../sockaddr.ts";
 import { SO_REUSEPORT, SOL_SOCKET, type SystemError } from "../system.ts";
 import { DatagramCalls, sizeBuffers, tellLocal } from "./datagram_calls.ts";
-import type { BindOptions, DatagramOptions } from "./datagrams.ts";
+import type { AdoptOptions, BindOptions, DatagramOptions } from "./datagrams.ts";
 import { Incoming } from "./incoming.ts";
 import type { Shared } from "./native_datagrams.ts";
 import { isAny } from "./native_peer.ts";
@@ -29,6 +29,13 @@ export class NativeUdp {
     const traits = { isShared, ...sizeBuffers(system, fd, sizes) };
     if (system.bind(fd, address) < 0) throw this.#failed(fd);
     return new BoundSocket(this.#shared, fd, hostname, traits);
+  }
+
+  /** By a descriptor of a bound socket, which it owns. Throws the system's error, and has closed it, when it is none. */
+  adopt(fd: number, hostname: string, { use, ...sizes }: AdoptOptions): BoundSocket {
+    const { system } = this.#shared.poller;
+    system.assertSocket(fd);
+    return new BoundSocket(this.#shared, fd, hostname, { isShared: true, ...sizeBuffers(system, fd, sizes) }, use);
   }
 
   /** Throws when it is no IP address, and the system's error. */

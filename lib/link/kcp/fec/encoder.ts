@@ -33,6 +33,12 @@ export class FecEncoder {
     this.#next = first;
   }
 
+  /** The number with which the next group begins: for another that goes on there, and leaves out the parity of this one. */
+  get nextGroup(): number {
+    const isWithin = this.#count > 0;
+    return isWithin ? (this.#next - this.#count + this.#code.data + this.#code.parity) % this.#end : this.#next;
+  }
+
   /**
    * Gives `output`, which copies what it keeps, the datagram that bears these segments, and, when it is the last of its
    * group, the parity. Where that is not worth sending, as the group took too long, `withParity` is false: the

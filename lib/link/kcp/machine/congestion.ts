@@ -1,5 +1,12 @@
 const LEAST_THRESHOLD = 2;
 
+/** As plain data. */
+export interface CongestionSnapshot {
+  threshold: number;
+  bytes: number;
+  window: number;
+}
+
 /** How many segments may be in flight so that the path is not overrun (RFC 5681, as KCP has it). */
 export class Congestion {
   readonly #segment: number;
@@ -12,6 +19,17 @@ export class Congestion {
   /** `segment`: the most data of a segment, in bytes. */
   constructor(segment: number) {
     this.#segment = this.#bytes = segment;
+  }
+
+  get snapshot(): CongestionSnapshot {
+    return { threshold: this.#threshold, bytes: this.#bytes, window: this.window };
+  }
+
+  /** Is from now on as that one was. */
+  goOnFrom({ threshold, bytes, window }: CongestionSnapshot): void {
+    this.#threshold = threshold;
+    this.#bytes = bytes;
+    this.window = window;
   }
 
   /** A datagram acknowledged segments. Up to the threshold the window grows by one each time, then by about one a round trip. */

@@ -18,6 +18,14 @@ export const WAS_SENT = 5;
 /** 1: the peer has it, and waits for an earlier one. */
 export const ACKNOWLEDGED = 6;
 
+/** As plain data. */
+export interface InFlightSnapshot {
+  una: number;
+  isOvertaken: boolean;
+  /** The numbers of the slots, from that of `una` on, as this machine has them in memory. */
+  slots: Uint8Array<ArrayBuffer>;
+}
+
 /** Segments that were cut and that the peer may not have: from `una`, the first, to before `next`. They hold no data. */
 export class InFlight {
   /** The fields of the segment `sn` begin at `slotOf(sn)`. */
@@ -29,6 +37,30 @@ export class InFlight {
 
   constructor(first: number) {
     this.una = this.next = first | 0;
+  }
+
+  get snapshot(): InFlightSnapshot {
+    const slots = new Int32Array(this.count * SLOT);
+    for (let i = 0; i < this.count; i++) {
+      const from = this.slotOf((this.una + i) | 0);
+      slots.set(this.slots.subarray(from, from + SLOT), i * SLOT);
+    }
+    return { una: this.una, isOvertaken: this.isOvertaken, slots: new Uint8Array(slots.buffer) };
+  }
+
+  /** Is from now on as that one was, and gives how many bytes it has. Throws `RangeError` when the numbers are none of slots. */
+  goOnFrom({ una, isOvertaken, slots }: InFlightSnapshot): number {
+    if (slots.length % (4 * SLOT) !== 0) throw new RangeError("half a segment in flight");
+    const numbers = new Int32Array(slots.slice().buffer);
+    this.una = this.next = una | 0;
+    let bytes = 0;
+    for (let at = 0; at < numbers.length; at += SLOT) {
+      bytes += numbers[at + LENGTH]!;
+      this.push(0);
+      this.slots.set(numbers.subarray(at, at + SLOT), this.slotOf((this.next - 1) | 0));
+    }
+    this.isOvertaken = isOvertaken;
+    return bytes;
   }
 
   get count(): number {

@@ -1,13 +1,14 @@
 import { type Counters, newCounters } from "./counters.ts";
 import type { KcpOptions } from "./options.ts";
 import { type Output, Packer } from "./packer.ts";
-import { Receiver } from "./receiver.ts";
+import { Receiver, type ReceiverSnapshot } from "./receiver.ts";
 import {
   ACK,
   ASK,
   commandAt,
   HEADER,
   lengthAt,
+  LONGEST_DATAGRAM,
   PUSH,
   snAt,
   TELL,
@@ -17,8 +18,8 @@ import {
   verdictOn,
   windowAt,
 } from "./segment.ts";
-import { Sender } from "./sender.ts";
-import { WindowProbe } from "./window_probe.ts";
+import { Sender, type SenderSnapshot } from "./sender.ts";
+import { WindowProbe, type WindowProbeSnapshot } from "./window_probe.ts";
 
 const packer = new Packer();
 
@@ -34,6 +35,19 @@ export interface KcpStart {
   mustProve?: boolean;
   /** Counts on, with other machines. */
   counters?: Counters;
+}
+
+/** As plain data. The clock of ts is the conversation's own, and goes on; of that of `now` there are only durations, in milliseconds. */
+export interface KcpSnapshot {
+  options: KcpOptions;
+  clock: number;
+  sender: SenderSnapshot;
+  receiver: ReceiverSnapshot;
+  probe: WindowProbeSnapshot;
+  isAsked: boolean;
+  /** Until there is something to flush, and until segments are to be sent again; missing: there is nothing. */
+  flushIn: number | undefined;
+  resendIn: number | undefined;
 }
 
 /**
@@ -56,6 +70,8 @@ export class Kcp {
   #flushAt = Infinity;
   /** When segments are to be sent again. */
   #resendAt = Infinity;
+  /** On the clock of ts: what was sent before says nothing of the path, as this end stood still meanwhile. */
+  #stoodStillAt: number | undefined;
 
   constructor(conv: number, options: KcpOptions, start: KcpStart) {
     const { epoch, first = 0, counters = newCounters() } = start;
@@ -65,6 +81,38 @@ export class Kcp {
     this.counters = counters;
     this.#sender = new Sender(options, counters, start);
     this.#receiver = new Receiver(options, counters, first);
+  }
+
+  /**
+   * One that goes on where another was at its snapshot, which must not be used any more: to its peer both are one. Throws `RangeError`
+   * when there can be no such one.
+   */
+  static restore(conv: number, snapshot: KcpSnapshot, now: number, start: Omit<KcpStart, "epoch" | "first">): Kcp {
+    const { options, clock, sender, receiver, probe, isAsked, flushIn, resendIn } = snapshot;
+    if (options.mtu <= HEADER || options.mtu > LONGEST_DATAGRAM) throw new RangeError(`an MTU of ${options.mtu}`);
+    const kcp = new Kcp(conv, options, { ...start, epoch: clock - Math.floor(now) });
+    kcp.#stoodStillAt = clock;
+    kcp.#sender.goOnFrom(sender);
+    kcp.#receiver.goOnFrom(receiver);
+    kcp.#probe.goOnFrom(probe, now);
+    kcp.#isAsked = isAsked;
+    kcp.#flushAt = flushIn === undefined ? Infinity : now + flushIn;
+    kcp.#resendAt = resendIn === undefined ? Infinity : now + resendIn;
+    return kcp;
+  }
+
+  snapshotAt(now: number): KcpSnapshot {
+    const leftOf = (at: number) => at === Infinity ? undefined : Math.max(0, at - now);
+    return {
+      options: this.#options,
+      clock: this.#clock(now),
+      sender: this.#sender.snapshot,
+      receiver: this.#receiver.snapshot,
+      probe: this.#probe.snapshotAt(now),
+      isAsked: this.#isAsked,
+      flushIn: leftOf(this.#flushAt),
+      resendIn: leftOf(this.#resendAt),
+    };
   }
 
   /**
@@ -81,7 +129,7 @@ export class Kcp {
       if (commandAt(datagram, at) === ACK) echo = tsAt(datagram, at);
     }
     const clock = this.#clock(now);
-    if (echo !== undefined && isRegular && ((clock - echo) | 0) >= 0) this.#sender.roundTrip.sample((clock - echo) | 0);
+    if (echo !== undefined && isRegular) this.#measure(echo, clock);
     const hasProgress = this.#sender.una !== una;
     if (hasProgress) this.#sender.onProgress();
     this.#probe.onWindow(this.#sender.remoteWindow, now);
@@ -189,6 +237,12 @@ export class Kcp {
 
   #clock(now: number): number {
     return (this.#epoch + Math.floor(now)) | 0;
+  }
+
+  #measure(echo: number, clock: number): void {
+    if (this.#stoodStillAt !== undefined && ((echo - this.#stoodStillAt) | 0) < 0) return;
+    this.#stoodStillAt = undefined;
+    if (((clock - echo) | 0) >= 0) this.#sender.roundTrip.sample((clock - echo) | 0);
   }
 
   #take(datagram: Uint8Array, at: number, isRegular: boolean): void {

@@ -5,6 +5,16 @@ const MOST = 32;
 export class Proof {
   #sent: number[] | undefined = [];
 
+  /** The values that are kept; missing: one was given back. */
+  get snapshot(): number[] | undefined {
+    return this.#sent?.slice();
+  }
+
+  /** Is from now on as that one was. */
+  goOnFrom(sent: readonly number[] | undefined): void {
+    this.#sent = sent?.slice();
+  }
+
   get isGiven(): boolean {
     return !this.#sent;
   }

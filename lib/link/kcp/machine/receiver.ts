@@ -7,6 +7,17 @@ import { ACK, LONGEST_DATA } from "./segment.ts";
 /** ACKs for which there is memory still when they have been sent. */
 const KEPT_ACKS = 16;
 
+/** As plain data. */
+export interface ReceiverSnapshot {
+  next: number;
+  /** Bytes that wait to be received. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** The data of segments that came before an earlier one. */
+  early: [sn: number, bytes: Uint8Array][];
+  /** In pairs: sn and ts. */
+  acks: number[];
+}
+
 /** What comes from the peer: bytes in order until they are received, segments that came too early, and the ACKs of what came. */
 export class Receiver {
   readonly #options: KcpOptions;
@@ -26,10 +37,25 @@ export class Receiver {
     this.next = first | 0;
   }
 
+  get snapshot(): ReceiverSnapshot {
+    const acks = this.#acks.slice(0, 2 * this.#ackCount);
+    return { next: this.next, bytes: this.#ring.copy(), early: [...this.#early ?? []], acks };
+  }
+
+  /** Is from now on as that one was. */
+  goOnFrom({ next, bytes, early, acks }: ReceiverSnapshot): void {
+    this.next = next | 0;
+    this.#ring.push(bytes);
+    this.#early = early.length > 0 ? new Map(early.map(([sn, bytes]) => [sn, bytes.slice()])) : undefined;
+    this.#acks = acks.slice();
+    this.#ackCount = acks.length >> 1;
+  }
+
   /** Segments that there is room for, from `next` on. It never takes back what it told: one that comes takes the room of one at most. */
   get window(): number {
     const { receiveWindow, receiveBytes } = this.#options;
-    return Math.min(receiveWindow, Math.floor((receiveBytes - this.#ring.length) / LONGEST_DATA));
+    const room = Math.max(0, receiveBytes - this.#ring.length); // one that goes on may begin with more
+    return Math.min(receiveWindow, Math.floor(room / LONGEST_DATA));
   }
 
   /** Bytes that wait to be received. */

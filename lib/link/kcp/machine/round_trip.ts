@@ -3,6 +3,13 @@ const LEAST = 100;
 const LEAST_WITHOUT_DELAY = 30;
 const MOST = 60_000;
 
+/** As plain data. */
+export interface RoundTripSnapshot {
+  variation: number;
+  smoothed: number;
+  timeout: number;
+}
+
 /** How long a segment and its ACK take, in milliseconds, and when an ACK is overdue (RFC 6298, as KCP has it). */
 export class RoundTrip {
   readonly #least: number;
@@ -16,6 +23,17 @@ export class RoundTrip {
   constructor({ nodelay, interval }: { nodelay: boolean; interval: number }) {
     this.#least = nodelay ? LEAST_WITHOUT_DELAY : LEAST;
     this.#interval = interval;
+  }
+
+  get snapshot(): RoundTripSnapshot {
+    return { variation: this.#variation, smoothed: this.smoothed, timeout: this.timeout };
+  }
+
+  /** Is from now on as that one was. */
+  goOnFrom({ variation, smoothed, timeout }: RoundTripSnapshot): void {
+    this.#variation = variation;
+    this.smoothed = smoothed;
+    this.timeout = timeout;
   }
 
   /** One was measured. */

@@ -1,18 +1,34 @@
 import { Ring } from "../../../scp/v2/ring.ts";
-import { Congestion } from "./congestion.ts";
+import { Congestion, type CongestionSnapshot } from "./congestion.ts";
 import type { Counters } from "./counters.ts";
-import { ACKNOWLEDGED, InFlight, LENGTH, OVERTAKEN, RESEND_AT, TIMEOUT, TS, WAS_SENT } from "./in_flight.ts";
+import { ACKNOWLEDGED, InFlight, type InFlightSnapshot, LENGTH, OVERTAKEN } from "./in_flight.ts";
+import { RESEND_AT, TIMEOUT, TS, WAS_SENT } from "./in_flight.ts";
 import type { KcpStart } from "./kcp.ts";
 import type { KcpOptions } from "./options.ts";
 import type { Packer } from "./packer.ts";
 import { Proof } from "./proof.ts";
-import { RoundTrip } from "./round_trip.ts";
+import { RoundTrip, type RoundTripSnapshot } from "./round_trip.ts";
 import { HEADER, PUSH } from "./segment.ts";
 
 /** Segments that a peer takes which has not yet told its window. */
 const FIRST_WINDOW = 32;
 /** Milliseconds after which all that is in flight is looked at again in any case. */
 const LONGEST_WAIT = 60_000;
+
+/** As plain data: times are those of the clock of ts. */
+export interface SenderSnapshot {
+  /** What the peer may not have, of which so many of the last are not yet cut. */
+  bytes: Uint8Array<ArrayBuffer>;
+  uncut: number;
+  flight: InFlightSnapshot;
+  remoteWindow: number;
+  resendAt: number;
+  roundTrip: RoundTripSnapshot;
+  /** See `Proof.snapshot`. */
+  proof: number[] | undefined;
+  /** Missing: less is not sent when segments are lost. */
+  congestion: CongestionSnapshot | undefined;
+}
 
 /** What goes to the peer: bytes that were not yet cut into segments, and segments until the peer has them. */
 export class Sender {
@@ -41,6 +57,31 @@ export class Sender {
     this.roundTrip = new RoundTrip(options);
     this.#congestion = options.congestion ? new Congestion(this.#most) : undefined;
     this.#flight = new InFlight(first);
+  }
+
+  get snapshot(): SenderSnapshot {
+    return {
+      bytes: this.#ring.copy(),
+      uncut: this.#uncut,
+      flight: this.#flight.snapshot,
+      remoteWindow: this.remoteWindow,
+      resendAt: this.#resendAt,
+      roundTrip: this.roundTrip.snapshot,
+      proof: this.proof.snapshot,
+      congestion: this.#congestion?.snapshot,
+    };
+  }
+
+  /** Is from now on as that one was. Throws `RangeError` when its bytes are not those of its segments. */
+  goOnFrom({ bytes, uncut, flight, remoteWindow, resendAt, roundTrip, proof, congestion }: SenderSnapshot): void {
+    if (this.#flight.goOnFrom(flight) + uncut !== bytes.length) throw new RangeError("bytes of no segment");
+    this.#ring.push(bytes);
+    this.#uncut = uncut;
+    this.remoteWindow = remoteWindow;
+    this.#resendAt = resendAt;
+    this.roundTrip.goOnFrom(roundTrip);
+    this.proof.goOnFrom(proof);
+    if (congestion) this.#congestion?.goOnFrom(congestion);
   }
 
   /** Bytes that the peer may not have. */

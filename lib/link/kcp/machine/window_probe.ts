@@ -1,11 +1,28 @@
 const FIRST = 7_000;
 const MOST = 120_000;
 
+/** As plain data. */
+export interface WindowProbeSnapshot {
+  wait: number;
+  /** Milliseconds until it asks; missing: there is room. */
+  left: number | undefined;
+}
+
 /** When to ask a peer that has no room whether it has some now: what told so may have been lost. In milliseconds of the clock. */
 export class WindowProbe {
   #wait = 0;
   /** When to ask; Infinity: there is room. */
   at = Infinity;
+
+  snapshotAt(now: number): WindowProbeSnapshot {
+    return { wait: this.#wait, left: this.at === Infinity ? undefined : this.at - now };
+  }
+
+  /** Is from now on as that one was. */
+  goOnFrom({ wait, left }: WindowProbeSnapshot, now: number): void {
+    this.#wait = wait;
+    this.at = left === undefined ? Infinity : now + left;
+  }
 
   /** The peer told its window. */
   onWindow(window: number, now: number): void {

@@ -4,7 +4,7 @@ import { Listenings } from "../../../link/engine/listenings.ts";
 import type { Descriptors } from "../../../link/engine/passing/descriptors.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import type { Log } from "../../../log.ts";
-import type { ListeningState, PassedListener } from "../../data_plane.ts";
+import { isAccepting, type ListeningState, type PassedListener } from "../../data_plane.ts";
 import { layoutFor, type Owner } from "../../owner.ts";
 import type { CarriedCounts } from "../../cluster_info.ts";
 import type { Cluster } from "../../seams.ts";
@@ -155,7 +155,7 @@ export class Member implements Cluster {
 
   /** Where other processes come in: see `ListeningState`. Those who do not listen any more carry nothing away. */
   async setListening(state: ListeningState): Promise<void> {
-    if (state === "on") return this.#door?.accept();
+    if (isAccepting(state)) return this.#door?.accept();
     this.#door?.pause();
     this.#takings?.closeIdle();
     if (state !== "off") return;

@@ -5,12 +5,13 @@ import type { EngineName } from "../../../config/engines.ts";
 import type { Engine, Listening } from "../../../link/engine/engine.ts";
 import { openEngine } from "../../../link/engine/open_engine.ts";
 import { Descriptors } from "../../../link/engine/passing/descriptors.ts";
+import type { Came } from "../../../link/kcp/away.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import { flushLog, logInternalErrors, openLog } from "../../../log.ts";
 import type { ListeningState, PassedListener, SessionQuery } from "../../data_plane.ts";
 import type { Slots } from "../../host_slots.ts";
 import { type Proxy, startProxy } from "../../proxy.ts";
-import type { Gate, Inherited, Seams } from "../../seams.ts";
+import type { Gate, Inherited, KcpPlace, Seams } from "../../seams.ts";
 import type { Moved } from "../../session/move/moved.ts";
 import { SharedState } from "../../shared_state.ts";
 import { systemSeams } from "../../system_seams.ts";
@@ -85,6 +86,11 @@ const methods = {
       assignSlots: () => ({ slots, settled: () => {} }),
       ...(member && { cluster: member }),
       gate: maker,
+      kcpThreads: {
+        redirect: (conversation) => maker.redirectKcp(conversation, options.index),
+        release: (place) => void maker.releaseKcp(place),
+        give: (thread, cookie, came) => void maker.giveKcp(thread, cookie, came),
+      },
       portOf: ({ port }) => port,
     }, options.inherited);
     movingOut = new MovingOut(proxy);
@@ -130,6 +136,9 @@ const methods = {
   movedBack: (index: number) => movingOut.back(index),
   endMoving: () => movingOut.end(),
   moveIn: (data: Moved, descriptors: readonly number[]) => proxy.moveIn(data, descriptors),
+  redirectKcp: (conversation: KcpPlace & { conv: number }, thread: number) => proxy.redirectKcp(conversation, thread),
+  releaseKcp: (place: KcpPlace) => proxy.releaseKcp(place),
+  takeKcp: (cookie: number, came: Came[]) => proxy.takeKcp(cookie, came),
   drain: () => proxy.drain(),
   async stop(): Promise<void> {
     await Promise.all([proxy.stop(), member?.stop(config.shutdownTimeout)]);
@@ -144,6 +153,10 @@ export type MakerMethods = { [K in keyof Gate]: Gate[K] } & {
   /** The thread `by` is told that this one has closed its end of what that one carries as `number`; and another process the same. */
   tellThread(by: number, number: number): void;
   tellNode(via: Via): void;
+  /** See `KcpThreads`, of the thread of that number. */
+  redirectKcp(conversation: KcpPlace & { conv: number }, thread: number): Promise<boolean>;
+  releaseKcp(place: KcpPlace): void;
+  giveKcp(thread: number, cookie: number, came: Came[]): void;
   /** Answers what another process asks. */
   answerPeer(from: PeerIdentity, method: string, args: unknown): Promise<unknown>;
 };

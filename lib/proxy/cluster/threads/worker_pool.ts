@@ -1,6 +1,7 @@
 import type { Public } from "../../publics.ts";
 import type { Config, Listen } from "../../../config.ts";
 import { Descriptors } from "../../../link/engine/passing/descriptors.ts";
+import type { Came } from "../../../link/kcp/away.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import { droppedLines, type Log } from "../../../log.ts";
 import type { CarriedCounts } from "../../cluster_info.ts";
@@ -29,7 +30,7 @@ import { type MovedIds, type MovedMemory, readMoved } from "../../session/move/m
 import type { Packed } from "../../session/move/packed.ts";
 import { partsOf } from "../../session/move/parts.ts";
 import type { SessionInfo } from "../../session/session_record.ts";
-import type { Inherited } from "../../seams.ts";
+import type { Inherited, KcpPlace } from "../../seams.ts";
 import { CACHE_UNIT, MOST_HOSTS, SharedState } from "../../shared_state.ts";
 import type { PeerIdentity } from "../nodes/hello_forms.ts";
 import type { NodeView } from "../nodes/peers.ts";
@@ -266,21 +267,35 @@ export class WorkerPool implements ReplaceableDataPlane {
   async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
     const memories: MovedMemory[] = [];
     try {
-      for (const remote of this.#remotes) {
-        for (let pieces = await remote.moveNext(); pieces.length > 0; pieces = await remote.moveNext()) {
-          yield pieces.flatMap((piece, i): RestingSession[] => {
-            const { data } = piece;
-            if (data.kind === "ids") return [about(data)];
-            if (data.kind !== "memory") return [restingOf(piece, i, remote)];
-            memories.push(data);
-            return [];
-          });
-        }
-      }
+      for (const remote of this.#remotes) yield* this.#moveOut(remote, memories);
+      await this.setListening("still");
+      const since = performance.now();
+      for (const remote of this.#remotes) yield* this.#moveOut(remote, memories, since);
       yield [about(merged(memories))];
       yield [about(await this.#counts())];
     } finally {
       await Promise.all(this.#remotes.map((remote) => remote.endMoving()));
+    }
+  }
+
+  /**
+   * One part of what a thread has, see `SessionTable.moveOut`, but for what is remembered, which is added to `memories`. `stillSince`: see
+   * `RestingSession`.
+   */
+  async *#moveOut(
+    remote: Remote<WorkerMethods>,
+    memories: MovedMemory[],
+    stillSince?: number,
+  ): AsyncGenerator<RestingSession[], void, void> {
+    for (let pieces = await remote.moveNext(); pieces.length > 0; pieces = await remote.moveNext()) {
+      const resting = pieces.flatMap((piece, i): RestingSession[] => {
+        const { data } = piece;
+        if (data.kind === "ids") return [about(data)];
+        if (data.kind !== "memory") return [restingOf(piece, i, { remote, stillSince })];
+        memories.push(data);
+        return [];
+      });
+      if (resting.length > 0) yield resting;
     }
   }
 
@@ -389,6 +404,10 @@ export class WorkerPool implements ReplaceableDataPlane {
       resumeFailed: (address: string) => visitors.resumeFailed(address),
       tellThread: (by: number, number: number) => this.ownerClosed(by, number),
       tellNode: (via: Via) => this.#others.tellClosed(via),
+      redirectKcp: async (conversation: KcpPlace & { conv: number }, thread: number) =>
+        (await Promise.all(this.#remotes.map((remote) => remote.redirectKcp(conversation, thread)))).includes(true),
+      releaseKcp: (place: KcpPlace) => this.#remotes.forEach((remote) => void remote.releaseKcp(place)),
+      giveKcp: (thread: number, cookie: number, came: Came[]) => void this.#remotes[thread]!.takeKcp(cookie, came),
       answerPeer: (from: PeerIdentity, method: string, args: unknown) => this.#others.answer(from, method, args),
     });
   }
@@ -411,10 +430,10 @@ export class WorkerPool implements ReplaceableDataPlane {
 function restingOf(
   piece: Pick<Packed, "data" | "descriptors">,
   index: number,
-  remote: Remote<WorkerMethods>,
+  { remote, stillSince }: { remote: Remote<WorkerMethods>; stillSince: number | undefined },
 ): RestingSession {
   const onTaken = () => void remote.movedOver(index);
-  return { ...piece, count: 1, onTaken, onKept: () => void remote.movedBack(index) };
+  return { ...piece, count: 1, stillSince, onTaken, onKept: () => void remote.movedBack(index) };
 }
 
 /** What is not a session itself. */

@@ -1,6 +1,6 @@
-import type { AcceptedLink } from "../../../link/engine/engine.ts";
 import type { Remains } from "../../../link/flow.ts";
-import { type Endpoint, formatEndpoint, reasonOf } from "../../../link/link.ts";
+import { isOfKcp, type RemainsOfKcp } from "../../../link/kcp/conversation.ts";
+import { formatEndpoint, type Link, reasonOf } from "../../../link/link.ts";
 import type { Seams } from "../../seams.ts";
 import type { Upstreams } from "../../upstream/upstream.ts";
 import type { Moved } from "./moved.ts";
@@ -10,35 +10,35 @@ import type { Arrived } from "./parting.ts";
 export interface Adopting {
   seams: Pick<Seams, "engine" | "log" | "stats">;
   upstreams: Upstreams;
+  /** Goes on with a conversation of KCP, by a descriptor of its socket, which it owns. Throws when it cannot. */
+  adoptKcp: (fd: number, remains: RemainsOfKcp) => Link;
 }
 
 /** The connections of a session that has come, over its descriptors, which these own from now on. */
 export function adopted(
   { snapshot: { record }, client, backend }: Extract<Moved, { snapshot: unknown }>,
   descriptors: readonly number[],
-  { seams, upstreams }: Adopting,
+  { seams, upstreams, adoptKcp }: Adopting,
 ): Arrived {
+  const { engine, log, stats } = seams;
   const left = [...descriptors];
-  const come = client && adopt(left.shift()!, client, record.client, seams);
-  const reached = backend && adopt(left.shift()!, backend, record.client, seams);
-  if (come) come.onClose = () => seams.stats.closes++;
+  const overSocket = (fd: number, remains: Remains) => engine.adopt!(fd, remains, record.client);
+  const ofClient = (fd: number, remains: Remains): Link => {
+    if (isOfKcp(remains)) return adoptKcp(fd, remains);
+    return Object.assign(overSocket(fd, remains), { onClose: () => stats.closes++ });
+  };
+  const adopt = <T>(remains: Remains | undefined, how: (fd: number, remains: Remains) => T): T | undefined => {
+    try {
+      return remains && how(left.shift()!, remains);
+    } catch (error) {
+      log.error("connection not taken", { client: formatEndpoint(record.client), reason: reasonOf(error) });
+      return undefined; // it is closed
+    }
+  };
+  const come = adopt(client, ofClient);
+  const reached = adopt(backend, overSocket);
   return {
     client: client && come && { what: come, remains: client },
     backend: backend && reached && { what: upstreams.adopt(record.host, record.upstream, reached), remains: backend },
   };
-}
-
-/** `undefined`: it cannot be had, and is closed. */
-function adopt(
-  fd: number,
-  remains: Remains,
-  remote: Endpoint,
-  { engine, log }: Pick<Seams, "engine" | "log">,
-): AcceptedLink | undefined {
-  try {
-    return engine.adopt!(fd, remains, remote);
-  } catch (error) {
-    log.error("connection not taken", { client: formatEndpoint(remote), reason: reasonOf(error) });
-    return undefined;
-  }
 }

@@ -1,5 +1,4 @@
 import type { Remains } from "../../../link/flow.ts";
-import type { Endpoint } from "../../../link/link.ts";
 import type { LinkStanding } from "../../../link/resumable.ts";
 import type { AckedLinkStanding } from "../../../link/acked_stream.ts";
 import type { SessionSnapshot } from "../../../scp/mod.ts";
@@ -12,12 +11,14 @@ import type { RecordSnapshot } from "../session_record.ts";
 import type { AckedBackendSnapshot } from "../v2/acked_backend.ts";
 import type { AckedProxySessionSnapshot } from "../v2/acked_proxy_session.ts";
 import type { GoneSnapshot } from "../v2/gone_sessions.ts";
+import { conversation } from "./conversation_shape.ts";
 import type { Wanted } from "./parting.ts";
 import {
   bytes,
   count,
   decimal,
   duration,
+  endpoint,
   id,
   integer,
   list,
@@ -65,8 +66,10 @@ export type Moved =
   | MovedSession<"acked session", AckedProxySessionSnapshot>
   | MovedMemory;
 
-const remains = object<Remains>({ came: bytes, isOver: truth, fault: optional(text), unsent: bytes, isEnding: truth });
-const endpoint = object<Endpoint>({ hostname: text, port: count });
+const remains = object<Remains>({
+  ...{ came: bytes, isOver: truth, fault: optional(text), unsent: bytes, isEnding: truth },
+  conversation: optional(conversation),
+});
 const dialect = oneOf("goscon", "plain");
 type Ciphers = NonNullable<SessionSnapshot["ciphers"]>;
 const cipher = object<Ciphers[0]>({ state: bytes, i: count, j: count });

@@ -1,3 +1,5 @@
+import type { Endpoint } from "../../../link/link.ts";
+
 /** What was given is not what it has to be. */
 export class ShapeError extends Error {
   override readonly name = "ShapeError";
@@ -83,3 +85,5 @@ export function object<T extends object>(fields: Fields<T>): Shape<T> {
     }
   };
 }
+
+export const endpoint: Shape<Endpoint> = object<Endpoint>({ hostname: text, port: count });

@@ -156,12 +156,19 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     if (link && !client && !this.#isOver) this.lost(NOT_ALONG);
   }
 
+  /** See `MovableFlow`, of its client's connection. */
+  get sharesSocket(): boolean {
+    return this.#stream.sharesSocket;
+  }
+
   /**
    * Lets go of all, as the session goes on elsewhere: it is over here, and nobody is told. `undefined`: it cannot, as it has ended, or
    * its backend has no connection that can go along.
    */
   leave(): Parting<AckedProxySessionSnapshot> | undefined {
     if (this.#isStopping || !this.#backend.isMovable) return undefined;
+    // Its connection does not go along, and where that is of KCP nothing tells the client of its end.
+    if (this.#stream.isCarriedOn) this.move("");
     const left = this.#stream.isMovable ? undefined : this.#stream.putAside(NOT_ALONG);
     if (this.#stream.isEnded) return void left?.close();
     const snapshot = this.#snapshot;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { AcceptedLink } from "../../../../lib/link/engine/engine.ts";
+import { DescriptorCalls } from "../../../../lib/link/engine/passing/descriptor_calls.ts";
 import { DatagramCalls } from "../../../../lib/link/engine/udp/datagram_calls.ts";
 import { writeAll } from "../../../../lib/link/link.ts";
 import { readExactly } from "../../../helpers/backend.ts";
@@ -9,6 +10,8 @@ import { turn, until } from "../../../helpers/turns.ts";
 
 /** Datagrams on their way to one socket: more than it is told of at once, fewer than the system has room for. */
 const FLOOD = 300;
+if (NATIVE.length > 0) DescriptorCalls.open(); // it stays open, whoever is first
+
 const WIDE = { receiveBuffer: 1 << 20 };
 
 /** How many datagrams each call has sent since. */
@@ -42,6 +45,51 @@ for (const name of NATIVE) {
       await client.until(1); // it hears from nowhere else
     });
   }
+
+  for (const other of NATIVE) {
+    test(`a socket goes on with ${other}: what came while nobody read it is there, and the peer notices nothing`, async (stage) => {
+      const old = await stage.bind("0.0.0.0", { isShared: true });
+      const { port } = old.socket.address;
+      const client = await stage.connect({ hostname: "127.0.0.2", port });
+      const say = (text: string) => client.socket.send(datagram(text), client.socket.peer);
+      say("first");
+      await old.until(1);
+      const passed = old.passable;
+      passed.pause();
+      say("second");
+      const [ear, mouth] = [
+        stage.adopt(passed.duplicate(), other, "read"),
+        stage.adopt(passed.duplicate(), other, "send"),
+      ];
+      assert.deepEqual([ear.passable.cookie, mouth.passable.cookie], [passed.cookie, passed.cookie]);
+      assert.deepEqual(ear.socket.address, { hostname: "as it was", port });
+      // By another descriptor, and to a peer that another one knew.
+      const peer = mouth.passable.peerOf(passed.bytesOf(old.heard[0]!.peer));
+      assert.equal(peer.key, old.heard[0]!.peer.key);
+      mouth.socket.send(datagram("answer"), peer);
+      await client.until(1);
+      assert.deepEqual([ear.texts, mouth.texts, old.texts], [[], [], ["first"]]);
+      await old.socket.close();
+      ear.passable.resume();
+      await ear.until(1);
+      say("third");
+      await ear.until(2);
+      assert.deepEqual([ear.texts, mouth.texts, old.texts], [["second", "third"], [], ["first"]]);
+      assert.throws(() => mouth.passable.peerOf(new Uint8Array(39)), RangeError);
+      assert.throws(() => stage.adopt(2 ** 20 + 5, other, "read"));
+    });
+  }
+
+  test("a socket that was paused reads on by itself when nobody took it", async (stage) => {
+    const server = await stage.bind();
+    const client = await stage.connect(server.socket.address);
+    server.passable.pause();
+    for (let i = 0; i < FLOOD; i++) client.socket.send(datagram(`${i}`), client.socket.peer);
+    for (let turns = 0; turns < 100; turns++) await turn();
+    assert.deepEqual(server.texts, []);
+    server.passable.resume();
+    await server.until(1);
+  });
 
   test("peers of one address that ask different ones of ours are different", async (stage) => {
     const server = await stage.bind("0.0.0.0");

@@ -1,11 +1,24 @@
 import assert from "node:assert/strict";
+import type { Remains } from "../../../../lib/link/flow.ts";
 import { type Moved, readMoved } from "../../../../lib/proxy/session/move/moved.ts";
 import { AckedStage } from "../../../helpers/acked_stage.ts";
 import { stillTime } from "../../../helpers/clock.ts";
+import { KcpStage } from "../../../helpers/kcp_stage.ts";
 import { bytes, SessionStage } from "../../../helpers/session_stage.ts";
 
 const NOTHING = new Uint8Array(0);
 const remains = () => ({ came: NOTHING, isOver: false, fault: undefined, unsent: bytes("ab"), isEnding: false });
+
+/** What remains of a conversation of KCP, in the middle of all that there can be. */
+function remainsOfKcp(): Remains {
+  const stage = new KcpStage({ congestion: true }, { mustProve: true });
+  stage.input({ command: "push", sn: 1, data: "early" }, { command: "ask", window: 0 });
+  stage.sendEach("a", "b");
+  const place = { at: { hostname: "::", port: 1 }, cookie: 5, peer: new Uint8Array(40) };
+  const fec = { data: 3, parity: 1, next: 4 };
+  const conversation = { conv: -5, machine: stage.kcp.snapshotAt(0), fec, heardFor: 1.5, fedFor: 2, place };
+  return { ...remains(), conversation };
+}
 
 /** One of each kind, in many states. */
 async function all(): Promise<[moved: Moved, descriptors: number][]> {
@@ -25,7 +38,7 @@ async function all(): Promise<[moved: Moved, descriptors: number][]> {
   return [
     [{ format: 1, kind: "ids", ids: [1, 2 ** 32 - 1] }, 0],
     ...sessions.map(({ snapshot }) =>
-      [{ format: 1, kind: "session", snapshot, client: remains(), backend: undefined }, 1] as [Moved, number]
+      [{ format: 1, kind: "session", snapshot, client: remainsOfKcp(), backend: undefined }, 1] as [Moved, number]
     ),
     ...acked.map(({ snapshot }) =>
       [{ format: 1, kind: "acked session", snapshot, client: remains(), backend: remains() }, 2] as [Moved, number]

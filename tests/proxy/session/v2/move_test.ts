@@ -185,3 +185,14 @@ Deno.test("a client whose answer was not sent, and is not to be, has no session;
     stage.session.abort("admin");
   }
 });
+
+Deno.test("a client whose connection another thread carries is told to come over another one", async () => {
+  using _time = stillTime();
+  for (const isCarriedOn of [false, true]) {
+    const stage = await AckedStage.relaying();
+    stage.flow.isCarriedOn = isCarriedOn;
+    stage.session.leave();
+    stage.read();
+    assert.deepEqual(stage.client.takeMove(), isCarriedOn ? "" : undefined);
+  }
+});

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { DescriptorCalls } from "../../../lib/link/engine/passing/descriptor_calls.ts";
+import { AckedClient } from "../../helpers/acked_client.ts";
+import { Backend, readExactly } from "../../helpers/backend.ts";
+import { assertSameBytes } from "../../helpers/bytes.ts";
+import { engineOf, NATIVE } from "../../helpers/engine.ts";
+import { kcp } from "../../helpers/kcp_client.ts";
+import { moveAll } from "../../helpers/moving.ts";
+import { TestProxy } from "../../helpers/proxy.ts";
+import { pattern } from "../../helpers/random.ts";
+import { turn, until } from "../../helpers/turns.ts";
+
+if (NATIVE.length > 0) DescriptorCalls.open(); // it stays open, whoever is first
+
+Deno.test(
+  "what is passed is read by one proxy at a time, and clients wait for the one that goes on",
+  { ignore: NATIVE.length === 0 },
+  async () => {
+    const engines = [engineOf(NATIVE[0]!), engineOf(NATIVE.at(-1)!)];
+    {
+      await using backend = new Backend();
+      const keys = { hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" };
+      const listen = [{ kcp: "127.0.0.1:0" }];
+      await using old = TestProxy.start({ ...keys, listen }, { engine: engines[0]! });
+      const { address } = old;
+      using client = await AckedClient.open(address, { dial: kcp });
+      const far = await backend.accept();
+      const [passed] = await old.proxy.passListeners();
+      assert.deepEqual([passed!.isKcp, passed!.descriptors.length], [true, 1]);
+      const inherited = [passed!.descriptors];
+      await using next = TestProxy.start({ ...keys, listen: [{ kcp: address }] }, {
+        engine: engines[1]!,
+        portOf: ({ port }) => port,
+      }, inherited);
+      await next.proxy.ready;
+      const carries = async (from: number) => {
+        await client.send(pattern(from, 100));
+        assertSameBytes(await readExactly(far, 100), pattern(from, 100));
+      };
+      await carries(0); // by the old one alone, all of it
+      await next.proxy.setListening("streams");
+      await old.proxy.setListening("paused");
+      const waiting = AckedClient.open(address, { dial: kcp });
+      await until(() => old.log.of("datagrams dropped").length > 0, () => "it is let in");
+      await carries(1);
+      await old.proxy.setListening("still");
+      let hasCome = false;
+      const carried = carries(2).then(() => hasCome = true);
+      for (let turns = 0; turns < 100; turns++) await turn();
+      assert.equal(hasCome, false, "somebody reads");
+      assert.equal(await moveAll(old, next), 1);
+      await carried;
+      using late = await waiting;
+      await backend.accept();
+      assert.deepEqual([await old.size(), await next.size()], [0, 2]);
+      assert.deepEqual(client.losses, []);
+      await old.proxy.setListening("off");
+      await carries(3);
+      assert.deepEqual([late.losses, next.log.of("datagrams dropped")], [[], []]);
+    }
+    for (const engine of engines) await engine.close();
+  },
+);
