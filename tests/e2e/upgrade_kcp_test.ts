@@ -5,11 +5,11 @@ import { NATIVE } from "../helpers/engine.ts";
 import { EXECUTABLE, Goscon } from "../helpers/goscon.ts";
 import { kcp } from "../helpers/kcp_client.ts";
 import { Random } from "../helpers/random.ts";
+import { stubUntil } from "../helpers/stub_successor.ts";
 import { Traffic } from "../helpers/traffic.ts";
 import { endpoint } from "../helpers/udp.ts";
 import { UdpRelay } from "../helpers/udp_relay.ts";
 
-const STUB = await Deno.readTextFile(join(import.meta.dirname!, "..", "helpers", "stub_successor.py"));
 /** Milliseconds after which a client whose conversation does not go on finds it lost, and resumes. */
 const SILENCE = 10_000;
 
@@ -104,10 +104,10 @@ Deno.test(
       const dial = (number: number) => kcp(goscon.addresses[0]!, number & 2 ? [3, 1] : undefined, SILENCE);
       const traffic = await Traffic.begin({ sessions, dialect: "goscon", backend, random, dial });
       await Deno.remove(at);
-      // Before a session has gone over; and with all of them in its hands, as they go together: what it takes first are the ids.
-      for (const until of ["serving", "taken 2"]) {
+      // Before a session has gone over; and with the first in its hands: the ids of each thread come before.
+      for (const until of ["serving", "held 3"]) {
         const next = join(dir, "next");
-        await Deno.writeTextFile(next, STUB.replace("@UNTIL@", until).replace("@THEN@", "crash"), { mode: 0o755 });
+        await Deno.writeTextFile(next, stubUntil(until, "crash"), { mode: 0o755 });
         await Deno.rename(next, at);
         const { status, text } = await goscon.manager("POST", "/upgrade");
         assert.deepEqual([status, JSON.parse(text).faults], [422, ["the new process ended by SIGKILL"]]);

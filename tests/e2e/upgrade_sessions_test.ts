@@ -113,17 +113,17 @@ Deno.test(
         opened.push({ client, far: await backend.accept() });
       }
       await Deno.remove(at);
-      // Sixteen go together, of which the ids are one; of the five others it has the first two in its hands.
-      await Deno.writeTextFile(at, stubUntil("held 18", "crash"), { mode: 0o755 });
+      // The ids are first, then sixteen go together; of the four others it has the first two in its hands.
+      await Deno.writeTextFile(at, stubUntil("held 19", "crash"), { mode: 0o755 });
       const { status, text } = await goscon.manager("POST", "/upgrade");
       assert.equal(status, 422);
       assert.deepEqual(JSON.parse(text).faults, ["the new process ended by SIGKILL"]);
-      for (const { client, far } of opened.slice(15)) {
+      for (const { client, far } of opened.slice(16)) {
         await client.send(pattern(0, 100));
         assertSameBytes(await readExactly(far, 100), pattern(0, 100));
         await client.resume();
       }
-      for (const { client, far } of opened.slice(0, 15)) {
+      for (const { client, far } of opened.slice(0, 16)) {
         assert.equal(await far.read(new Uint8Array(1)).catch(() => null), null);
         const { link, answer } = await ask(address, client.resumeContent());
         assert.match(answer, /^0\n404/);
