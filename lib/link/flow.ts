@@ -1,4 +1,3 @@
-import type { Conversation } from "./kcp/conversation.ts";
 import type { Link } from "./link.ts";
 
 /** What hears of a flow. Nothing is told while a call of the flow is under way: a sink is never called in the middle of what it does. */
@@ -56,8 +55,6 @@ export interface Remains {
   /** Bytes that were taken and are not the system's: who goes on writes them first; and whether the direction ends after these. */
   unsent: Uint8Array<ArrayBuffer>;
   isEnding: boolean;
-  /** Missing: it is no conversation of KCP. */
-  conversation?: Conversation | undefined;
 }
 
 /** A flow over a descriptor, which another one can go on over: of another engine, thread or process. */

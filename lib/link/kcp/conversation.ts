@@ -24,8 +24,10 @@ export interface ConversationPlace {
 }
 
 /** What remains of a flow that was a conversation: its descriptor is one of the socket, which others have too. */
-export type RemainsOfKcp = Remains & { conversation: Conversation };
+export interface RemainsOfKcp extends Remains {
+  conversation: Conversation;
+}
 
 export function isOfKcp(remains: Remains): remains is RemainsOfKcp {
-  return remains.conversation !== undefined;
+  return (remains as Partial<RemainsOfKcp>).conversation !== undefined;
 }

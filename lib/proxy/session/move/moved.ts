@@ -1,4 +1,5 @@
 import type { Remains } from "../../../link/flow.ts";
+import type { Conversation } from "../../../link/kcp/conversation.ts";
 import type { LinkStanding } from "../../../link/resumable.ts";
 import type { AckedLinkStanding } from "../../../link/acked_stream.ts";
 import type { SessionSnapshot } from "../../../scp/mod.ts";
@@ -66,7 +67,7 @@ export type Moved =
   | MovedSession<"acked session", AckedProxySessionSnapshot>
   | MovedMemory;
 
-const remains = object<Remains>({
+const remains = object<Remains & { conversation?: Conversation | undefined }>({
   ...{ came: bytes, isOver: truth, fault: optional(text), unsent: bytes, isEnding: truth },
   conversation: optional(conversation),
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Remains } from "../../../../lib/link/flow.ts";
+import type { RemainsOfKcp } from "../../../../lib/link/kcp/conversation.ts";
 import { type Moved, readMoved } from "../../../../lib/proxy/session/move/moved.ts";
 import { AckedStage } from "../../../helpers/acked_stage.ts";
 import { stillTime } from "../../../helpers/clock.ts";
@@ -10,7 +10,7 @@ const NOTHING = new Uint8Array(0);
 const remains = () => ({ came: NOTHING, isOver: false, fault: undefined, unsent: bytes("ab"), isEnding: false });
 
 /** What remains of a conversation of KCP, in the middle of all that there can be. */
-function remainsOfKcp(): Remains {
+function remainsOfKcp(): RemainsOfKcp {
   const stage = new KcpStage({ congestion: true }, { mustProve: true });
   stage.input({ command: "push", sn: 1, data: "early" }, { command: "ask", window: 0 });
   stage.sendEach("a", "b");
