@@ -41,7 +41,7 @@ while (passed := time.monotonic() - begun) < seconds:
         time.sleep(0.0005)
         continue
     for _ in range(BATCH):
-        source = struct.pack("I4s4s", 0, bytes([127, *chance.randbytes(3)]), bytes(4))
+        source = struct.pack("I4s4s", 0, bytes([127, *chance.randbytes(2), chance.randrange(1, 255)]), bytes(4))
         sender.sendmsg([datagram()], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, target)
     sent += BATCH
 print(sent)

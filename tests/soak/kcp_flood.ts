@@ -82,7 +82,8 @@ async function run(rate: number, seconds: number, random: Random): Promise<numbe
   const flood = start(address, rate, seconds, random);
   await sleep(seconds * 500);
   memory.push(usageOf(goscon.pid)!.memory);
-  const sent = Number(new TextDecoder().decode((await flood.output()).stdout));
+  const { success, stdout } = await flood.output();
+  const sent = Number(new TextDecoder().decode(stdout));
   memory.push(usageOf(goscon.pid)!.memory);
   for (const each of echoes) each.isOver = true;
   await Promise.all(running);
@@ -97,9 +98,9 @@ async function run(rate: number, seconds: number, random: Random): Promise<numbe
     `lines of the log ${goscon.events.length}; memory before, half way, after: ${memory.map(mib).join(", ")}`,
   );
   for (const fault of faults) console.error(fault);
-  const isFlat = memory[2]! - memory[1]! < GROWTH;
-  console.log(faults.length === 0 && isFlat ? "PASSED" : "FAILED");
-  return faults.length === 0 && isFlat ? 0 : 1;
+  const isWell = success && faults.length === 0 && memory[2]! - memory[1]! < GROWTH;
+  console.log(isWell ? "PASSED" : "FAILED");
+  return isWell ? 0 : 1;
 }
 
 function start(address: string, rate: number, seconds: number, random: Random): Deno.ChildProcess {
