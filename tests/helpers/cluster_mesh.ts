@@ -21,7 +21,6 @@ export class ScriptedDiscovery implements Discovery {
   isPassedOn = false;
   /** What another one had with which it went on. */
   had: { own: Pair | undefined; lost: readonly Pair[] } | undefined;
-  readonly released: Pair[] = [];
   onChange: (found: readonly Found[]) => void = () => {};
 
   constructor(readonly slot: number, readonly found: Found[] | undefined, readonly epoch?: number) {}
@@ -40,10 +39,6 @@ export class ScriptedDiscovery implements Discovery {
     this.onChange = onChange;
     const found = this.found ?? known;
     if (found) onChange(found);
-  }
-
-  release(lost: Pair): void {
-    this.released.push(lost);
   }
 
   close(): Promise<void> {

@@ -44,8 +44,6 @@ export interface Discovery {
   isPassedOn: boolean;
   /** Tells of all that is known, as soon as something is, and at each change. Once. `known`: what another process had found. */
   watch(onChange: (found: readonly Found[]) => void, known?: readonly Found[]): void;
-  /** What was lost is of no use any more: its last session has ended. */
-  release(lost: Claim): void;
   /** Gives the slot back, and ends all; never rejects. What is still wanted is rejected. May be called again. */
   close(): Promise<void>;
 }

@@ -77,8 +77,6 @@ export class DnsDiscovery implements Discovery {
     this.#watching = this.#watch(kept);
   }
 
-  release(): void {}
-
   async close(): Promise<void> {
     this.#abort.abort();
     await this.#watching;

@@ -72,10 +72,6 @@ export class RedisDiscovery implements Discovery {
     this.#running ??= this.#run();
   }
 
-  release(lost: Claim): void {
-    this.#lost = this.#lost.filter(({ slot, epoch }) => slot !== lost.slot || epoch !== lost.epoch);
-  }
-
   async close(): Promise<void> {
     this.#abort.abort();
     this.#first.reject(new Error("the discovery is closed"));

@@ -41,8 +41,6 @@ export class StaticDiscovery implements Discovery {
     this.#onChange(this.#found);
   }
 
-  release(): void {}
-
   close(): Promise<void> {
     this.#onChange = () => {};
     return Promise.resolve();

@@ -154,11 +154,6 @@ export class ClusterNode {
     this.#neighbours.map.reuseTime = offering.reuseTime;
   }
 
-  /** The last session of what this node had before has ended. */
-  release(lost: Pair): void {
-    this.#slot.release(lost);
-  }
-
   /** By which URLs clients reach others than `instance` that are no worse a way to this node: nodes that begin sessions, and edges. */
   elsewhere(instance: string): Public[] {
     const { map } = this.#neighbours;

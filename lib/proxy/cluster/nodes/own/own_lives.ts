@@ -87,13 +87,6 @@ export class OwnLives {
     this.#isLost = true;
   }
 
-  /** Its last session there has ended. The latest stays. */
-  released({ slot, epoch }: Pair): void {
-    this.#lives = this.#lives.filter((life, i) =>
-      i === this.#lives.length - 1 || life.slot !== slot || life.epoch !== epoch
-    );
-  }
-
   get #fault(): string | undefined {
     if (this.#isLost) return "another instance has taken the slot of this one, which has no other one yet";
     if (this.conflict) {

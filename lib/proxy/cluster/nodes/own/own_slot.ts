@@ -77,14 +77,6 @@ export class OwnSlot {
     this.update();
   }
 
-  /** The last session of what it had before has ended. */
-  release(lost: Pair): void {
-    this.#options.discovery.release(lost);
-    this.#lives.released(lost);
-    this.#options.neighbours.own = this.#lives.lives;
-    this.update();
-  }
-
   /** Looks whether another one has the same. To be called when something is known of others, and every second or so. */
   update(): void {
     const { map } = this.#options.neighbours;
