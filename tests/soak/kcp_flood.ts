@@ -7,7 +7,7 @@ import { mib, usageOf } from "./usage.ts";
 
 const USAGE =
   `Floods a listener of KCP with datagrams of forged addresses, while sessions over it go on, and says whether they did, and
-whether memory grew. Linux, with Python.
+whether memory grew in the second half: it has settled after 10 s. Linux, with Python.
 
 Usage:
   deno task kcp-flood [datagrams a second] [seconds]      default: 100,000 and 30
