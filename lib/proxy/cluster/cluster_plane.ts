@@ -17,7 +17,8 @@ import type { SessionInfo } from "../session/session_record.ts";
 import { Departure } from "./departure.ts";
 import { type InheritedPlane, NodeProcess } from "./node_process.ts";
 import { type ComingToNode, type NodeSnapshot, readComingToNode } from "./nodes/node_snapshot.ts";
-import { about, startWorkers, type WorkerPool } from "./threads/worker_pool.ts";
+import { about } from "./threads/moving.ts";
+import { startWorkers, type WorkerPool } from "./threads/worker_pool.ts";
 
 /** A data plane as a process needs it, whose main thread this is. */
 export type Plane = DataPlane & Pick<WorkerPool, "engine" | "failed" | "hung">;

@@ -1,8 +1,10 @@
-import type { VisitorSnapshot } from "../../front/visitors.ts";
+import type { Visitors, VisitorSnapshot } from "../../front/visitors.ts";
+import type { HostSlots } from "../../host_slots.ts";
+import { CACHE_UNIT, type SharedState } from "../../shared_state.ts";
 import type { Gauges, Snapshot } from "../../data_plane.ts";
 import { ShapeError } from "../../session/move/shape.ts";
 import { Histogram, Stats, type StatsValues } from "../../stats.ts";
-import type { HostSnapshot } from "../../upstream/host_state.ts";
+import { addHostSnapshot, type HostSnapshot, hostSnapshot } from "../../upstream/host_state.ts";
 import { addUp } from "./add_up.ts";
 
 /** The form of `MovedCounts`: another number is another form. */
@@ -25,20 +27,16 @@ export interface MovedCounts extends Counts {
   hosts: [key: string, host: HostSnapshot][];
 }
 
+export interface LedgerOptions {
+  visitors: Visitors;
+  shared: SharedState;
+  hostSlots: HostSlots;
+}
+
 /** Nothing. */
 export function newCounts(): Counts {
   const gauges = { cachesReleased: 0, cachesShrunk: 0, logDropped: 0, kcp: { tooLong: 0, unsent: 0 } };
   return { stats: { ...new Stats() }, gauges };
-}
-
-/** What is counted in a snapshot, and by what limits go. */
-export function movedCounts(
-  { stats, gauges }: Snapshot,
-  around: Pick<MovedCounts, "visitors" | "hosts">,
-): MovedCounts {
-  const { cachesReleased, cachesShrunk, cacheHighWater, logDropped, kcp: { tooLong, unsent } } = gauges;
-  const growing = { cachesReleased, cachesShrunk, logDropped, kcp: { tooLong, unsent } };
-  return { format: FORMAT, kind: "counts", stats, gauges: growing, cacheHighWater, ...around };
 }
 
 /** Whether that is such counts. Throws `ShapeError` when they are of another format. */
@@ -57,6 +55,46 @@ export function isMovedCounts(data: unknown): data is MovedCounts {
 export function withCame(own: Counts, came: MovedCounts): Counts {
   const { stats, gauges } = newCounts();
   return addUp(own, { stats: known(stats, came.stats), gauges: known(gauges, came.gauges) });
+}
+
+/** What a pool of threads has counted with the processes before it, and what limits and the choice of a host go by. */
+export class Ledger {
+  /** What the processes have counted in whose place this one goes on. */
+  before: Counts = newCounts();
+  readonly #options: LedgerOptions;
+
+  constructor(options: LedgerOptions) {
+    this.#options = options;
+  }
+
+  /** For the process that goes on from here. `snapshot`: of the pool, with what was before. */
+  moved({ stats, gauges }: Snapshot): MovedCounts {
+    const { visitors, shared, hostSlots } = this.#options;
+    const { cachesReleased, cachesShrunk, cacheHighWater, logDropped, kcp: { tooLong, unsent } } = gauges;
+    const now = nowOfThreads();
+    return {
+      ...{ format: FORMAT, kind: "counts", stats, cacheHighWater, visitors: visitors.snapshot() },
+      gauges: { cachesReleased, cachesShrunk, logDropped, kcp: { tooLong, unsent } },
+      hosts: [...hostSlots.slots].map(([key, slot]) => [key, hostSnapshot(shared.host(slot), now)]),
+    };
+  }
+
+  goOnFrom(came: MovedCounts): void {
+    const { visitors, shared, hostSlots: { slots } } = this.#options;
+    this.before = withCame(this.before, came);
+    visitors.restore(came.visitors);
+    const highWater = Math.floor(came.cacheHighWater / CACHE_UNIT);
+    shared.cacheHighWater.set(Math.max(shared.cacheHighWater.value, highWater));
+    for (const [key, host] of came.hosts) {
+      const slot = slots.get(key);
+      if (slot !== undefined) addHostSnapshot(shared.host(slot), host, nowOfThreads());
+    }
+  }
+}
+
+/** As all threads have it: see `systemSeams`. */
+function nowOfThreads(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 /** What of `came` has the shape of `form`, where that has it; what `form` has, elsewhere. */

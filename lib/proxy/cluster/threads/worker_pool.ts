@@ -6,7 +6,8 @@ import type { Endpoint, Via } from "../../../link/link.ts";
 import { droppedLines, type Log } from "../../../log.ts";
 import type { CarriedCounts } from "../../cluster_info.ts";
 import { addUp } from "./add_up.ts";
-import { type Counts, isMovedCounts, type MovedCounts, movedCounts, newCounts, withCame } from "./counts.ts";
+import { Ledger } from "./counts.ts";
+import { Moving } from "./moving.ts";
 import {
   type IoInfo,
   type ListeningState,
@@ -25,16 +26,13 @@ import { openEngines } from "./engines.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Offers } from "../carry/offers.ts";
 import { connectPort, type Remote } from "./rpc.ts";
-import { layoutFor, ownerOf } from "../../owner.ts";
-import { type MovedIds, type MovedMemory, readMoved } from "../../session/move/moved.ts";
-import type { Packed } from "../../session/move/packed.ts";
-import { partsOf } from "../../session/move/parts.ts";
+import type { MovedIds } from "../../session/move/moved.ts";
 import type { SessionInfo } from "../../session/session_record.ts";
 import type { Inherited, KcpPlace } from "../../seams.ts";
-import { CACHE_UNIT, MOST_HOSTS, SharedState } from "../../shared_state.ts";
+import { MOST_HOSTS, SharedState } from "../../shared_state.ts";
 import type { PeerIdentity } from "../nodes/hello_forms.ts";
 import type { NodeView } from "../nodes/peers.ts";
-import { addHostSnapshot, hostSnapshot, keyOf } from "../../upstream/host_state.ts";
+import { keyOf } from "../../upstream/host_state.ts";
 import { Visitors } from "../../front/visitors.ts";
 import { within } from "../../../within.ts";
 import type { WorkerMethods } from "./worker.ts";
@@ -95,8 +93,6 @@ export class WorkerPool implements ReplaceableDataPlane {
   /** What each thread said last of itself: what a hung one has counted does not go. */
   readonly #snapshots: Snapshot[] = [];
   readonly #carried: [string, CarriedCounts][][] = [];
-  /** What the processes have counted in whose place this one goes on. */
-  #before: Counts = newCounts();
   /** How the threads have their sockets: see `IoInfo`. */
   engine: IoInfo = { name: "deno" };
   #shutdownTimeout: number;
@@ -108,18 +104,26 @@ export class WorkerPool implements ReplaceableDataPlane {
   #closed: { wanted: Listen; had: Listen }[] = [];
   readonly #shared = new SharedState();
   readonly #hostSlots = new HostSlots(this.#shared);
+  readonly #ledger: Ledger;
+  readonly #moving: Moving;
   /** Hosts that have no slot, of which each thread knows its own part. */
   #beyond = 0;
   readonly #log: Log;
   readonly #others: Others;
-  readonly #cluster: Config["cluster"];
 
   /** Use `startWorkers`. */
   constructor(config: Config, log: Log, others: Others) {
     this.#log = log;
     this.#others = others;
-    this.#cluster = config.cluster;
     this.#visitors = new Visitors(config.limits, () => performance.now());
+    this.#ledger = new Ledger({ visitors: this.#visitors, shared: this.#shared, hostSlots: this.#hostSlots });
+    this.#moving = new Moving({
+      remotes: this.#remotes,
+      cluster: config.cluster,
+      ledger: this.#ledger,
+      stand: () => this.setListening("still"),
+      snapshot: () => this.snapshot(),
+    });
     this.#shutdownTimeout = config.shutdownTimeout;
     this.#failed.promise.catch(() => {});
   }
@@ -172,7 +176,7 @@ export class WorkerPool implements ReplaceableDataPlane {
     if (!first) throw new Error("Cannot tell of the sessions: no thread answers");
     const { upstreams, gauges: { draining, cacheHighWater } } = first;
     const sum = snapshots.map(({ stats, gauges }) => ({ stats, gauges }))
-      .reduce<Pick<Snapshot, "stats" | "gauges">>((sum, each) => addUp(sum, each), this.#before as Snapshot);
+      .reduce<Pick<Snapshot, "stats" | "gauges">>((sum, each) => addUp(sum, each), this.#ledger.before as Snapshot);
     // This thread has a log of its own; what follows is the same in all threads.
     const logDropped = sum.gauges.logDropped + droppedLines();
     const gauges = { ...sum.gauges, logDropped, draining, cacheHighWater };
@@ -263,81 +267,20 @@ export class WorkerPool implements ReplaceableDataPlane {
     return { ...first!, ids: [first!, ...others].flatMap(({ ids }) => ids) };
   }
 
-  /** What is remembered of sessions that have ended comes when all others have: until then those are on their way. */
-  async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
-    const memories: MovedMemory[] = [];
-    try {
-      for (const remote of this.#remotes) yield* this.#moveOut(remote, memories);
-      await this.setListening("still");
-      const since = performance.now();
-      for (const remote of this.#remotes) yield* this.#moveOut(remote, memories, since);
-      yield [about(merged(memories))];
-      yield [about(await this.#counts())];
-    } finally {
-      await Promise.all(this.#remotes.map((remote) => remote.endMoving()));
-    }
-  }
-
-  /**
-   * One part of what a thread has, see `SessionTable.moveOut`, but for what is remembered, which is added to `memories`. `stillSince`: see
-   * `RestingSession`.
-   */
-  async *#moveOut(
-    remote: Remote<WorkerMethods>,
-    memories: MovedMemory[],
-    stillSince?: number,
-  ): AsyncGenerator<RestingSession[], void, void> {
-    for (let pieces = await remote.moveNext(); pieces.length > 0; pieces = await remote.moveNext()) {
-      const resting = pieces.flatMap((piece, i): RestingSession[] => {
-        const { data } = piece;
-        if (data.kind === "ids") return [about(data)];
-        if (data.kind !== "memory") return [restingOf(piece, i, { remote, stillSince })];
-        memories.push(data);
-        return [];
-      });
-      if (resting.length > 0) yield resting;
-    }
+  moveOut(): AsyncGenerator<RestingSession[], void, void> {
+    return this.#moving.moveOut();
   }
 
   assertMovable(data: unknown, descriptors: number): void {
-    if (!isMovedCounts(data)) readMoved(data, descriptors);
+    this.#moving.assertMovable(data, descriptors);
   }
 
-  async moveIn(data: unknown, descriptors: readonly number[]): Promise<void> {
-    if (isMovedCounts(data)) return this.#goOnFrom(data);
-    const count = this.#remotes.length;
-    const layout = layoutFor(this.#cluster, count);
-    const parts = partsOf(readMoved(data, descriptors.length), count, (id) => ownerOf(id, layout).thread);
-    await Promise.all(parts.map(({ thread, part }) => this.#remotes[thread]!.moveIn(part, descriptors)));
+  moveIn(data: unknown, descriptors: readonly number[]): Promise<void> {
+    return this.#moving.moveIn(data, descriptors);
   }
 
   async drain(): Promise<void> {
     await this.#heartbeat.tell((remote) => remote.drain());
-  }
-
-  async #counts(): Promise<MovedCounts> {
-    const now = this.#now();
-    const hosts: MovedCounts["hosts"] = [...this.#hostSlots.slots].map((
-      [key, slot],
-    ) => [key, hostSnapshot(this.#shared.host(slot), now)]);
-    return movedCounts(await this.snapshot(), { visitors: this.#visitors.snapshot(), hosts });
-  }
-
-  #goOnFrom(came: MovedCounts): void {
-    this.#before = withCame(this.#before, came);
-    this.#visitors.restore(came.visitors);
-    const { cacheHighWater } = this.#shared;
-    cacheHighWater.set(Math.max(cacheHighWater.value, Math.floor(came.cacheHighWater / CACHE_UNIT)));
-    const { slots } = this.#hostSlots;
-    for (const [key, host] of came.hosts) {
-      const slot = slots.get(key);
-      if (slot !== undefined) addHostSnapshot(this.#shared.host(slot), host, this.#now());
-    }
-  }
-
-  /** As all threads have it: see `systemSeams`. */
-  #now(): number {
-    return performance.timeOrigin + performance.now();
   }
 
   /** A thread that does not come to its end in time is ended as it is. */
@@ -424,26 +367,6 @@ export class WorkerPool implements ReplaceableDataPlane {
       return { wanted, had: { ...wanted, port: isOurs ? wanted.port : reservePortOf(wanted) } };
     });
   }
-}
-
-/** That one of the pieces of a thread. */
-function restingOf(
-  piece: Pick<Packed, "data" | "descriptors">,
-  index: number,
-  { remote, stillSince }: { remote: Remote<WorkerMethods>; stillSince: number | undefined },
-): RestingSession {
-  const onTaken = () => void remote.movedOver(index);
-  return { ...piece, count: 1, stillSince, onTaken, onKept: () => void remote.movedBack(index) };
-}
-
-/** What is not a session itself. */
-export function about(data: unknown): RestingSession {
-  return { data, descriptors: [], count: 0, onTaken() {}, onKept() {} };
-}
-
-function merged(memories: readonly MovedMemory[]): MovedMemory {
-  const [ended, gone] = [memories.flatMap(({ ended }) => ended), memories.flatMap(({ gone }) => gone)];
-  return { ...memories[0]!, ended, gone };
 }
 
 /** What of that is one thread's of so many. */

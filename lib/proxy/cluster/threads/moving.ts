@@ -1,0 +1,97 @@
+import type { Config } from "../../../config.ts";
+import type { RestingSession, Snapshot } from "../../data_plane.ts";
+import { layoutFor, ownerOf } from "../../owner.ts";
+import { type MovedMemory, readMoved } from "../../session/move/moved.ts";
+import type { Packed } from "../../session/move/packed.ts";
+import { partsOf } from "../../session/move/parts.ts";
+import { isMovedCounts, type Ledger } from "./counts.ts";
+import type { Remote } from "./rpc.ts";
+import type { WorkerMethods } from "./worker.ts";
+
+export interface MovingOptions {
+  /** The threads, which come later. */
+  remotes: readonly Remote<WorkerMethods>[];
+  cluster: Config["cluster"];
+  ledger: Ledger;
+  /** Has clients that share sockets stand still: see `ListeningState`. */
+  stand: () => Promise<void>;
+  snapshot: () => Promise<Snapshot>;
+}
+
+/** What of the threads of a process goes to another process, and comes from one: see `ReplaceableDataPlane`. */
+export class Moving {
+  readonly #options: MovingOptions;
+
+  constructor(options: MovingOptions) {
+    this.#options = options;
+  }
+
+  /** What is remembered of sessions that have ended comes when all others have: until then those are on their way. */
+  async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
+    const { remotes, ledger, stand, snapshot } = this.#options;
+    const memories: MovedMemory[] = [];
+    try {
+      for (const remote of remotes) yield* this.#moveOut(remote, memories);
+      await stand();
+      const since = performance.now();
+      for (const remote of remotes) yield* this.#moveOut(remote, memories, since);
+      yield [about(merged(memories))];
+      yield [about(ledger.moved(await snapshot()))];
+    } finally {
+      await Promise.all(remotes.map((remote) => remote.endMoving()));
+    }
+  }
+
+  /**
+   * One part of what a thread has, see `SessionTable.moveOut`, but for what is remembered, which is added to `memories`. `stillSince`: see
+   * `RestingSession`.
+   */
+  async *#moveOut(
+    remote: Remote<WorkerMethods>,
+    memories: MovedMemory[],
+    stillSince?: number,
+  ): AsyncGenerator<RestingSession[], void, void> {
+    for (let pieces = await remote.moveNext(); pieces.length > 0; pieces = await remote.moveNext()) {
+      const resting = pieces.flatMap((piece, i): RestingSession[] => {
+        const { data } = piece;
+        if (data.kind === "ids") return [about(data)];
+        if (data.kind !== "memory") return [restingOf(piece, i, { remote, stillSince })];
+        memories.push(data);
+        return [];
+      });
+      if (resting.length > 0) yield resting;
+    }
+  }
+
+  assertMovable(data: unknown, descriptors: number): void {
+    if (!isMovedCounts(data)) readMoved(data, descriptors);
+  }
+
+  async moveIn(data: unknown, descriptors: readonly number[]): Promise<void> {
+    const { remotes, cluster, ledger } = this.#options;
+    if (isMovedCounts(data)) return ledger.goOnFrom(data);
+    const layout = layoutFor(cluster, remotes.length);
+    const parts = partsOf(readMoved(data, descriptors.length), remotes.length, (id) => ownerOf(id, layout).thread);
+    await Promise.all(parts.map(({ thread, part }) => remotes[thread]!.moveIn(part, descriptors)));
+  }
+}
+
+/** That one of the pieces of a thread. */
+function restingOf(
+  piece: Pick<Packed, "data" | "descriptors">,
+  index: number,
+  { remote, stillSince }: { remote: Remote<WorkerMethods>; stillSince: number | undefined },
+): RestingSession {
+  const onTaken = () => void remote.movedOver(index);
+  return { ...piece, count: 1, stillSince, onTaken, onKept: () => void remote.movedBack(index) };
+}
+
+/** What is not a session itself. */
+export function about(data: unknown): RestingSession {
+  return { data, descriptors: [], count: 0, onTaken() {}, onKept() {} };
+}
+
+function merged(memories: readonly MovedMemory[]): MovedMemory {
+  const [ended, gone] = [memories.flatMap(({ ended }) => ended), memories.flatMap(({ gone }) => gone)];
+  return { ...memories[0]!, ended, gone };
+}
