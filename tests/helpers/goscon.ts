@@ -68,6 +68,13 @@ function withEnvironment(config: string): string {
 /** A line of the JSON log. */
 export type Event = { message: string; [field: string]: unknown };
 
+interface StartOptions {
+  descriptors?: number;
+  by?: string[];
+  at?: string;
+  env?: Record<string, string>;
+}
+
 /** The real process, most often a proxy, with its log read. */
 export class Goscon implements AsyncDisposable {
   readonly events: Event[] = [];
@@ -84,11 +91,21 @@ export class Goscon implements AsyncDisposable {
     this.#log = this.#readLog();
   }
 
-  /** Starts it with this configuration, and waits until it listens. */
-  static async start(
-    config: string,
-    options: { descriptors?: number; by?: string[]; at?: string; env?: Record<string, string> } = {},
-  ): Promise<Goscon> {
+  /**
+   * Starts it with this configuration, and waits until it listens. One that asks for any port may find one free that somebody has a moment
+   * later: then it is started again.
+   */
+  static async start(config: string, options: StartOptions = {}): Promise<Goscon> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await Goscon.#start(config, options);
+      } catch (error) {
+        if (attempt === 3 || !/:0\b/.test(config) || !/the address is in use/.test(String(error))) throw error;
+      }
+    }
+  }
+
+  static async #start(config: string, options: StartOptions): Promise<Goscon> {
     const file = await Deno.makeTempFile({ suffix: ".yaml" });
     await Deno.writeTextFile(file, withEnvironment(config));
     const args = ["--config", file, "--log-format", "json", "--log-level", "debug"];
