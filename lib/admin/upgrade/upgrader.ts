@@ -181,17 +181,15 @@ export class Upgrader {
 
   async #passSessions(successor: Successor): Promise<Pick<DoneUpgrade, "sessions" | "longestStandStill">> {
     let [sessions, longestStandStill, since] = [0, 0, performance.now()];
-    let stillSince: number | undefined;
     for await (const batch of this.#dataPlane.moveOut()) {
       const count = await this.#passBatch(successor, batch);
       sessions += count;
       // From before the first was taken out to when all go on.
       const now = performance.now();
-      if (count > 0) longestStandStill = Math.max(longestStandStill, now - since);
+      const stillSince = batch[0]?.stillSince ?? (count > 0 ? since : now);
+      longestStandStill = Math.max(longestStandStill, now - stillSince);
       since = now;
-      stillSince ??= batch.find((session) => session.stillSince !== undefined)?.stillSince;
     }
-    if (stillSince !== undefined) longestStandStill = Math.max(longestStandStill, performance.now() - stillSince);
     return { sessions, longestStandStill };
   }
 

@@ -52,6 +52,8 @@ const MOST_IDS = 0.9;
  */
 const MOST_TOGETHER = 16;
 const MOST_BYTES_TOGETHER = 1024 * 1024;
+/** Of those that stand still in any case. */
+const MOST_STANDING = 64;
 
 /** Sessions that are looked at in one turn. */
 const LOOKS = 200;
@@ -387,7 +389,7 @@ export class SessionTable {
       yield [{ data: this.ids, descriptors: [], done() {} }];
       yield* this.#moveOut(({ sharesSocket }) => !sharesSocket, gone, most);
       yield [];
-      yield* this.#moveOut(() => true, gone, most);
+      yield* this.#moveOut(() => true, gone, MOST_STANDING);
       const now = this.#options.seams.now();
       const memory = { ended: this.#ended.snapshotAt(now), gone: this.#gone.snapshotAt(now) };
       yield [{ data: { format: FORMAT, kind: "memory", ...memory }, descriptors: [], done() {} }];

@@ -31,11 +31,16 @@ export class Moving {
     const { remotes, ledger, stand, snapshot } = this.#options;
     const memories: MovedMemory[] = [];
     try {
-      for (const remote of remotes) yield* this.#moveOut(remote, memories);
+      for (const remote of remotes) yield* this.#moveOut([remote], memories);
+      const stillSince = performance.now();
       await stand();
-      const since = performance.now();
-      for (const remote of remotes) yield* this.#moveOut(remote, memories, since);
-      yield [about(merged(memories))];
+      let isAny = false;
+      for await (const resting of this.#moveOut(remotes, memories, stillSince)) {
+        isAny = true;
+        yield resting;
+      }
+      // With which they go on.
+      yield [{ ...about(merged(memories)), ...(isAny && { stillSince }) }];
       yield [about(ledger.moved(await snapshot()))];
     } finally {
       await Promise.all(remotes.map((remote) => remote.endMoving()));
@@ -43,23 +48,27 @@ export class Moving {
   }
 
   /**
-   * One part of what a thread has, see `SessionTable.moveOut`, but for what is remembered, which is added to `memories`. `stillSince`: see
-   * `RestingSession`.
+   * One part of what these threads have, see `SessionTable.moveOut`, what all give at a time together, but for what is remembered, which is
+   * added to `memories`. `stillSince`: see `RestingSession`.
    */
   async *#moveOut(
-    remote: Remote<WorkerMethods>,
+    remotes: readonly Remote<WorkerMethods>[],
     memories: MovedMemory[],
     stillSince?: number,
   ): AsyncGenerator<RestingSession[], void, void> {
-    for (let pieces = await remote.moveNext(); pieces.length > 0; pieces = await remote.moveNext()) {
-      const resting = pieces.flatMap((piece, i): RestingSession[] => {
-        const { data } = piece;
-        if (data.kind === "ids") return [about(data)];
-        if (data.kind !== "memory") return [restingOf(piece, i, { remote, stillSince })];
-        memories.push(data);
-        return [];
-      });
+    for (let left = remotes; left.length > 0;) {
+      const given = await Promise.all(left.map(async (remote) => ({ remote, pieces: await remote.moveNext() })));
+      const resting = given.flatMap(({ remote, pieces }) =>
+        pieces.flatMap((piece, i): RestingSession[] => {
+          const { data } = piece;
+          if (data.kind === "ids") return [about(data)];
+          if (data.kind !== "memory") return [restingOf(piece, i, { remote, stillSince })];
+          memories.push(data);
+          return [];
+        })
+      );
       if (resting.length > 0) yield resting;
+      left = given.filter(({ pieces }) => pieces.length > 0).map(({ remote }) => remote);
     }
   }
 
