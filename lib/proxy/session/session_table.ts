@@ -472,6 +472,11 @@ export class SessionTable {
     this.#elsewhere.forgetLeft();
   }
 
+  /** What was to come to this one and has not is lost, too. */
+  forgetComing(): void {
+    this.#elsewhere.allCame();
+  }
+
   /** Ends every session in order: see `ProxySession.stop`. */
   stop(): void {
     for (const session of this.#sessions.values()) session.stop();

@@ -155,6 +155,18 @@ test("who comes while sessions go over is told to try again: to the old one for 
   using _third = await RawClient.open(old.address);
 });
 
+test("of what has not come when all that there was is here, or the other process is gone, clients are told that it is lost", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using one = await RawClient.open(old.address);
+  await backend.accept();
+  next.proxy.moveIn(old.proxy.movedIds(), []);
+  await next.proxy.setListening("streams");
+  assert.equal(await codeOf(next.address, one.resumeContent()), "501");
+  await next.proxy.setListening("on");
+  assert.equal(await codeOf(next.address, one.resumeContent()), "404");
+});
+
 test("what is remembered goes along: how sessions of version 2 ended, and that those of version 1 are over", async () => {
   await using two = new Two();
   const { old, next, backend } = two;
