@@ -43,6 +43,8 @@ import type { WorkerMethods } from "./worker.ts";
 const SWEEP = 1000;
 /** Milliseconds that a thread may take to stop beyond `shutdown_timeout`: its log wants to be out. */
 const LAST_WORDS = 3000;
+/** Milliseconds that a thread may take to let go of some sessions. */
+const LONGEST_STEP = 3000;
 
 /** The most workers: more would leave too few ids to each. */
 const MOST_WORKERS = 64;
@@ -255,7 +257,9 @@ export class WorkerPool implements ReplaceableDataPlane {
   }
 
   async setListening(state: ListeningState): Promise<void> {
-    await this.#askAll((remote) => remote.setListening(state));
+    const set = (remote: Remote<WorkerMethods>) => remote.setListening(state);
+    // One that is hung hears of it when it goes on: clients wait there, and nobody else accepts them.
+    await (state === "on" ? this.#heartbeat.tell(set) : this.#askAll(set));
   }
 
   async sessionIds(): Promise<MovedIds> {
@@ -274,7 +278,7 @@ export class WorkerPool implements ReplaceableDataPlane {
       yield [about(merged(memories))];
       yield [about(await this.#counts())];
     } finally {
-      await Promise.all(this.#remotes.map((remote) => remote.endMoving()));
+      await this.#heartbeat.tell((remote) => remote.endMoving());
     }
   }
 
@@ -287,7 +291,10 @@ export class WorkerPool implements ReplaceableDataPlane {
     memories: MovedMemory[],
     stillSince?: number,
   ): AsyncGenerator<RestingSession[], void, void> {
-    for (let pieces = await remote.moveNext(); pieces.length > 0; pieces = await remote.moveNext()) {
+    for (;;) {
+      const pieces = await within(LONGEST_STEP, remote.moveNext());
+      if (!pieces) throw new Error("a thread does not answer");
+      if (pieces.length === 0) return;
       const resting = pieces.flatMap((piece, i): RestingSession[] => {
         const { data } = piece;
         if (data.kind === "ids") return [about(data)];

@@ -10,7 +10,7 @@ import {
   type WorkerPool,
 } from "../../../../lib/proxy/cluster/threads/worker_pool.ts";
 import { AckedClient } from "../../../helpers/acked_client.ts";
-import { Backend } from "../../../helpers/backend.ts";
+import { Backend, readExactly } from "../../../helpers/backend.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
 import { TestLog, TestProxy } from "../../../helpers/proxy.ts";
 import { pattern } from "../../../helpers/random.ts";
@@ -215,6 +215,72 @@ for (const count of [1, 2, 4]) {
     },
   );
 }
+
+/** Workers that get nothing while they are to stall, and then all of it. */
+class StallingWorker extends Worker {
+  static last: StallingWorker | undefined;
+  #waiting: unknown[] | undefined;
+
+  constructor(...options: ConstructorParameters<typeof Worker>) {
+    super(...options);
+    StallingWorker.last = this;
+  }
+
+  override postMessage(message: unknown): void {
+    if (this.#waiting) this.#waiting.push(message);
+    else super.postMessage(message);
+  }
+
+  stall(): void {
+    this.#waiting = [];
+  }
+
+  goOn(): void {
+    const waiting = this.#waiting!;
+    this.#waiting = undefined;
+    for (const message of waiting) this.postMessage(message);
+  }
+}
+
+/** A pool whose last thread can stall. */
+async function openStalling(keys: Record<string, unknown>) {
+  const { Worker } = globalThis;
+  globalThis.Worker = StallingWorker;
+  try {
+    return { ...await open(keys), thread: () => StallingWorker.last! };
+  } finally {
+    globalThis.Worker = Worker;
+  }
+}
+
+Deno.test("a thread that is hung when clients are accepted again accepts them when it goes on", async () => {
+  const { pool, address, thread } = await openStalling({ ...ECHO, workers: 2 });
+  await pool.setListening("paused");
+  thread().stall();
+  while (pool.hung.length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  await pool.setListening("on");
+  thread().goOn();
+  const clients = await Promise.all(Array.from({ length: 40 }, () => RawClient.open(address)));
+  assert.equal(new Set(clients.map(({ id }) => id % 2)).size, 2, "the kernel gave a thread no connection");
+  for (const client of clients) client[Symbol.dispose]();
+  await pool.stop();
+});
+
+Deno.test("a thread that does not answer while sessions go to another process holds nothing up, and keeps its own", async () => {
+  await using backend = new Backend();
+  const { pool, address, thread } = await openStalling({ hosts: [{ addr: backend.address }], workers: 1 });
+  using client = await RawClient.open(address);
+  const far = await backend.accept();
+  const moving = pool.moveOut();
+  await moving.next(); // the ids
+  thread().stall();
+  await assert.rejects(moving.next(), /a thread does not answer/);
+  thread().goOn();
+  await client.send(pattern(0, 100));
+  assertSameBytes(await readExactly(far, 100), pattern(0, 100));
+  await client.resume();
+  await pool.stop();
+});
 
 /** A pool that goes on with what another one listens on. */
 async function startedWith(config: Config, inherited: InheritedListeners) {
