@@ -373,12 +373,18 @@ export class WorkerPool implements ReplaceableDataPlane {
 
   /** What each thread passes, or nothing. */
   async #passedByAll(): Promise<PassedListener[][]> {
-    const passed = await this.#askAll((remote) => Promise.allSettled([remote.passListeners()]));
-    const values = passed.flatMap(([result]) => result.status === "fulfilled" ? [result.value] : []);
-    const refused = passed.find(([result]) => result.status === "rejected")?.[0] as PromiseRejectedResult | undefined;
-    if (!refused) return values;
-    new Descriptors(values.flat().flatMap(({ descriptors }) => descriptors))[Symbol.dispose]();
-    throw refused.reason;
+    let isLate = false;
+    const passed = await this.#heartbeat.ask(async (remote) => {
+      const [result] = await Promise.allSettled([remote.passListeners()]);
+      if (isLate && result.status === "fulfilled") closeAll([result.value]);
+      return result;
+    });
+    isLate = true;
+    const values = passed.flatMap((result) => result?.status === "fulfilled" ? [result.value] : []);
+    if (values.length === passed.length) return values;
+    closeAll(values);
+    const refused = passed.find((result) => result?.status === "rejected") as PromiseRejectedResult | undefined;
+    throw refused?.reason ?? new Error(`thread ${passed.indexOf(undefined)} does not answer`);
   }
 
   /** Asks every thread, none of which may be hung. */
@@ -441,6 +447,10 @@ function restingOf(
 ): RestingSession {
   const onTaken = () => void remote.movedOver(index);
   return { ...piece, count: 1, stillSince, onTaken, onKept: () => void remote.movedBack(index) };
+}
+
+function closeAll(passed: readonly PassedListener[][]): void {
+  new Descriptors(passed.flat().flatMap(({ descriptors }) => descriptors))[Symbol.dispose]();
 }
 
 /** What is not a session itself. */
