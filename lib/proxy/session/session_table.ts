@@ -460,7 +460,7 @@ export class SessionTable {
       const { snapshot } = moved;
       const { key, reuseTime, pingInterval, pingTimeout } = snapshot.terms;
       const session = AckedSession.restore(snapshot.session);
-      const terms = { key: new ResumeKey(key), reuseTime, liveness: { pingInterval, pingTimeout } };
+      const terms = { key: ResumeKey.restore(key), reuseTime, liveness: { pingInterval, pingTimeout } };
       const options = { client, ...terms, onEnded: admit(origin) };
       this.#ackedProxied(session, options).goOn(snapshot, adopted(moved, descriptors, this.#options));
     }

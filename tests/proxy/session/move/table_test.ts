@@ -296,6 +296,32 @@ test("memory counts where it is", async () => {
   assert.deepEqual([(await old.gauges()).cacheBytes, (await next.gauges()).cacheBytes], [0, used]);
 });
 
+test("of what came along with a key nothing is kept but that", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using _one = await AckedClient.open(old.address);
+  await backend.accept();
+  using other = await AckedClient.open(old.address);
+  await backend.accept();
+  await old.proxy.endSession(other.id);
+  // As it comes in one message with all else.
+  const within = <T extends { key: Uint8Array }>(whose: T) => {
+    const all = new Uint8Array(100_000);
+    all.set(whose.key, 1000);
+    whose.key = all.subarray(1000, 1032);
+  };
+  const keysOf = ({ data }: Packed): { key: Uint8Array<ArrayBuffer> }[] => {
+    if (data.kind === "acked session") return [data.snapshot.terms];
+    return data.kind === "memory" ? data.gone : [];
+  };
+  const first = await pieces(old);
+  first.flatMap(keysOf).forEach(within);
+  give(next, first);
+  const second = await pieces(next);
+  assert.deepEqual(second.flatMap(keysOf).map(({ key }) => key.buffer.byteLength), [32, 32]);
+  give(old, second);
+});
+
 test("a session whose backend has no descriptor stays, and lives", async () => {
   await using two = new Two({ hosts: [{ addr: "builtin:echo" }] });
   const { old, next } = two;
