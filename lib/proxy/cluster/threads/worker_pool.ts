@@ -43,8 +43,6 @@ import type { WorkerMethods } from "./worker.ts";
 const SWEEP = 1000;
 /** Milliseconds that a thread may take to stop beyond `shutdown_timeout`: its log wants to be out. */
 const LAST_WORDS = 3000;
-/** Milliseconds that a thread may take to let go of some sessions. */
-const LONGEST_STEP = 3000;
 
 /** The most workers: more would leave too few ids to each. */
 const MOST_WORKERS = 64;
@@ -102,6 +100,7 @@ export class WorkerPool implements ReplaceableDataPlane {
   /** How the threads have their sockets: see `IoInfo`. */
   engine: IoInfo = { name: "deno" };
   #shutdownTimeout: number;
+  #upgradeTimeout: number;
   #sweep: ReturnType<typeof setInterval> | undefined;
   readonly #failed = Promise.withResolvers<never>();
   /** What is listened on: as the configuration has it, and with the port that was had. */
@@ -123,6 +122,7 @@ export class WorkerPool implements ReplaceableDataPlane {
     this.#cluster = config.cluster;
     this.#visitors = new Visitors(config.limits, () => performance.now());
     this.#shutdownTimeout = config.shutdownTimeout;
+    this.#upgradeTimeout = config.upgradeTimeout;
     this.#failed.promise.catch(() => {});
   }
 
@@ -245,6 +245,7 @@ export class WorkerPool implements ReplaceableDataPlane {
     this.#listens = listens;
     this.#visitors.limits = config.limits;
     this.#shutdownTimeout = config.shutdownTimeout;
+    this.#upgradeTimeout = config.upgradeTimeout;
   }
 
   async passListeners(): Promise<PassedListener[]> {
@@ -272,7 +273,7 @@ export class WorkerPool implements ReplaceableDataPlane {
     const memories: MovedMemory[] = [];
     try {
       for (const remote of this.#remotes) yield* this.#moveOut(remote, memories);
-      await this.setListening("still");
+      await this.#inTime(Promise.all(this.#remotes.map((remote) => remote.setListening("still"))));
       const since = performance.now();
       for (const remote of this.#remotes) yield* this.#moveOut(remote, memories, since);
       yield [about(merged(memories))];
@@ -292,8 +293,7 @@ export class WorkerPool implements ReplaceableDataPlane {
     stillSince?: number,
   ): AsyncGenerator<RestingSession[], void, void> {
     for (;;) {
-      const pieces = await within(LONGEST_STEP, remote.moveNext());
-      if (!pieces) throw new Error("a thread does not answer");
+      const pieces = await this.#inTime(remote.moveNext());
       if (pieces.length === 0) return;
       const resting = pieces.flatMap((piece, i): RestingSession[] => {
         const { data } = piece;
@@ -304,6 +304,13 @@ export class WorkerPool implements ReplaceableDataPlane {
       });
       if (resting.length > 0) yield resting;
     }
+  }
+
+  /** Who has some sessions already would lose them: one that is slow is not given up as soon as one that is hung. */
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const done = await within(this.#upgradeTimeout, work.then((value) => ({ value })));
+    if (!done) throw new Error("a thread does not answer");
+    return done.value;
   }
 
   assertMovable(data: unknown, descriptors: number): void {

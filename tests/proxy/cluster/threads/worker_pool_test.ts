@@ -285,7 +285,11 @@ Deno.test(
   PASSABLE,
   async () => {
     await using backend = new Backend();
-    const { pool, address, thread } = await openStalling({ hosts: [{ addr: backend.address }], workers: 1 });
+    const { pool, address, thread } = await openStalling({
+      hosts: [{ addr: backend.address }],
+      workers: 1,
+      upgrade_timeout: "1s",
+    });
     using client = await RawClient.open(address);
     const far = await backend.accept();
     const moving = pool.moveOut();
