@@ -437,6 +437,7 @@ export class SessionTable {
       const now = this.#options.seams.now();
       this.#ended.restore(moved.ended, now);
       this.#gone.restore(moved.gone, now, this.#mostGone);
+      for (const { id } of [...moved.ended, ...moved.gone]) this.#elsewhere.came(id);
       this.#elsewhere.allCame();
     } else this.#arrive(moved, descriptors, admit);
     return moved.kind;

@@ -221,6 +221,26 @@ test("the ids of what is there, remembered, to come or elsewhere are not given t
   await engine.close();
 });
 
+test("the id of a session that has ended, and is not remembered any more, is free again where that came to", async () => {
+  const cluster = {
+    layout: { threadBits: 0, slotBits: 0, epochBits: 28 }, // ids of four bits
+    self: { thread: 0, slot: 0, epoch: 5 },
+    owns: () => true,
+    carry: () => assert.fail(),
+  };
+  const engine = engineOf(NATIVE[0]!);
+  const next = TestProxy.start({ hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" }, { engine, cluster });
+  const ids = Array.from({ length: 16 }, (_, i) => i * 2 ** 28 + 5);
+  const gone = ids.map((id) => ({ id, key: new Uint8Array(32), end: 1, index: 0, left: 0 }));
+  next.proxy.moveIn({ format: 1, kind: "ids", ids }, []);
+  next.proxy.moveIn({ format: 1, kind: "memory", ended: [], gone }, []);
+  assert.equal(await codeOf(next.address, NEW), "501");
+  while ((await next.gauges()).gone > 0) await turn(); // at the next look
+  using _client = await RawClient.open(next.address);
+  await next.stop();
+  await engine.close();
+});
+
 test("a piece that nobody takes is given back, and its session goes on where it was", async () => {
   await using two = new Two();
   const { old, backend } = two;
