@@ -272,6 +272,8 @@ export class WorkerPool implements ReplaceableDataPlane {
   async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
     const memories: MovedMemory[] = [];
     try {
+      // From then on none begins in any thread, and the other process knows of all that are to come.
+      for (const remote of this.#remotes) yield await this.#next(remote, memories) ?? [];
       for (const remote of this.#remotes) yield* this.#moveOut(remote, memories);
       await this.#inTime(Promise.all(this.#remotes.map((remote) => remote.setListening("still"))));
       const since = performance.now();
@@ -283,27 +285,37 @@ export class WorkerPool implements ReplaceableDataPlane {
     }
   }
 
-  /**
-   * One part of what a thread has, see `SessionTable.moveOut`, but for what is remembered, which is added to `memories`. `stillSince`: see
-   * `RestingSession`.
-   */
+  /** One part of what a thread has: see `SessionTable.moveOut`, and `#next`. */
   async *#moveOut(
     remote: Remote<WorkerMethods>,
     memories: MovedMemory[],
     stillSince?: number,
   ): AsyncGenerator<RestingSession[], void, void> {
     for (;;) {
-      const pieces = await this.#inTime(remote.moveNext());
-      if (pieces.length === 0) return;
-      const resting = pieces.flatMap((piece, i): RestingSession[] => {
-        const { data } = piece;
-        if (data.kind === "ids") return [about(data)];
-        if (data.kind !== "memory") return [restingOf(piece, i, { remote, stillSince })];
-        memories.push(data);
-        return [];
-      });
+      const resting = await this.#next(remote, memories, stillSince);
+      if (!resting) return;
       if (resting.length > 0) yield resting;
     }
+  }
+
+  /**
+   * The next of what a thread has, but for what is remembered, which is added to `memories`; `undefined`: it has come to the end of a
+   * part. `stillSince`: see `RestingSession`.
+   */
+  async #next(
+    remote: Remote<WorkerMethods>,
+    memories: MovedMemory[],
+    stillSince?: number,
+  ): Promise<RestingSession[] | undefined> {
+    const pieces = await this.#inTime(remote.moveNext());
+    if (pieces.length === 0) return undefined;
+    return pieces.flatMap((piece, i): RestingSession[] => {
+      const { data } = piece;
+      if (data.kind === "ids") return [about(data)];
+      if (data.kind !== "memory") return [restingOf(piece, i, { remote, stillSince })];
+      memories.push(data);
+      return [];
+    });
   }
 
   /** Who has some sessions already would lose them: one that is slow is not given up as soon as one that is hung. */

@@ -9,6 +9,7 @@ import {
   startWorkers,
   type WorkerPool,
 } from "../../../../lib/proxy/cluster/threads/worker_pool.ts";
+import type { MovedIds } from "../../../../lib/proxy/session/move/moved.ts";
 import { AckedClient } from "../../../helpers/acked_client.ts";
 import { Backend, readExactly } from "../../../helpers/backend.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
@@ -301,6 +302,31 @@ Deno.test(
     assertSameBytes(await readExactly(far, 100), pattern(0, 100));
     await client.resume();
     await pool.stop();
+  },
+);
+
+Deno.test(
+  "before any session goes to another process its threads begin none, and all ids are told",
+  PASSABLE,
+  async () => {
+    await using backend = new Backend();
+    await using open_ = await open({ hosts: [{ addr: backend.address }], workers: 2 });
+    const { pool, address } = open_;
+    const ids = new Set<number>();
+    using clients = new DisposableStack();
+    for (let i = 0; i < 20; i++) {
+      ids.add(clients.use(await RawClient.open(address)).id);
+      await backend.accept();
+    }
+    const moving = pool.moveOut();
+    const told = [...(await moving.next()).value!, ...(await moving.next()).value!].map(({ data }) => data as MovedIds);
+    assert.deepEqual(new Set(told.flatMap(({ ids }) => ids)), ids);
+    for (let i = 0; i < 20; i++) {
+      const { link, answer } = await ask(address, "0\n782riWdFIwE=\n\n0");
+      link.close();
+      assert.equal(answer, "0\n501");
+    }
+    await moving.return();
   },
 );
 
