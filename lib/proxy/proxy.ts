@@ -212,6 +212,8 @@ export class Proxy implements PassableDataPlane {
   async setListening(state: ListeningState): Promise<void> {
     // Nobody else listens here: what has left for another process went with that.
     if (isAccepting(state)) this.#sessions.forgetLeft();
+    // The other process has given all, or is gone.
+    if (state === "on") this.#sessions.forgetComing();
     for (const listener of this.#listeners) {
       if (listener instanceof Listener) {
         if (isAccepting(state)) listener.accept();

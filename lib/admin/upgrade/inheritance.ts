@@ -13,6 +13,8 @@ import type { UpgradeRecord } from "./upgrade_record.ts";
 
 /** Milliseconds for the other process to let go of what it does not use any more. */
 const PATIENCE = 10_000;
+/** Milliseconds between two looks whether it has ended. */
+const LOOK = 10;
 
 /** What a process goes on with: for each listener of its configuration that of the process before; missing: it had none there. */
 export interface InheritedFor extends InheritedPlane {
@@ -146,6 +148,10 @@ export class Inheritance {
     } catch {
       // The old process may have gone on with them, before it ended.
       for (const message of held) message[Symbol.dispose]();
+      // One that lives has what did not come, and ends this one: nobody is to be told before that it is lost.
+      for (let waited = 0; Deno.ppid === this.#from && waited < PATIENCE; waited += LOOK) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK));
+      }
       return false;
     }
   }

@@ -4,7 +4,7 @@ import type { PassedListener } from "../../proxy/data_plane.ts";
 import { within } from "../../within.ts";
 import { Door } from "./door.ts";
 import type { Invocation } from "./invocation.ts";
-import type { Message, Parcel } from "./parcel.ts";
+import { BrokenParcel, type Message, type Parcel } from "./parcel.ts";
 import type { PlainData } from "./plain_data.ts";
 import {
   FORMAT,
@@ -108,7 +108,7 @@ export class Successor {
     const begun = performance.now();
     const refused: (string | undefined)[] = [];
     for (const { data, descriptors } of sessions) {
-      await this.#say({ step: "session", session: data as PlainData }, descriptors);
+      await this.#say({ step: "session", session: data as PlainData }, descriptors, begun);
     }
     while (refused.length < sessions.length) refused.push((await this.#hear("held", begun)).refused);
     await this.#say({ step: "go on" });
@@ -139,9 +139,13 @@ export class Successor {
     await this.#door.close();
   }
 
-  async #say(message: FromOld, descriptors: readonly number[] = []): Promise<void> {
-    const sent = this.#parcel!.send(message as unknown as PlainData, descriptors);
-    await this.#withinTime(sent.catch(async () => await this.#ended()), message.step, performance.now());
+  /** `begun`: since when it may take its time. */
+  async #say(message: FromOld, descriptors: readonly number[] = [], begun = performance.now()): Promise<void> {
+    const sent = this.#parcel!.send(message as unknown as PlainData, descriptors).catch(async (error) => {
+      if (!(error instanceof BrokenParcel)) throw error;
+      await this.#ended();
+    });
+    await this.#withinTime(sent, message.step, begun);
   }
 
   /** Waits until it says that. `begun`: since when it may take its time. */

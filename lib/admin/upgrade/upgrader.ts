@@ -53,6 +53,7 @@ export class Upgrader {
   readonly #options: UpgraderOptions;
   #record: UpgradeRecord;
   #successor: Successor | undefined;
+  /** Also when one has taken over, which is not to be ended any more. */
   #isTakingOver = false;
   /** The attempt that is under way. */
   #attempt: Promise<UpgradeResult> | undefined;
@@ -119,18 +120,19 @@ export class Upgrader {
     this.#successor = successor;
     const { pid } = successor;
     log.info("upgrade begun", { pid, command: invocation!.command });
+    let done: DoneUpgrade;
     try {
       await successor.begin();
       await this.#giveListeners(successor);
-      const done = await this.#handOver(successor, begun);
-      await this.#letGo(successor);
-      return { pid, ...done };
+      done = await this.#handOver(successor, begun);
     } catch (error) {
       await successor.abandon("it has been given up");
       throw error;
     } finally {
       this.#successor = undefined;
     }
+    await this.#letGo(successor);
+    return { pid, ...done };
   }
 
   /** All is the new process's now, whatever goes wrong here. */
@@ -172,10 +174,8 @@ export class Upgrader {
     } catch (error) {
       // What it has not taken is served here, and it must not be served by both.
       await successor.abandon(reasonOf(error));
-      await this.#setListening("on");
+      await this.#setListening("on").finally(() => this.#isTakingOver = false);
       throw error;
-    } finally {
-      this.#isTakingOver = false;
     }
   }
 

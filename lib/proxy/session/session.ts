@@ -123,6 +123,8 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     if (due) this.#endAfter(due.left, due.kind, due.reason);
     if (link && client) {
       const { unsent, isEnding } = client.remains;
+      // What was not sent came after the answer: the client has that, or knows the session anyhow.
+      if (link.first.length === 0 && unsent.length <= link.written) this.#isKnown = true;
       this.#stream.attach(flowOf(client.what), {
         first: [unsent, link.first].filter(({ length }) => length > 0),
         from: link.written,

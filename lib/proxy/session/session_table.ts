@@ -439,6 +439,7 @@ export class SessionTable {
       const now = this.#options.seams.now();
       this.#ended.restore(moved.ended, now);
       this.#gone.restore(moved.gone, now, this.#mostGone);
+      for (const { id } of [...moved.ended, ...moved.gone]) this.#elsewhere.came(id);
       this.#elsewhere.allCame();
     } else this.#arrive(moved, descriptors, admit);
     return moved.kind;
@@ -462,7 +463,7 @@ export class SessionTable {
       const { snapshot } = moved;
       const { key, reuseTime, pingInterval, pingTimeout } = snapshot.terms;
       const session = AckedSession.restore(snapshot.session);
-      const terms = { key: new ResumeKey(key), reuseTime, liveness: { pingInterval, pingTimeout } };
+      const terms = { key: ResumeKey.restore(key), reuseTime, liveness: { pingInterval, pingTimeout } };
       const options = { client, ...terms, onEnded: admit(origin) };
       this.#ackedProxied(session, options).goOn(snapshot, adopted(moved, descriptors, this.#options));
     }
@@ -472,6 +473,11 @@ export class SessionTable {
   /** No other table has what has left this one: it is lost, and so its clients are told. */
   forgetLeft(): void {
     this.#elsewhere.forgetLeft();
+  }
+
+  /** What was to come to this one and has not is lost, too. */
+  forgetComing(): void {
+    this.#elsewhere.allCame();
   }
 
   /** Ends every session in order: see `ProxySession.stop`. */

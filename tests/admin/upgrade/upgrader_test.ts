@@ -7,6 +7,7 @@ import { parseConfig } from "../../../lib/config.ts";
 import type { RestingSession } from "../../../lib/proxy/data_plane.ts";
 import { DescriptorCalls } from "../../../lib/link/engine/passing/descriptor_calls.ts";
 import { System } from "../../../lib/link/engine/system.ts";
+import { within } from "../../../lib/within.ts";
 import { withChildren } from "../../helpers/children.ts";
 // Opens the C library, which stays open.
 import "../../helpers/engine.ts";
@@ -21,7 +22,7 @@ if (Deno.build.os === "linux") DescriptorCalls.open();
 const CONFIG = parseConfig(`hosts: [{addr: "builtin:echo"}]`, "f.yaml").config;
 
 /** An upgrader of a process that has one listener and three sessions, of which one goes before the others; what it does is written down. */
-function stage(how: string, more: { keys?: string; isLate?: boolean } = {}) {
+function stage(how: string, { isLetGo = Promise.resolve() } = {}) {
   const done: string[] = [];
   const system = System.open();
   const write = (what: string) => (detail: unknown = "") => void done.push(`${what} ${detail}`.trim());
@@ -48,7 +49,10 @@ function stage(how: string, more: { keys?: string; isLate?: boolean } = {}) {
     sessionIds: () => Promise.resolve([1, 2, 3]),
     moveOut: sessions,
     snapshot: () => Promise.resolve({ gauges: { handshakes: 0 } }),
-    setListening: (state: string) => Promise.resolve(write("listening")(state)),
+    setListening: (state: string) => {
+      write("listening")(state);
+      return state === "off" ? isLetGo : Promise.resolve();
+    },
   } as unknown as UpgraderOptions["dataPlane"];
   const notifier = {
     reloading: write("reloading"),
@@ -69,7 +73,6 @@ function stage(how: string, more: { keys?: string; isLate?: boolean } = {}) {
       managerAt: undefined,
       reloader,
       notifier,
-      ...more,
     },
     onReplaced: write("replaced"),
   });
@@ -131,6 +134,21 @@ test("one that is closed while a successor takes over waits for that", async () 
   const upgrading = upgrader.upgrade();
   while (!done.includes("taken 1")) await turn();
   await upgrader.close("it is late");
+  assert.equal(done.at(-1), "replaced");
+  assert((await upgrading).ok);
+});
+
+test("one that is closed when a successor has all, and this process lets go, leaves that alive", async () => {
+  const letGo = Promise.withResolvers<void>();
+  const { upgrader, done, log } = stage("take", { isLetGo: letGo.promise });
+  const upgrading = upgrader.upgrade();
+  while (!done.includes("listening off")) await turn();
+  const closing = upgrader.close("it is late").then(() => "closed");
+  const pid = Number(log.of("upgrade begun")[0]!.pid);
+  assert.equal(await within(300, closing), undefined);
+  assert.match(Deno.readTextFileSync(`/proc/${pid}/stat`), /^\d+ \(.*\) [RS] /);
+  letGo.resolve();
+  await closing;
   assert.equal(done.at(-1), "replaced");
   assert((await upgrading).ok);
 });

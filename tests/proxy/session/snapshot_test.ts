@@ -120,3 +120,15 @@ Deno.test("the end that a client was told of after its last bytes comes after th
   stage.flow.take(2);
   assert.deepEqual([stage.flow.text, stage.flow.isWriteClosed], ["answer abc", true]);
 });
+
+Deno.test("a client that has got the answer has its session, also when what came after that was not sent and its connection breaks", async () => {
+  using _ = stillTime();
+  for (const unsent of [3, 4]) {
+    const stage = await SessionStage.relaying({ clientRoom: 10 });
+    stage.backend.bring(bytes("abc"));
+    stage.move({ client: unsent });
+    stage.flow.lose();
+    assert.deepEqual(stage.ends.slice(0, 1), unsent > 3 ? ["unanswered"] : []); // the fourth was of the answer
+    stage.session.abort("admin");
+  }
+});

@@ -4,6 +4,7 @@ import { layoutFor, ownerOf } from "../../owner.ts";
 import { type MovedMemory, readMoved } from "../../session/move/moved.ts";
 import type { Packed } from "../../session/move/packed.ts";
 import { partsOf } from "../../session/move/parts.ts";
+import { within } from "../../../within.ts";
 import { isMovedCounts, type Ledger } from "./counts.ts";
 import type { Remote } from "./rpc.ts";
 import type { WorkerMethods } from "./worker.ts";
@@ -13,9 +14,11 @@ export interface MovingOptions {
   remotes: readonly Remote<WorkerMethods>[];
   cluster: Config["cluster"];
   ledger: Ledger;
-  /** Has clients that share sockets stand still: see `ListeningState`. */
-  stand: () => Promise<void>;
+  /** Milliseconds that a thread has for each step. */
+  timeout: () => number;
   snapshot: () => Promise<Snapshot>;
+  /** Tells all threads that nothing more is to go; one that is hung hears of it when it goes on. */
+  end: () => Promise<unknown>;
 }
 
 /** What of the threads of a process goes to another process, and comes from one: see `ReplaceableDataPlane`. */
@@ -28,12 +31,14 @@ export class Moving {
 
   /** What is remembered of sessions that have ended comes when all others have: until then those are on their way. */
   async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
-    const { remotes, ledger, stand, snapshot } = this.#options;
+    const { remotes, ledger, snapshot, end } = this.#options;
     const memories: MovedMemory[] = [];
     try {
+      // From then on none begins in any thread, and the other process knows of all that are to come.
+      yield (await this.#next(remotes, memories)).resting;
       for (const remote of remotes) yield* this.#moveOut([remote], memories);
       const stillSince = performance.now();
-      await stand();
+      await this.#inTime(Promise.all(remotes.map((remote) => remote.setListening("still"))));
       let isAny = false;
       for await (const resting of this.#moveOut(remotes, memories, stillSince)) {
         isAny = true;
@@ -41,35 +46,56 @@ export class Moving {
       }
       // With which they go on.
       yield [{ ...about(merged(memories)), ...(isAny && { stillSince }) }];
-      yield [about(ledger.moved(await snapshot()))];
+      // The other process has all: it is not to be given up for want of what was counted.
+      const last = await snapshot().catch(() => undefined);
+      if (last) yield [about(ledger.moved(last))];
     } finally {
-      await Promise.all(remotes.map((remote) => remote.endMoving()));
+      await end();
     }
   }
 
-  /**
-   * One part of what these threads have, see `SessionTable.moveOut`, what all give at a time together, but for what is remembered, which is
-   * added to `memories`. `stillSince`: see `RestingSession`.
-   */
+  /** One part of what these threads have, see `SessionTable.moveOut`, what all give at a time together: see `#next`. */
   async *#moveOut(
     remotes: readonly Remote<WorkerMethods>[],
     memories: MovedMemory[],
     stillSince?: number,
   ): AsyncGenerator<RestingSession[], void, void> {
     for (let left = remotes; left.length > 0;) {
-      const given = await Promise.all(left.map(async (remote) => ({ remote, pieces: await remote.moveNext() })));
-      const resting = given.flatMap(({ remote, pieces }) =>
-        pieces.flatMap((piece, i): RestingSession[] => {
-          const { data } = piece;
-          if (data.kind === "ids") return [about(data)];
-          if (data.kind !== "memory") return [restingOf(piece, i, { remote, stillSince })];
-          memories.push(data);
-          return [];
-        })
-      );
-      if (resting.length > 0) yield resting;
-      left = given.filter(({ pieces }) => pieces.length > 0).map(({ remote }) => remote);
+      const next = await this.#next(left, memories, stillSince);
+      if (next.resting.length > 0) yield next.resting;
+      left = next.left;
     }
+  }
+
+  /**
+   * The next of what these threads have, but for what is remembered, which is added to `memories`; and those that have not come to the end
+   * of a part. `stillSince`: see `RestingSession`.
+   */
+  async #next(
+    remotes: readonly Remote<WorkerMethods>[],
+    memories: MovedMemory[],
+    stillSince?: number,
+  ): Promise<{ resting: RestingSession[]; left: Remote<WorkerMethods>[] }> {
+    const given = await this.#inTime(
+      Promise.all(remotes.map(async (remote) => ({ remote, pieces: await remote.moveNext() }))),
+    );
+    const resting = given.flatMap(({ remote, pieces }) =>
+      pieces.flatMap((piece, i): RestingSession[] => {
+        const { data } = piece;
+        if (data.kind === "ids") return [about(data)];
+        if (data.kind !== "memory") return [restingOf(piece, i, { remote, stillSince })];
+        memories.push(data);
+        return [];
+      })
+    );
+    return { resting, left: given.filter(({ pieces }) => pieces.length > 0).map(({ remote }) => remote) };
+  }
+
+  /** Who has some sessions already would lose them: one that is slow is not given up as soon as one that is hung. */
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const done = await within(this.#options.timeout(), work.then((value) => ({ value })));
+    if (!done) throw new Error("a thread does not answer");
+    return done.value;
   }
 
   assertMovable(data: unknown, descriptors: number): void {

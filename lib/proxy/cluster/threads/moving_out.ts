@@ -6,7 +6,8 @@ import type { Packed } from "../../session/move/packed.ts";
 export class MovingOut {
   readonly #proxy: Pick<Proxy, "moveOut" | "moveIn">;
   #pieces: AsyncGenerator<Packed[], void, void> | undefined;
-  #last: Packed[] = [];
+  /** Missing: it is known what came of it. */
+  #last: (Packed | undefined)[] = [];
 
   constructor(proxy: Pick<Proxy, "moveOut" | "moveIn">) {
     this.#proxy = proxy;
@@ -16,27 +17,36 @@ export class MovingOut {
   async next(): Promise<Pick<Packed, "data" | "descriptors">[]> {
     this.#pieces ??= this.#proxy.moveOut();
     const { value } = await this.#pieces.next();
-    this.#last = value ?? [];
-    return this.#last.map(({ data, descriptors }) => ({ data, descriptors }));
+    const pieces = value ?? [];
+    this.#last = [...pieces];
+    return pieces.map(({ data, descriptors }) => ({ data, descriptors }));
   }
 
   /** The other process has that one of the pieces. */
   over(index: number): void {
-    const { descriptors, done } = this.#last[index]!;
+    const { descriptors, done } = this.#take(index);
     new Descriptors(descriptors)[Symbol.dispose]();
     done();
   }
 
   /** The other process does not have that one: the session goes on here. */
   back(index: number): void {
-    const { data, descriptors, done } = this.#last[index]!;
+    const { data, descriptors, done } = this.#take(index);
     this.#proxy.moveIn(data, descriptors);
     done();
   }
 
-  /** No other piece is wanted: sessions begin again. */
+  /** No other piece is wanted: sessions begin again, and those that nobody waited for any more go on here. */
   async end(): Promise<void> {
     await this.#pieces?.return();
     this.#pieces = undefined;
+    for (const [index, piece] of this.#last.entries()) if (piece && "snapshot" in piece.data) this.back(index);
+    this.#last = [];
+  }
+
+  #take(index: number): Packed {
+    const piece = this.#last[index]!;
+    this.#last[index] = undefined;
+    return piece;
   }
 }

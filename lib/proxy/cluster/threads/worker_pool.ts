@@ -96,6 +96,7 @@ export class WorkerPool implements ReplaceableDataPlane {
   /** How the threads have their sockets: see `IoInfo`. */
   engine: IoInfo = { name: "deno" };
   #shutdownTimeout: number;
+  #upgradeTimeout: number;
   #sweep: ReturnType<typeof setInterval> | undefined;
   readonly #failed = Promise.withResolvers<never>();
   /** What is listened on: as the configuration has it, and with the port that was had. */
@@ -121,10 +122,12 @@ export class WorkerPool implements ReplaceableDataPlane {
       remotes: this.#remotes,
       cluster: config.cluster,
       ledger: this.#ledger,
-      stand: () => this.setListening("still"),
+      timeout: () => this.#upgradeTimeout,
       snapshot: () => this.snapshot(),
+      end: () => this.#heartbeat.tell((remote) => remote.endMoving()),
     });
     this.#shutdownTimeout = config.shutdownTimeout;
+    this.#upgradeTimeout = config.upgradeTimeout;
     this.#failed.promise.catch(() => {});
   }
 
@@ -247,6 +250,7 @@ export class WorkerPool implements ReplaceableDataPlane {
     this.#listens = listens;
     this.#visitors.limits = config.limits;
     this.#shutdownTimeout = config.shutdownTimeout;
+    this.#upgradeTimeout = config.upgradeTimeout;
   }
 
   async passListeners(): Promise<PassedListener[]> {
@@ -259,7 +263,9 @@ export class WorkerPool implements ReplaceableDataPlane {
   }
 
   async setListening(state: ListeningState): Promise<void> {
-    await this.#askAll((remote) => remote.setListening(state));
+    const set = (remote: Remote<WorkerMethods>) => remote.setListening(state);
+    // One that is hung hears of it when it goes on: clients wait there, and nobody else accepts them.
+    await (state === "on" ? this.#heartbeat.tell(set) : this.#askAll(set));
   }
 
   async sessionIds(): Promise<MovedIds> {
@@ -309,12 +315,18 @@ export class WorkerPool implements ReplaceableDataPlane {
 
   /** What each thread passes, or nothing. */
   async #passedByAll(): Promise<PassedListener[][]> {
-    const passed = await this.#askAll((remote) => Promise.allSettled([remote.passListeners()]));
-    const values = passed.flatMap(([result]) => result.status === "fulfilled" ? [result.value] : []);
-    const refused = passed.find(([result]) => result.status === "rejected")?.[0] as PromiseRejectedResult | undefined;
-    if (!refused) return values;
-    new Descriptors(values.flat().flatMap(({ descriptors }) => descriptors))[Symbol.dispose]();
-    throw refused.reason;
+    let isLate = false;
+    const passed = await this.#heartbeat.ask(async (remote) => {
+      const [result] = await Promise.allSettled([remote.passListeners()]);
+      if (isLate && result.status === "fulfilled") closeAll([result.value]);
+      return result;
+    });
+    isLate = true;
+    const values = passed.flatMap((result) => result?.status === "fulfilled" ? [result.value] : []);
+    if (values.length === passed.length) return values;
+    closeAll(values);
+    const refused = passed.find((result) => result?.status === "rejected") as PromiseRejectedResult | undefined;
+    throw refused?.reason ?? new Error(`thread ${passed.indexOf(undefined)} does not answer`);
   }
 
   /** Asks every thread, none of which may be hung. */
@@ -367,6 +379,10 @@ export class WorkerPool implements ReplaceableDataPlane {
       return { wanted, had: { ...wanted, port: isOurs ? wanted.port : reservePortOf(wanted) } };
     });
   }
+}
+
+function closeAll(passed: readonly PassedListener[][]): void {
+  new Descriptors(passed.flat().flatMap(({ descriptors }) => descriptors))[Symbol.dispose]();
 }
 
 /** What of that is one thread's of so many. */

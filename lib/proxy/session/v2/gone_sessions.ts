@@ -46,7 +46,9 @@ export class GoneSessions {
 
   /** Remembers those that were written down. */
   restore(gone: readonly GoneSnapshot[], now: number, most: number): void {
-    for (const { key, left, ...rest } of gone) this.add({ ...rest, key: new ResumeKey(key), until: now + left }, most);
+    for (const { key, left, ...rest } of gone) {
+      this.add({ ...rest, key: ResumeKey.restore(key), until: now + left }, most);
+    }
   }
 
   /** Remembers one; beyond `most` the oldest are forgotten. */

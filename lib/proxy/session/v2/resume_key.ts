@@ -11,6 +11,11 @@ export class ResumeKey {
     this.bytes = bytes;
   }
 
+  /** One that was written down: the memory that its bytes are a part of is not kept. */
+  static restore(bytes: Uint8Array): ResumeKey {
+    return new ResumeKey(new Uint8Array(bytes));
+  }
+
   /** That of a new session: of the secret of its two keys, and the contents of the records of its request and of the answer. */
   static of(secret: Uint8Array, request: string, answer: string): ResumeKey {
     const salt = createHash("sha256").update(saltInput(request, answer)).digest();

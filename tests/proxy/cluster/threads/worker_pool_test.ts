@@ -9,18 +9,22 @@ import {
   startWorkers,
   type WorkerPool,
 } from "../../../../lib/proxy/cluster/threads/worker_pool.ts";
+import type { MovedIds } from "../../../../lib/proxy/session/move/moved.ts";
 import { AckedClient } from "../../../helpers/acked_client.ts";
-import { Backend } from "../../../helpers/backend.ts";
+import { Backend, readExactly } from "../../../helpers/backend.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
+import { ownDescriptors } from "../../../helpers/own_descriptors.ts";
 import { TestLog, TestProxy } from "../../../helpers/proxy.ts";
 import { pattern } from "../../../helpers/random.ts";
 import { ask, RawClient } from "../../../helpers/raw_client.ts";
-import { turn } from "../../../helpers/turns.ts";
+import { turn, until } from "../../../helpers/turns.ts";
 
 // Here, as it stays open: a test that opened it would be said to leak it.
 if (Deno.build.os === "linux") System.open();
 
 const WORKERS = 3;
+/** Where sockets can go to another process. */
+const PASSABLE = { ignore: Deno.build.os !== "linux" || Deno.env.get("GOSCON_IO") === "deno" };
 
 function configOf(keys: Record<string, unknown>): Config {
   const fixed = { workers: WORKERS, shutdown_timeout: "10ms", log: { level: "error" } };
@@ -179,7 +183,7 @@ Deno.test("an address in use is told when the threads are started", async () => 
 for (const count of [1, 2, 4]) {
   Deno.test(
     `clients of 2 threads are served by ${count} of another pool that goes on with what they listen on`,
-    { ignore: Deno.build.os !== "linux" || Deno.env.get("GOSCON_IO") === "deno" },
+    PASSABLE,
     async () => {
       await using open_ = await open({ ...ECHO, workers: 2 });
       const { pool, address } = open_;
@@ -215,6 +219,116 @@ for (const count of [1, 2, 4]) {
     },
   );
 }
+
+/** Workers that get nothing while they are to stall, and then all of it. */
+class StallingWorker extends Worker {
+  static last: StallingWorker | undefined;
+  #waiting: unknown[] | undefined;
+
+  constructor(...options: ConstructorParameters<typeof Worker>) {
+    super(...options);
+    StallingWorker.last = this;
+  }
+
+  override postMessage(message: unknown): void {
+    if (this.#waiting) this.#waiting.push(message);
+    else super.postMessage(message);
+  }
+
+  stall(): void {
+    this.#waiting = [];
+  }
+
+  goOn(): void {
+    const waiting = this.#waiting!;
+    this.#waiting = undefined;
+    for (const message of waiting) this.postMessage(message);
+  }
+}
+
+/** A pool whose last thread can stall. */
+async function openStalling(keys: Record<string, unknown>) {
+  const { Worker } = globalThis;
+  globalThis.Worker = StallingWorker;
+  try {
+    return { ...await open(keys), thread: () => StallingWorker.last! };
+  } finally {
+    globalThis.Worker = Worker;
+  }
+}
+
+Deno.test("a thread that is hung when clients are accepted again accepts them when it goes on", async () => {
+  const { pool, address, thread } = await openStalling({ ...ECHO, workers: 2 });
+  await pool.setListening("paused");
+  thread().stall();
+  while (pool.hung.length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  await pool.setListening("on");
+  thread().goOn();
+  const clients = await Promise.all(Array.from({ length: 40 }, () => RawClient.open(address)));
+  assert.equal(new Set(clients.map(({ id }) => id % 2)).size, 2, "the kernel gave a thread no connection");
+  for (const client of clients) client[Symbol.dispose]();
+  await pool.stop();
+});
+
+Deno.test("of listeners that not all threads pass no descriptor is left", PASSABLE, async () => {
+  const { pool, thread } = await openStalling({ ...ECHO, workers: 2 });
+  new Descriptors((await pool.passListeners()).flatMap(({ descriptors }) => descriptors))[Symbol.dispose]();
+  const before = ownDescriptors();
+  thread().stall();
+  await assert.rejects(pool.passListeners(), /thread 1 does not answer/);
+  thread().goOn();
+  await until(() => ownDescriptors().size <= before.size, () => `descriptors: ${[...ownDescriptors()]}`);
+  await pool.stop();
+});
+
+Deno.test(
+  "a thread that does not answer while sessions go to another process holds nothing up, and keeps its own",
+  PASSABLE,
+  async () => {
+    await using backend = new Backend();
+    const { pool, address, thread } = await openStalling({
+      hosts: [{ addr: backend.address }],
+      workers: 1,
+      upgrade_timeout: "1s",
+    });
+    using client = await RawClient.open(address);
+    const far = await backend.accept();
+    const moving = pool.moveOut();
+    await moving.next(); // the ids
+    thread().stall();
+    await assert.rejects(moving.next(), /a thread does not answer/);
+    thread().goOn();
+    await client.send(pattern(0, 100));
+    assertSameBytes(await readExactly(far, 100), pattern(0, 100));
+    await client.resume();
+    await pool.stop();
+  },
+);
+
+Deno.test(
+  "before any session goes to another process its threads begin none, and all ids are told",
+  PASSABLE,
+  async () => {
+    await using backend = new Backend();
+    await using open_ = await open({ hosts: [{ addr: backend.address }], workers: 2 });
+    const { pool, address } = open_;
+    const ids = new Set<number>();
+    using clients = new DisposableStack();
+    for (let i = 0; i < 20; i++) {
+      ids.add(clients.use(await RawClient.open(address)).id);
+      await backend.accept();
+    }
+    const moving = pool.moveOut();
+    const told = (await moving.next()).value!.map(({ data }) => data as MovedIds);
+    assert.deepEqual(new Set(told.flatMap(({ ids }) => ids)), ids);
+    for (let i = 0; i < 20; i++) {
+      const { link, answer } = await ask(address, "0\n782riWdFIwE=\n\n0");
+      link.close();
+      assert.equal(answer, "0\n501");
+    }
+    await moving.return();
+  },
+);
 
 /** A pool that goes on with what another one listens on. */
 async function startedWith(config: Config, inherited: InheritedListeners) {

@@ -155,6 +155,18 @@ test("who comes while sessions go over is told to try again: to the old one for 
   using _third = await RawClient.open(old.address);
 });
 
+test("of what has not come when all that there was is here, or the other process is gone, clients are told that it is lost", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using one = await RawClient.open(old.address);
+  await backend.accept();
+  next.proxy.moveIn(old.proxy.movedIds(), []);
+  await next.proxy.setListening("streams");
+  assert.equal(await codeOf(next.address, one.resumeContent()), "501");
+  await next.proxy.setListening("on");
+  assert.equal(await codeOf(next.address, one.resumeContent()), "404");
+});
+
 test("what is remembered goes along: how sessions of version 2 ended, and that those of version 1 are over", async () => {
   await using two = new Two();
   const { old, next, backend } = two;
@@ -206,6 +218,26 @@ test("the ids of what is there, remembered, to come or elsewhere are not given t
   assert.equal(new Set(ids).size, 15);
   assert.equal(await codeOf(next.address, NEW), "501");
   await Promise.all([old.stop(), next.stop()]);
+  await engine.close();
+});
+
+test("the id of a session that has ended, and is not remembered any more, is free again where that came to", async () => {
+  const cluster = {
+    layout: { threadBits: 0, slotBits: 0, epochBits: 28 }, // ids of four bits
+    self: { thread: 0, slot: 0, epoch: 5 },
+    owns: () => true,
+    carry: () => assert.fail(),
+  };
+  const engine = engineOf(NATIVE[0]!);
+  const next = TestProxy.start({ hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" }, { engine, cluster });
+  const ids = Array.from({ length: 16 }, (_, i) => i * 2 ** 28 + 5);
+  const gone = ids.map((id) => ({ id, key: new Uint8Array(32), end: 1, index: 0, left: 0 }));
+  next.proxy.moveIn({ format: 1, kind: "ids", ids }, []);
+  next.proxy.moveIn({ format: 1, kind: "memory", ended: [], gone }, []);
+  assert.equal(await codeOf(next.address, NEW), "501");
+  while ((await next.gauges()).gone > 0) await turn(); // at the next look
+  using _client = await RawClient.open(next.address);
+  await next.stop();
   await engine.close();
 });
 
@@ -282,6 +314,32 @@ test("memory counts where it is", async () => {
   assert(used > 0);
   await moveAll(old, next);
   assert.deepEqual([(await old.gauges()).cacheBytes, (await next.gauges()).cacheBytes], [0, used]);
+});
+
+test("of what came along with a key nothing is kept but that", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  using _one = await AckedClient.open(old.address);
+  await backend.accept();
+  using other = await AckedClient.open(old.address);
+  await backend.accept();
+  await old.proxy.endSession(other.id);
+  // As it comes in one message with all else.
+  const within = <T extends { key: Uint8Array }>(whose: T) => {
+    const all = new Uint8Array(100_000);
+    all.set(whose.key, 1000);
+    whose.key = all.subarray(1000, 1032);
+  };
+  const keysOf = ({ data }: Packed): { key: Uint8Array<ArrayBuffer> }[] => {
+    if (data.kind === "acked session") return [data.snapshot.terms];
+    return data.kind === "memory" ? data.gone : [];
+  };
+  const first = await pieces(old);
+  first.flatMap(keysOf).forEach(within);
+  give(next, first);
+  const second = await pieces(next);
+  assert.deepEqual(second.flatMap(keysOf).map(({ key }) => key.buffer.byteLength), [32, 32]);
+  give(old, second);
 });
 
 test("a session whose backend has no descriptor stays, and lives", async () => {
