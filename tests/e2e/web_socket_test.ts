@@ -70,10 +70,13 @@ Deno.test(
     const silent = await Promise.all(Array.from({ length: 80 }, () => tcp(address)));
     await goscon.event((e) => e.message === "accept failed");
     for (const link of silent) link.close();
-    const connection = await Connection.open({ dial: async () => linkOver(await openWebSocket(address)) });
+    const closed = Promise.withResolvers<unknown>();
+    const dial = async () => linkOver(await openWebSocket(address));
+    const connection = await Connection.open({ dial, onClosed: closed.resolve });
     await writeAll(connection, pattern(0, 10));
     assertSameBytes(await readExactly(connection, 10), pattern(0, 10));
     connection.close();
+    await closed.promise;
   },
 );
 
