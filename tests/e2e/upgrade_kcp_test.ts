@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Backend } from "../helpers/backend.ts";
 import { NATIVE } from "../helpers/engine.ts";
-import { EXECUTABLE, Goscon } from "../helpers/goscon.ts";
+import { EXECUTABLE, Goscon, OLD_RUNTIME } from "../helpers/goscon.ts";
 import { kcp } from "../helpers/kcp_client.ts";
 import { Random } from "../helpers/random.ts";
 import { stubUntil } from "../helpers/stub_successor.ts";
@@ -72,7 +72,9 @@ async function upgradeUnderLoad(
 
 function test(what: string, run: Omit<Run, "io">, engine: number): void {
   const io = NATIVE.at(engine) ?? NATIVE.at(-1);
-  Deno.test(`${what}, io: ${io}, dialect ${run.dialect}`, { ignore: !io }, () => upgradeUnderLoad({ ...run, io: io! }));
+  // There a thread of epoll that is busy with datagrams may not hear for seconds what it is told.
+  const ignore = !io || OLD_RUNTIME && run.workers.includes(4);
+  Deno.test(`${what}, io: ${io}, dialect ${run.dialect}`, { ignore }, () => upgradeUnderLoad({ ...run, io: io! }));
 }
 
 for (const [engine, dialect] of (["goscon", "plain"] as const).entries()) {
