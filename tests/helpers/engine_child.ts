@@ -105,7 +105,10 @@ async function connect(name: EngineName): Promise<unknown> {
   return told;
 }
 
-/** Echoes bytes while whoever started this sends signals all the time, until some have come in the middle of a wait for events. */
+/**
+ * Echoes bytes while whoever started this sends signals all the time, until some have come in the middle of a wait for events. Says so, and
+ * ends when nothing more comes from there: a signal would end it as soon as nobody listens for it.
+ */
 async function signals(name: EngineName): Promise<unknown> {
   let count = 0;
   Deno.addSignalListener("SIGUSR2", () => count++);
@@ -126,6 +129,8 @@ async function signals(name: EngineName): Promise<unknown> {
   }
   await listening.close();
   await engine.close();
+  console.error("over");
+  await Deno.stdin.read(new Uint8Array(1));
   return "every byte";
 }
 

@@ -371,7 +371,9 @@ export class System {
   }
 
   #interrupted(): 0 {
-    if (this.errno === EINTR) return 0;
+    // A signal's handler may have run since, and have left its own: that it could write nothing more to a pipe.
+    const { errno } = this;
+    if (errno === EINTR || errno === EAGAIN) return 0;
     throw this.error();
   }
 }

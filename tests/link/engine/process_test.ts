@@ -11,6 +11,7 @@ const CHILD = join(import.meta.dirname!, "..", "..", "helpers", "engine_child.ts
 function start(...args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", CHILD, ...args],
+    stdin: args[0] === "signals" ? "piped" : "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
@@ -50,12 +51,18 @@ for (const name of WORKING) {
 
   Deno.test(`${name} carries every byte while signals come all the time`, LINUX, async () => {
     const child = start("signals", name);
-    const reader = child.stderr.getReader();
-    await reader.read(); // it listens for them
-    reader.releaseLock();
+    const stderr = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+    let said = "";
+    // Or until it has said all.
+    const says = async (word: string) => {
+      for (let next = await stderr.read(); !next.done; next = await stderr.read()) {
+        said += next.value;
+        if (said.includes(word)) return;
+      }
+    };
+    await says("ready");
     let isOver = false;
-    const result = resultOf(child).finally(() => isOver = true);
-    result.catch(() => {}); // it is looked at in the end
+    const over = says("over").finally(() => isOver = true);
     while (!isOver) {
       try {
         child.kill("SIGUSR2");
@@ -64,7 +71,10 @@ for (const name of WORKING) {
       }
       await turn();
     }
-    assert.equal(await result, "every byte");
+    await over;
+    await child.stdin.close().catch(() => {}); // it may be gone
+    const [{ code }, out] = await Promise.all([child.status, new Response(child.stdout).text(), says("the end")]);
+    assert.deepEqual([code, out.trim()], [0, `"every byte"`], said);
   });
 
   if (NATIVE.includes(name)) {
