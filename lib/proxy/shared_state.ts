@@ -6,6 +6,11 @@ const HOST_BYTES = 4 * HOST_INTS + 2 * 8;
 /** Hosts that can be counted by all threads together; each thread counts those beyond for itself. */
 export const MOST_HOSTS = 4096;
 
+/** Milliseconds, of the same start in every thread: what the times of hosts are by. */
+export function nowOfThreads(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 /** A number that several threads add to. */
 export class Counter {
   readonly #cells: Int32Array;

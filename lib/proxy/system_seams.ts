@@ -5,7 +5,7 @@ import { reservePortOf } from "./front/listener.ts";
 import { HostSlots } from "./host_slots.ts";
 import type { Seams } from "./seams.ts";
 import { layoutAlone } from "./owner.ts";
-import { SharedState } from "./shared_state.ts";
+import { nowOfThreads, SharedState } from "./shared_state.ts";
 import { Stats } from "./stats.ts";
 
 /** The world as it is, for a proxy that is alone. The engine stays the caller's; missing: Deno's. */
@@ -16,8 +16,7 @@ export function systemSeams(log: Log, engine: Engine = new DenoEngine()): Seams 
     log,
     engine,
     stats: new Stats(),
-    // Of the same start in every thread.
-    now: () => performance.timeOrigin + performance.now(),
+    now: nowOfThreads,
     random: Math.random,
     randomU64: () => crypto.getRandomValues(new BigUint64Array(1))[0]!,
     shared,

@@ -35,11 +35,6 @@ async function upgrade(goscon: Goscon): Promise<Upgraded> {
   return JSON.parse(text);
 }
 
-/** No process but the last has anything to do any more. */
-async function stopped(goscon: Goscon, count: number): Promise<void> {
-  await goscon.event(() => goscon.events.filter((e) => e.message === "stopped").length === count);
-}
-
 for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
   Deno.test(
     `upgraded under load, no session loses a byte, and no client its connection, dialect ${dialect}`,
@@ -64,7 +59,7 @@ for (const [i, dialect] of (["goscon", "plain"] as const).entries()) {
       const { resumes } = await running;
       assert.deepEqual(resumes, { 1: 0, 2: 0 });
       assert(moved > SESSIONS, `only ${moved} have moved`);
-      await stopped(goscon, upgrades);
+      await goscon.stopped(upgrades);
       assert.deepEqual(goscon.events.filter((e) => e.message === "session not taken"), []);
     },
   );
@@ -91,7 +86,7 @@ Deno.test(
         await client.resume();
       }
     }
-    await stopped(goscon, 3);
+    await goscon.stopped(3);
     for (const { client } of opened) client[Symbol.dispose]();
   },
 );

@@ -31,11 +31,6 @@ async function assertServes(goscon: Goscon): Promise<void> {
   assert.equal((await goscon.manager("GET", "/healthz")).status, 200);
 }
 
-/** Waits until so many processes have come to their end. */
-async function stopped(goscon: Goscon, count: number): Promise<void> {
-  await goscon.event(() => goscon.events.filter((e) => e.message === "stopped").length === count);
-}
-
 /** Opens sessions, and asks the manager, one after another all the time. */
 class Crowd {
   readonly failures: unknown[] = [];
@@ -108,10 +103,10 @@ Deno.test(
     // Each but the last has ended by itself, and the first when its last session had.
     before[Symbol.dispose]();
     assert.equal(await goscon.exited(), 0);
-    await stopped(goscon, 3);
+    await goscon.stopped(3);
     assert.equal(goscon.events.filter((e) => e.message === "goscon starting" && e.config === config).length, 4);
     Deno.kill(third.result.pid, "SIGTERM");
-    await stopped(goscon, 4);
+    await goscon.stopped(4);
   },
 );
 
@@ -326,7 +321,7 @@ Deno.test(
       assert.equal(await goscon.exited(), 0);
       Deno.kill(result.pid, "SIGTERM");
       assert.equal(await next(), "STOPPING=1"); // and of no other
-      await stopped(goscon, 2);
+      await goscon.stopped(2);
     }
     socket.close();
     await Deno.remove(dir, { recursive: true });

@@ -146,6 +146,11 @@ export class Goscon implements AsyncDisposable {
     return this.events.filter((e) => e.message === "upgraded").map((e) => Number(e.pid));
   }
 
+  /** Waits until so many processes, of those that have taken over from each other, have come to their end. */
+  async stopped(count: number): Promise<void> {
+    await this.event(() => this.events.filter(({ message }) => message === "stopped").length === count);
+  }
+
   /** Waits for the first event, past or to come, that fits. */
   async event(fits: (event: Event) => boolean): Promise<Event> {
     for (;;) {

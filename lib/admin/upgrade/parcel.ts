@@ -1,6 +1,7 @@
 import { MOST_DESCRIPTORS } from "../../link/engine/passing/descriptor_calls.ts";
 import type { DescriptorSocket } from "../../link/engine/passing/descriptor_socket.ts";
 import { Descriptors } from "../../link/engine/passing/descriptors.ts";
+import { joined } from "../../link/joined.ts";
 import { reasonOf } from "../../link/link.ts";
 import { Semaphore } from "../../semaphore.ts";
 import { pack, type PlainData, unpack } from "./plain_data.ts";
@@ -105,7 +106,7 @@ export class Parcel {
     const isSmall = HEADER + text.length + length <= SMALL;
     await this.#sending.run(async () => {
       let passed = descriptors; // with the first bytes
-      for (const part of isSmall ? [joined(parts)] : parts) {
+      for (const part of isSmall ? [joined(...parts)] : parts) {
         if (part.length > 0) await this.#socket.write(part, passed);
         passed = [];
       }
@@ -137,14 +138,4 @@ export class Parcel {
     }
     this.#rest = bytes;
   }
-}
-
-function joined(parts: Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -1,6 +1,6 @@
 import type { Visitors, VisitorSnapshot } from "../../front/visitors.ts";
 import type { HostSlots } from "../../host_slots.ts";
-import { CACHE_UNIT, type SharedState } from "../../shared_state.ts";
+import { CACHE_UNIT, nowOfThreads, type SharedState } from "../../shared_state.ts";
 import type { Gauges, Snapshot } from "../../data_plane.ts";
 import { ShapeError } from "../../session/move/shape.ts";
 import { Histogram, Stats, type StatsValues } from "../../stats.ts";
@@ -90,11 +90,6 @@ export class Ledger {
       if (slot !== undefined) addHostSnapshot(shared.host(slot), host, nowOfThreads());
     }
   }
-}
-
-/** As all threads have it: see `systemSeams`. */
-function nowOfThreads(): number {
-  return performance.timeOrigin + performance.now();
 }
 
 /** What of `came` has the shape of `form`, where that has it; what `form` has, elsewhere. */

@@ -1,8 +1,9 @@
 import { ACK, MOVE, PING, PONG } from "../../../scp/v2/frame.ts";
 import type { Probe } from "../probe.ts";
 import { bytes, type Rule } from "../rule.ts";
+import { joined } from "../../../link/joined.ts";
 import { fill } from "./filling.ts";
-import { dataFrame, finFrame, joined, numberFrame, skippedFrame, trickle } from "./frames.ts";
+import { dataFrame, finFrame, numberFrame, skippedFrame, trickle } from "./frames.ts";
 import { openNarrow, openPeer } from "./offering.ts";
 import type { Peer } from "./peer.ts";
 

@@ -46,14 +46,3 @@ export async function trickle(link: Link, bytes: Uint8Array): Promise<void> {
     await within(APART, new Promise(() => {}));
   }
 }
-
-/** One array of all of these. */
-export function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}

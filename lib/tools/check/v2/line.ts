@@ -3,7 +3,8 @@ import { LARGEST_READ } from "../../../link/relay.ts";
 import { ACK, PING, PONG } from "../../../scp/v2/frame.ts";
 import { within } from "../../../within.ts";
 import { Broken } from "../probe.ts";
-import { joined, numberFrame } from "./frames.ts";
+import { joined } from "../../../link/joined.ts";
+import { numberFrame } from "./frames.ts";
 import { Hearing } from "./hearing.ts";
 
 /** Milliseconds. */

@@ -5,7 +5,8 @@ import { MOST_DATA } from "../../../scp/v2/frame.ts";
 import { parseAnswerProof, resumeContent, resumedProofText, resumeProofText, type Terms } from "../../../scp/v2/mod.ts";
 import { Broken, type Probe } from "../probe.ts";
 import { bytes, expectSame } from "../rule.ts";
-import { dataFrame, finFrame, joined } from "./frames.ts";
+import { joined } from "../../../link/joined.ts";
+import { dataFrame, finFrame } from "./frames.ts";
 import { Line } from "./line.ts";
 
 /** Milliseconds that what is said at once may take, beside a round trip. */

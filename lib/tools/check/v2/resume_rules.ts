@@ -1,7 +1,7 @@
 import { parseAnswerProof } from "../../../scp/v2/mod.ts";
 import { Broken } from "../probe.ts";
 import { bytes, type Rule } from "../rule.ts";
-import { joined } from "./frames.ts";
+import { joined } from "../../../link/joined.ts";
 import { openNarrow, openPeer } from "./offering.ts";
 import { Line } from "./line.ts";
 
