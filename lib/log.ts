@@ -1,4 +1,4 @@
-import { configureSync, getJsonLinesFormatter, getLogger, type LogRecord } from "@logtape/logtape";
+import { getJsonLinesFormatter, type LogRecord } from "@logtape/logtape";
 import { LineQueue } from "./log/line_queue.ts";
 
 /** From the most to the least that is logged. */
@@ -18,12 +18,15 @@ export type Log = Record<LogLevel, (event: string, fields?: Fields) => void>;
 /** Milliseconds that the end of a thread waits for the reader of standard error, at the most. */
 const FLUSH = 2000;
 
+const CATEGORY = ["goscon"];
+
 let formatOf: (record: LogRecord) => string = formatText;
 
 /** What this thread writes to standard error. */
 const stderr = new LineQueue({
   write: (bytes) => Deno.stderr.write(bytes),
-  tellDropped: (count) => formatOf(recordOfDropped(count)),
+  // Whatever the level is.
+  tellDropped: (count) => formatOf(recordOf("warning", "log lines dropped", { dropped: count })),
 });
 
 /** Writes a line to standard error, in the order of the log. Like the log it never waits: see `LineQueue`. */
@@ -43,10 +46,13 @@ export function droppedLines(): number {
 
 /**
  * Sets the log of this thread up, and gives it. Each line goes to `write` as it is made, with its newline; by default
- * to standard error, for which it waits in a `LineQueue`. Events below `level` cost next to nothing.
+ * to standard error, for which it waits in a `LineQueue`. Events below `level` cost nothing.
+ *
+ * The library's formatter makes the JSON; its loggers would keep each record for the collection of garbage to find, which was a
+ * sixth of what a new session costs.
  */
 export function openLog(
-  { level, format, write = (line) => stderr.push(line) }: {
+  { level: least, format, write = (line) => stderr.push(line) }: {
     level: LogLevel;
     format: LogFormat;
     write?: (line: string) => void;
@@ -54,15 +60,11 @@ export function openLog(
 ): Log {
   const formatter = format === "json" ? getJsonLinesFormatter({ properties: "flatten" }) : formatText;
   formatOf = formatter;
-  configureSync({
-    reset: true,
-    sinks: { out: (record: LogRecord) => write(formatter(record)) },
-    loggers: [
-      { category: "goscon", sinks: ["out"], lowestLevel: level },
-      { category: ["logtape", "meta"], sinks: [], lowestLevel: "error" },
-    ],
-  });
-  return getLogger("goscon");
+  const at = (level: LogLevel) =>
+    LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(least)
+      ? () => {}
+      : (event: string, fields: Fields = {}) => write(formatter(recordOf(level, event, fields)));
+  return { debug: at("debug"), info: at("info"), warning: at("warning"), error: at("error") };
 }
 
 /** Nothing that goes wrong in one session may end the others. It is a fault of ours: it is to be seen. */
@@ -76,12 +78,17 @@ export function logInternalErrors(log: Log): void {
   globalThis.addEventListener("error", (event) => tell(event, event.error));
 }
 
-function formatText({ timestamp, level, message, properties }: LogRecord): string {
-  const words = [new Date(timestamp).toISOString(), level.toUpperCase(), message.join("")];
-  for (const [key, value] of Object.entries(properties)) {
-    if (value !== undefined) words.push(`${key}=${quoteIfNeeded(String(value))}`);
+function recordOf(level: LogLevel, event: string, properties: Fields): LogRecord {
+  return { category: CATEGORY, level, message: [event], rawMessage: event, timestamp: Date.now(), properties };
+}
+
+function formatText({ timestamp, level, rawMessage, properties }: LogRecord): string {
+  let line = `${new Date(timestamp).toISOString()} ${level.toUpperCase()} ${rawMessage}`;
+  for (const key in properties) {
+    const value = properties[key];
+    if (value !== undefined) line += ` ${key}=${typeof value === "number" ? value : quoteIfNeeded(String(value))}`;
   }
-  return words.join(" ") + "\n";
+  return line + "\n";
 }
 
 /**
@@ -93,17 +100,4 @@ function quoteIfNeeded(value: string): string {
   return JSON.stringify(value).replace(/[\x7f-\x9f\p{Bidi_Control}\u2028\u2029]/gu, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
-}
-
-/** That lines were dropped is told whatever the level is. */
-function recordOfDropped(dropped: number): LogRecord {
-  const event = "log lines dropped";
-  return {
-    category: ["goscon"],
-    level: "warning",
-    message: [event],
-    rawMessage: event,
-    timestamp: Date.now(),
-    properties: { dropped },
-  };
 }

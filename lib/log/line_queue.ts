@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { within } from "../within.ts";
 
 /** Bytes that wait to be written, at the most. */
@@ -10,10 +9,13 @@ const PAUSE = 250;
 
 const encoder = new TextEncoder();
 
-/** Lines that go out together. */
+const NOTHING = { read: 0, written: 0 };
+
+/** Lines that go out together: the first `size` bytes. */
 interface Batch {
-  lines: Uint8Array[];
+  bytes: Uint8Array<ArrayBuffer>;
   size: number;
+  lines: number;
 }
 
 export interface LineQueueOptions {
@@ -48,13 +50,10 @@ export class LineQueue {
 
   /** Takes a line, with its newline. */
   push(line: string): void {
-    const bytes = encoder.encode(line);
     // After one that was dropped, even one that fits waits for the line that tells of it.
-    if (this.#untold > 0 || this.#size + bytes.length > LIMIT) {
+    if (this.#untold > 0 || !this.#add(line, LIMIT - this.#size)) {
       this.#untold++;
       this.#dropped++;
-    } else {
-      this.#add(bytes);
     }
     this.#writing ??= this.#writeAll();
   }
@@ -64,17 +63,24 @@ export class LineQueue {
     await within(ms, this.#writing);
   }
 
-  #add(bytes: Uint8Array): void {
-    let last = this.#batches.at(-1);
-    if (!last || last.size + bytes.length > BATCH) this.#batches.push(last = { lines: [], size: 0 });
-    last.lines.push(bytes);
-    last.size += bytes.length;
-    this.#size += bytes.length;
+  /** Puts a line into the last batch, or another; false: it is longer than `room` bytes, and nothing has changed. */
+  #add(line: string, room: number): boolean {
+    const last = this.#batches.at(-1);
+    const added = last ? encoder.encodeInto(line, last.bytes.subarray(last.size)) : NOTHING;
+    const isNew = added.read < line.length;
+    const batch = isNew ? batchOf(line) : last!;
+    const size = isNew ? batch.size : added.written;
+    if (size > room) return false;
+    if (isNew) this.#batches.push(batch);
+    else batch.size += size;
+    batch.lines++;
+    this.#size += size;
+    return true;
   }
 
   async #writeAll(): Promise<void> {
     for (;;) {
-      if (this.#untold > 0) this.#add(encoder.encode(this.#options.tellDropped(this.#untold)));
+      if (this.#untold > 0) this.#add(this.#options.tellDropped(this.#untold), Infinity);
       this.#untold = 0;
       const batch = this.#batches.shift();
       if (!batch) break;
@@ -85,15 +91,24 @@ export class LineQueue {
   }
 
   async #write(batch: Batch): Promise<void> {
-    let rest: Uint8Array = Buffer.concat(batch.lines);
+    let rest = batch.bytes.subarray(0, batch.size);
     while (rest.length > 0) {
       try {
         rest = rest.subarray(await this.#options.write(rest));
       } catch (error) {
         // Nobody can be told of it: there is no other place.
-        if (!(error instanceof Deno.errors.WouldBlock)) return void (this.#dropped += batch.lines.length);
+        if (!(error instanceof Deno.errors.WouldBlock)) return void (this.#dropped += batch.lines);
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
       }
     }
   }
+}
+
+/** A batch that begins with that line, which is not counted. */
+function batchOf(line: string): Batch {
+  const bytes = new Uint8Array(BATCH);
+  const { read, written } = encoder.encodeInto(line, bytes);
+  if (read === line.length) return { bytes, size: written, lines: 0 };
+  const whole = encoder.encode(line);
+  return { bytes: whole, size: whole.length, lines: 0 };
 }

@@ -67,6 +67,20 @@ Deno.test("LineQueue writes whole lines, of at most 4,096 bytes together, and wh
   assert.equal(stage.text, Array.from({ length: 100 }, (_, n) => line(n)).join(""));
 });
 
+Deno.test("LineQueue counts bytes, not characters, and writes a line that is longer than a batch whole", async () => {
+  const stage = new Stage();
+  const lines = ["first\n", "ü".repeat(1500) + "\n", "ü".repeat(1000) + "\n", "€".repeat(2000) + "\n", "last\n"];
+  for (const each of lines) stage.queue.push(each);
+  const sizes: number[] = [];
+  while (stage.writes.length > 0) sizes.push(await stage.take());
+  assert.equal(stage.text, lines.join(""));
+  assert.deepEqual(sizes, [6, 3001, 2001, 6001, 5]);
+  const fitting = Math.floor(MIB / 2001);
+  for (let n = 0; n <= fitting; n++) stage.queue.push(lines[2]!);
+  assert.equal(stage.queue.dropped, 1);
+  await stage.takeAll();
+});
+
 Deno.test("LineQueue holds 1 MiB, drops what is more, and tells how much at its place", async () => {
   const stage = new Stage();
   const fitting = Math.floor(MIB / 100);
