@@ -24,7 +24,7 @@ import type { InFlight } from "./in_flight.ts";
 import type { CacheBudget } from "./cache_budget.ts";
 import { type Owner, ownerOf } from "../owner.ts";
 import type { Seams } from "../seams.ts";
-import { ProxySession, type ProxySessionSnapshot } from "./session.ts";
+import { ProxySession, type ProxySessionSnapshot, type SessionContext } from "./session.ts";
 import { SessionIds } from "./session_ids.ts";
 import type { SessionInfo, SessionState } from "./session_record.ts";
 import type { BackendRequest } from "../upstream/reach.ts";
@@ -127,7 +127,8 @@ export class SessionTable {
   readonly #running = new Set<ProxySession | AckedProxySession>();
   readonly #closed = new Condition();
   #isLooking = false;
-  /** What is the same for all sessions of version 2. */
+  /** What is the same for all sessions of version 1, and of version 2: not made for each anew. */
+  readonly #context: Pick<SessionContext, "log" | "stats" | "budget" | "inFlight" | "reuseTime" | "connect">;
   readonly #ackedContext: Pick<
     AckedSessionContext,
     "log" | "stats" | "budget" | "halfOpenTimeout" | "soon" | "connect"
@@ -135,12 +136,13 @@ export class SessionTable {
 
   constructor(options: SessionTableOptions) {
     this.#options = options;
-    const { seams: { log, stats, engine }, upstreams, budget, config } = options;
+    const { seams: { log, stats, engine }, upstreams, budget, inFlight, config } = options;
+    const both = { log, stats, budget, connect: (request: BackendRequest) => upstreams.connect(request) };
+    this.#context = { ...both, inFlight, reuseTime: () => config().scp.reuseTime };
     this.#ackedContext = {
-      ...{ log, stats, budget },
+      ...both,
       halfOpenTimeout: () => config().scp.v2.halfOpenTimeout,
       soon: (callback: () => void) => engine.soon(callback),
-      connect: (request: BackendRequest) => upstreams.connect(request),
     };
     this.#ids = this.#idsOf(options.seams.cluster.self);
   }
@@ -238,12 +240,11 @@ export class SessionTable {
     session: Session,
     { client, cacheSize, onEnded }: { client: Endpoint; cacheSize: number; onEnded: () => void },
   ): ProxySession {
-    const { seams: { log, stats, now }, upstreams, budget, inFlight, config } = this.#options;
     const proxied: ProxySession = new ProxySession(session, client, {
-      ...{ log, stats, budget, inFlight, cacheSize },
-      reuseTime: () => config().scp.reuseTime,
-      connect: (backendRequest) => upstreams.connect(backendRequest),
+      ...this.#context,
+      cacheSize,
       onEnded: (kind) => {
+        const { seams: { now }, config } = this.#options;
         this.#sessions.delete(session.id);
         this.#ended.add(session, kind === "upstream_closed" ? now() + config().scp.reuseTime : undefined);
         onEnded();

@@ -131,7 +131,8 @@ export class Upstreams {
       const state = dialler.chosen!;
       this.#seams.stats.dial.observe((this.#seams.now() - started) / 1000);
       state.succeeded();
-      return { link, name: state.host.name, address: state.address, release: () => dialler.release() };
+      // Not by the dialler, which would hold all that dialling took for as long as the session lives.
+      return { link, name: state.host.name, address: state.address, release: () => state.end() };
     } catch (error) {
       if (!request.signal.aborted) dialler.blame(error);
       dialler.release();
