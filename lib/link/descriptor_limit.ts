@@ -19,6 +19,15 @@ export function descriptorLimit(): DescriptorLimit | undefined {
   return soft && hard ? { soft: numberOf(soft), hard: numberOf(hard) } : undefined;
 }
 
+/** How many descriptors this process has open. Where this is not told it is `undefined`. */
+export function openDescriptors(): number | undefined {
+  try {
+    return [...Deno.readDirSync("/proc/self/fd")].length - 1; // that by which it is told is closed
+  } catch {
+    return undefined;
+  }
+}
+
 function numberOf(limit: string): number {
   return limit === "unlimited" ? Infinity : Number(limit);
 }

@@ -141,6 +141,31 @@ Deno.test("a new configuration with faults is told, and the old process goes on"
   await assertServes(goscon);
 });
 
+Deno.test("a new process with too few descriptors for all sessions takes none, and says why", LINUX, async () => {
+  const dir = await Deno.makeTempDir();
+  const at = join(dir, "program");
+  await Deno.symlink(EXECUTABLE, at);
+  {
+    await using goscon = await Goscon.start(ECHO, { at });
+    const clients: RawClient[] = [];
+    for (let n = 0; n < 120; n++) clients.push(await RawClient.open(goscon.addresses[0]!));
+    const open = [...Deno.readDirSync(`/proc/${goscon.pid}/fd`)].length;
+    await Deno.remove(at);
+    const program = `#!/bin/sh\nulimit -n ${open + 20}\nexec "${EXECUTABLE}" "$@"\n`;
+    await Deno.writeTextFile(at, program, { mode: 0o755 });
+    const { status, result } = await upgrade(goscon);
+    assert.equal(status, 422);
+    assert.match(
+      result.faults.join("; "),
+      new RegExp(`^the limit of ${open + 20} descriptors leaves no room for the `),
+    );
+    for (const client of clients) await echoes(client, 0);
+    await assertServes(goscon);
+    for (const client of clients) client[Symbol.dispose]();
+  }
+  await Deno.remove(dir, { recursive: true });
+});
+
 /** Whatever step it has come to by then: it may have been slow before. */
 const LATE = /^upgrade_timeout of 4000 ms is over, and the new process has not come to: \w+$/;
 

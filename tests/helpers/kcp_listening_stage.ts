@@ -27,11 +27,11 @@ export class KcpListeningStage implements AsyncDisposable {
   readonly seqids: number[] = [];
   readonly losses = { tooLong: 0, unsent: 0 };
   readonly #sent = new Map<string, Segment[]>();
-  readonly #socket: PassableDatagrams;
+  readonly socket: PassableDatagrams;
 
   constructor({ fec, readTimeout = 0 }: { fec?: ReedSolomon; readTimeout?: number } = {}) {
     const address = { hostname: "10.0.0.1", port: 1248 };
-    this.#socket = {
+    this.socket = {
       ...{ address, isShared: false, receiveBuffer: 0, sendBuffer: 0, losses: this.losses },
       onDatagram: () => {},
       onRound: undefined,
@@ -55,7 +55,7 @@ export class KcpListeningStage implements AsyncDisposable {
         return Promise.resolve();
       },
     };
-    this.listening = new KcpListening(this.#socket, { kcp: OPTIONS, readTimeout, ...(fec && { fec }) }, {
+    this.listening = new KcpListening(this.socket, { kcp: OPTIONS, readTimeout, ...(fec && { fec }) }, {
       stats: this.stats,
       soon: setImmediate,
       onConnection: (link) => this.links.push(link),
@@ -80,7 +80,7 @@ export class KcpListeningStage implements AsyncDisposable {
 
   /** A datagram comes from a peer. */
   comes(name: string, bytes: Uint8Array<ArrayBuffer>): void {
-    this.#socket.onDatagram(bytes, peerOf(name));
+    this.socket.onDatagram(bytes, peerOf(name));
   }
 
   /** Goes on with a conversation that another one had. */
@@ -92,7 +92,7 @@ export class KcpListeningStage implements AsyncDisposable {
 
   /** What came at once is all told. */
   round(): void {
-    this.#socket.onRound?.();
+    this.socket.onRound?.();
   }
 
   /** One of these segments. */

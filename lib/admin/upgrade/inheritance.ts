@@ -1,4 +1,5 @@
 import type { Config } from "../../config.ts";
+import { descriptorLimit, openDescriptors } from "../../link/descriptor_limit.ts";
 import { Descriptors } from "../../link/engine/passing/descriptors.ts";
 import { type Endpoint, reasonOf } from "../../link/link.ts";
 import type { InheritedPlane } from "../../proxy/cluster/node_process.ts";
@@ -15,6 +16,11 @@ import type { UpgradeRecord } from "./upgrade_record.ts";
 const PATIENCE = 10_000;
 /** Milliseconds between two looks whether it has ended. */
 const LOOK = 10;
+/** Descriptors that are kept free, of clients that come meanwhile, and what part of the limit at the most. */
+const RESERVE = 256;
+const PART = 1 / 8;
+/** Why a message is of no use. */
+const CUT = "this process has no room for the descriptors that were sent: is its limit of open files reached?";
 
 /** What a process goes on with: for each listener of its configuration that of the process before; missing: it had none there. */
 export interface InheritedFor extends InheritedPlane {
@@ -39,6 +45,8 @@ export class Inheritance {
   #coming: unknown;
   #record: UpgradeRecord | undefined;
   #cluster: OldNode | undefined;
+  /** How many descriptors may come. */
+  #descriptors = 0;
 
   /**
    * Enters where the environment says, which children do not hear of any more; `undefined`: nobody started this process for that. Rejects
@@ -92,7 +100,10 @@ export class Inheritance {
     for (;;) {
       using message = await this.#receive("listener");
       const said = message.data as FromOld;
-      if (said.step === "listeners") break;
+      if (said.step === "listeners") {
+        this.#descriptors = said.descriptors ?? 0;
+        break;
+      }
       if (said.step !== "listener") throw new UpgradeFailed([`the old process says ${said.step} before listeners`]);
       const descriptors = message.descriptors.take();
       left[said.owner]?.push({ ...said.listener, descriptors });
@@ -115,9 +126,10 @@ export class Inheritance {
 
   /**
    * Says that all is ready, and settles when this process is to serve: with `alone` when the other one is gone without having said so, and
-   * nobody else has what was passed. Rejects when it is not to.
+   * nobody else has what was passed. Rejects when it is not to, or has no room for what may come.
    */
   async ready(): Promise<"asked" | "alone"> {
+    assertRoomFor(this.#descriptors);
     let message: Message | undefined;
     try {
       await this.#say({ step: "ready" });
@@ -171,10 +183,12 @@ export class Inheritance {
 
   /** `held`: what has come and is not this process's yet. */
   async #takeStep(held: Message[], heir: Heir): Promise<void> {
-    const message = await this.#receive("session");
+    const message = await this.#receiveAny("session");
     const said = message.data as FromOld;
     if (said.step === "session") {
-      const refused = refusalOf(() => heir.assertMovable(said.session, message.descriptors.numbers.length));
+      const refused = message.isCut
+        ? CUT
+        : refusalOf(() => heir.assertMovable(said.session, message.descriptors.numbers.length));
       if (refused === undefined) held.push(message);
       else message[Symbol.dispose]();
       return await this.#say({ step: "held", ...(refused !== undefined && { refused }) });
@@ -191,6 +205,12 @@ export class Inheritance {
 
   /** `step`: what is waited for. */
   async #receive(step: FromOld["step"]): Promise<Message> {
+    const message = await this.#receiveAny(step);
+    if (message.isCut) throw new UpgradeFailed([CUT]);
+    return message;
+  }
+
+  async #receiveAny(step: FromOld["step"]): Promise<Message> {
     const message = await this.#parcel.receive();
     if (message) return message;
     throw new UpgradeFailed([`the old process has given it up before ${step}`]);
@@ -221,6 +241,17 @@ async function takeOne(message: Message, heir: Heir): Promise<void> {
   } catch (error) {
     heir.onLost(reasonOf(error));
   }
+}
+
+/** Throws `UpgradeFailed` when there are too few descriptors for so many that are to come, where the system tells. */
+function assertRoomFor(coming: number): void {
+  const limit = descriptorLimit()?.soft ?? Infinity;
+  const open = openDescriptors() ?? 0;
+  const reserve = Math.min(RESERVE, Math.floor(limit * PART));
+  if (open + coming + reserve <= limit) return;
+  throw new UpgradeFailed([
+    `the limit of ${limit} descriptors leaves no room for the ${coming} of the old process, ${open} that are open and ${reserve} to spare`,
+  ]);
 }
 
 function refusalOf(check: () => void): string | undefined {

@@ -1,4 +1,4 @@
-import { MOST_DESCRIPTORS } from "../../link/engine/passing/descriptor_calls.ts";
+import { MOST_DESCRIPTORS, type Received } from "../../link/engine/passing/descriptor_calls.ts";
 import type { DescriptorSocket } from "../../link/engine/passing/descriptor_socket.ts";
 import { Descriptors } from "../../link/engine/passing/descriptors.ts";
 import { joined } from "../../link/joined.ts";
@@ -21,6 +21,8 @@ export interface Message extends Disposable {
   data: unknown;
   /** They are the receiver's to take; those that it does not take are closed when the message is disposed of. */
   descriptors: Descriptors;
+  /** This process has no numbers for the descriptors that were sent: none has come. */
+  isCut: boolean;
 }
 
 /** A channel between two processes, over which messages go: plain data, and descriptors with it. */
@@ -29,7 +31,8 @@ export class Parcel {
   readonly #sending = new Semaphore(1);
   /** What has come and is not looked at. */
   #rest = new Uint8Array(0);
-  readonly #descriptors: number[] = [];
+  /** Of each message that has any, in their order: the system does not give those of two at once. */
+  readonly #descriptors: Pick<Received, "descriptors" | "isCut">[] = [];
   #isEnded = false;
   #isClosed = false;
 
@@ -73,7 +76,7 @@ export class Parcel {
   close(): void {
     this.#isClosed = true;
     this.#socket.close();
-    new Descriptors(this.#descriptors.splice(0))[Symbol.dispose]();
+    new Descriptors(this.#descriptors.splice(0).flatMap(({ descriptors }) => descriptors))[Symbol.dispose]();
   }
 
   async #receive(): Promise<Message | undefined> {
@@ -84,10 +87,11 @@ export class Parcel {
     if (this.#isEnded) return undefined;
     const text = await this.#take(textLength);
     const bytes = await this.#take(length);
-    if (count > this.#descriptors.length) throw new BrokenParcel("descriptors are missing");
-    const descriptors = new Descriptors(this.#descriptors.splice(0, count));
+    const { descriptors: numbers = [], isCut = false } = count > 0 ? this.#descriptors.shift() ?? {} : {};
+    const descriptors = new Descriptors(numbers);
     try {
-      return { data: unpack(text, bytes), descriptors, [Symbol.dispose]: () => descriptors[Symbol.dispose]() };
+      if (numbers.length !== count && !isCut) throw new BrokenParcel("descriptors are missing");
+      return { data: unpack(text, bytes), descriptors, isCut, [Symbol.dispose]: () => descriptors[Symbol.dispose]() };
     } catch (error) {
       descriptors[Symbol.dispose]();
       throw error;
@@ -129,13 +133,11 @@ export class Parcel {
   }
 
   async #readMore(): Promise<void> {
-    const { bytes, descriptors } = await this.#socket.read();
-    this.#descriptors.push(...descriptors);
+    const { bytes, descriptors, isCut } = await this.#socket.read();
+    if (descriptors.length > 0 || isCut) this.#descriptors.push({ descriptors, isCut });
     if (this.#isClosed) throw new BrokenParcel("it is closed");
     if (bytes.length === 0) throw new BrokenParcel("the other process is gone");
-    if (this.#descriptors.length > 2 * MOST_DESCRIPTORS) {
-      throw new BrokenParcel("descriptors that belong to no message");
-    }
+    if (this.#descriptors.length > 2) throw new BrokenParcel("descriptors that belong to no message");
     this.#rest = bytes;
   }
 }

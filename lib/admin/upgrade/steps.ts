@@ -6,7 +6,7 @@
  *                        <- hello      who it is, and in its cluster
  *     read     ->                      the configuration has no fault
  *                        <- listener   of each, with its descriptors
- *                        <- listeners  there are no more
+ *                        <- listeners  there are no more; how many descriptors may come with sessions
  *     ready    ->                      all that can fail is done
  *                        <- take over  the old one accepts nobody any more; the ids of the sessions that are to come
  *     serving  ->                      the new one does
@@ -49,7 +49,9 @@ export type FromOld =
   /** `cluster`: missing, when it is alone. */
   | { step: "hello"; format: number; version: string; pid: number; cluster?: OldNode | undefined }
   | { step: "listener"; owner: ListenerOwner; listener: Omit<PassedListener, "descriptors"> }
-  | { step: "listeners" | "go on" }
+  /** `descriptors`: missing, when the system does not tell. */
+  | { step: "listeners"; descriptors?: number | undefined }
+  | { step: "go on" }
   | { step: "done"; record: UpgradeRecord }
   /** What is to come: see `ReplaceableDataPlane.sessionIds`. */
   | { step: "take over"; coming: PlainData }

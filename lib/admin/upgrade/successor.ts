@@ -1,4 +1,5 @@
 import type { Log } from "../../log.ts";
+import { openDescriptors } from "../../link/descriptor_limit.ts";
 import { reasonOf } from "../../link/link.ts";
 import type { PassedListener } from "../../proxy/data_plane.ts";
 import { within } from "../../within.ts";
@@ -88,9 +89,9 @@ export class Successor {
     await this.#say({ step: "listener", owner, listener }, descriptors);
   }
 
-  /** Settles when it is ready to take over: it has been given all listeners. */
+  /** Settles when it is ready to take over: it has been given all listeners, and has room for as many descriptors as this process. */
   async ready(): Promise<void> {
-    await this.#say({ step: "listeners" });
+    await this.#say({ step: "listeners", descriptors: openDescriptors() });
     await this.#hear("ready");
   }
 

@@ -81,8 +81,15 @@ export class NativeEngine implements Engine {
   }
 
   adopt(fd: number, remains: Remains, remote: Endpoint): NativeLink {
-    this.#poller.system.assertSocket(fd);
-    const local = this.#localOf(fd);
+    const { system } = this.#poller;
+    system.assertSocket(fd);
+    let local: Endpoint;
+    try {
+      local = this.#localOf(fd);
+    } catch (error) {
+      system.close(fd);
+      throw error;
+    }
     const flow = this.#poller.flow(fd, { isUnix: familyOf(this.#address) === AF_UNIX });
     flow.goOnFrom(remains);
     return new NativeLink(flow, { local, remote });

@@ -34,13 +34,19 @@ export class FarSockets {
 
   /**
    * Goes on with a conversation, by a descriptor of its socket, which `take` gives where it is needed, and which is this one's then. It is
-   * lost when no thread reads that socket. Throws when it cannot.
+   * lost when no thread reads that socket. Throws when it cannot, and has then closed what it took.
    */
   adopt(remains: RemainsOfKcp, take: () => number): KcpLink {
     const { conv, place: { cookie, peer } } = remains.conversation;
     const listening = this.#listenings.get(cookie) ?? this.#open(cookie, take());
-    const link = listening.adopt(remains);
-    this.#options.threads.redirect({ cookie, peer, conv }).then((isRead) => {
+    let link: KcpLink;
+    try {
+      link = listening.adopt(remains);
+    } catch (error) {
+      this.#closeIfEmpty(cookie, listening);
+      throw error;
+    }
+    this.#options.threads.redirect({ cookie, peer, conv }).catch(() => false).then((isRead) => {
       if (!isRead) link.carriedBy.lose("no thread reads the socket of its conversation");
     });
     return link;
@@ -60,13 +66,17 @@ export class FarSockets {
     const socket = engine.adoptDatagrams!(fd, hostname, { use: "send" });
     const onGone = (peer: DatagramPeer) => {
       threads.release({ cookie, peer: socket.bytesOf(peer) });
-      if (!listening.isEmpty) return;
-      this.#listenings.delete(cookie);
-      void listening.close();
+      this.#closeIfEmpty(cookie, listening);
     };
     const listening = listen(socket, { onGone });
     listening.isOpen = false;
     this.#listenings.set(cookie, listening);
     return listening;
+  }
+
+  #closeIfEmpty(cookie: number, listening: KcpListening): void {
+    if (!listening.isEmpty) return;
+    this.#listenings.delete(cookie);
+    void listening.close();
   }
 }

@@ -1,6 +1,6 @@
 import type { Config } from "../../config.ts";
 import { Condition } from "../../link/condition.ts";
-import { type ClientLink, type Endpoint, lingeringClose, type Transport, writeAll } from "../../link/link.ts";
+import { type ClientLink, type Endpoint, lingeringClose, reasonOf, type Transport, writeAll } from "../../link/link.ts";
 import { turn } from "../../link/turn.ts";
 import {
   accept,
@@ -18,7 +18,7 @@ import { adopted, type Adopting } from "./move/adopted.ts";
 import { IdsElsewhere } from "./move/ids_elsewhere.ts";
 import { FORMAT, type Moved, type MovedIds, readMoved } from "./move/moved.ts";
 import { type Packed, packed } from "./move/packed.ts";
-import type { Parting } from "./move/parting.ts";
+import type { Arrived, Parting } from "./move/parting.ts";
 import { ShapeError } from "./move/shape.ts";
 import type { InFlight } from "./in_flight.ts";
 import type { CacheBudget } from "./cache_budget.ts";
@@ -459,16 +459,34 @@ export class SessionTable {
       const { snapshot } = moved;
       const session = Session.restore(snapshot.session);
       const options = { client, cacheSize: snapshot.session.cacheSize, onEnded: admit(origin) };
-      this.#proxied(session, options).goOn(snapshot, adopted(moved, descriptors, this.#options));
+      const proxied = this.#proxied(session, options);
+      this.#goOn(proxied, adopted(moved, descriptors, this.#options), (arrived) => proxied.goOn(snapshot, arrived));
     } else {
       const { snapshot } = moved;
       const { key, reuseTime, pingInterval, pingTimeout } = snapshot.terms;
       const session = AckedSession.restore(snapshot.session);
       const terms = { key: ResumeKey.restore(key), reuseTime, liveness: { pingInterval, pingTimeout } };
-      const options = { client, ...terms, onEnded: admit(origin) };
-      this.#ackedProxied(session, options).goOn(snapshot, adopted(moved, descriptors, this.#options));
+      const proxied = this.#ackedProxied(session, { client, ...terms, onEnded: admit(origin) });
+      this.#goOn(proxied, adopted(moved, descriptors, this.#options), (arrived) => proxied.goOn(snapshot, arrived));
     }
     this.#elsewhere.came(id);
+  }
+
+  /** The descriptors are those of the connections by now: when that fails the session is lost, and nothing else. */
+  #goOn(session: ProxySession | AckedProxySession, arrived: Arrived, goOn: (arrived: Arrived) => void): void {
+    try {
+      goOn(arrived);
+    } catch (error) {
+      const reason = `it could not go on where it moved: ${reasonOf(error)}`;
+      this.#options.seams.log.error("session lost", { id: session.id, reason });
+      try {
+        session.abort("shutdown", reason);
+      } catch {
+        // It stumbles over the same.
+      }
+      arrived.client?.what.close();
+      arrived.backend?.what.link.close();
+    }
   }
 
   /** No other table has what has left this one: it is lost, and so its clients are told. */

@@ -12,6 +12,7 @@ import { concat } from "../../helpers/bytes.ts";
 import "../../helpers/engine.ts";
 import { ownDescriptors } from "../../helpers/own_descriptors.ts";
 import { pattern } from "../../helpers/random.ts";
+import { limitDescriptors } from "../../helpers/raw_socket.ts";
 import { settled } from "../../helpers/turns.ts";
 
 const LINUX = { ignore: Deno.build.os !== "linux" };
@@ -101,6 +102,30 @@ Deno.test(
       assert.equal(await b.receive(), undefined);
       assert.equal(await b.receive(), undefined);
       await sent;
+      system.close(bell);
+    }),
+);
+
+Deno.test(
+  "descriptors for which there are no numbers are missing from their message, and from no other",
+  LINUX,
+  () =>
+    withPair(async ({ a, b, system }) => {
+      const bell = system.createBell();
+      await a.send("before");
+      await a.send("cut", Array(200).fill(bell));
+      await a.send({ big: pattern(0, 100_000) }, [bell]);
+      await a.send("after", [bell, bell]);
+      // The next numbers that are free are above that one.
+      const limit = limitDescriptors(bell + 30);
+      using before = (await b.receive())!;
+      using cut = (await b.receive().finally(() => limitDescriptors(limit)))!;
+      using big = (await b.receive())!;
+      using after = (await b.receive())!;
+      assert.deepEqual([before.data, cut.data, after.data], ["before", "cut", "after"]);
+      const all = [before, cut, big, after];
+      assert.deepEqual(all.map(({ isCut }) => isCut), [false, true, false, false]);
+      assert.deepEqual(all.map(({ descriptors }) => descriptors.numbers.length), [0, 0, 1, 2]);
       system.close(bell);
     }),
 );

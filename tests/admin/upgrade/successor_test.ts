@@ -11,7 +11,7 @@ import { withChildren } from "../../helpers/children.ts";
 import "../../helpers/engine.ts";
 import { ownDescriptors } from "../../helpers/own_descriptors.ts";
 import { TestLog } from "../../helpers/proxy.ts";
-import { RawSocket } from "../../helpers/raw_socket.ts";
+import { limitDescriptors, RawSocket } from "../../helpers/raw_socket.ts";
 import { until } from "../../helpers/turns.ts";
 
 const LINUX = { ignore: Deno.build.os !== "linux" };
@@ -207,6 +207,46 @@ for (const isToldSo of [true, false]) {
       await inheritance.leave();
     }));
 }
+
+/** See `limitDescriptors`, until it is disposed of. */
+function limited(count: number): Disposable {
+  const before = limitDescriptors(count);
+  return { [Symbol.dispose]: () => void limitDescriptors(before) };
+}
+
+test("a session whose descriptors the new process has no room for is refused, and the others are taken", () =>
+  withInheritance(async (door) => {
+    const opening = Inheritance.open("1.0.0");
+    const parcel = await door.accept();
+    (await parcel.receive())![Symbol.dispose]();
+    await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
+    const inheritance = (await opening)!;
+    const taken: unknown[] = [];
+    const take = (session: unknown, descriptors: readonly number[]) => {
+      taken.push([session, descriptors.length]);
+      for (const fd of descriptors) System.open().close(fd);
+    };
+    const taking = inheritance.takeSessions({ assertMovable: () => {}, take, onLost: () => assert.fail() });
+    (await parcel.receive())![Symbol.dispose]();
+    using wire = new Wire();
+    // The next numbers that are free are above that one.
+    using _limit = limited(wire.fd + 30);
+    for (const [session, count] of [[1, 2], [2, 200], [3, 1]] as const) {
+      await parcel.send({ step: "session", session }, Array(count).fill(wire.fd));
+      using held = (await parcel.receive())!;
+      const { step, refused } = held.data as { step: string; refused?: string };
+      assert.equal(step, "held");
+      if (session === 2) assert.match(refused!, /limit of open files/);
+      else assert.equal(refused, undefined);
+    }
+    await parcel.send({ step: "go on" });
+    await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
+    assert.equal(await taking, true);
+    assert.deepEqual(taken, [[1, 2], [3, 1]]);
+    (await parcel.receive())![Symbol.dispose]();
+    await parcel.end();
+    await inheritance.leave();
+  }));
 
 for (const [how, came] of [["goes on by itself", "rejects"], ["is gone", "alone"]] as const) {
   test(`a process that is ready ${came === "alone" ? "takes over alone" : "gives up"} when the other ${how}`, () =>

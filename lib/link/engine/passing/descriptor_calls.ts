@@ -32,15 +32,14 @@ const SYMBOLS = {
   sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
 } as const;
 
-/** Control data was cut: descriptors are lost that somebody sent. */
-export class CutControlData extends Error {}
-
 /** What came in one call. */
 export interface Received {
   /** Empty: the end. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** The caller's. */
+  /** The caller's: all of those that were sent in one call, or none. */
   descriptors: number[];
+  /** Not all came that were sent, as there were no numbers for them: those that came are closed. */
+  isCut: boolean;
 }
 
 export class DescriptorCalls {
@@ -82,20 +81,15 @@ export class DescriptorCalls {
     return this.#calls.sendmsg(fd, this.#memory, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
 
-  /**
-   * What is there, at most `MOST_BYTES`; `undefined`: it failed. Throws `CutControlData` when not all descriptors came that were sent,
-   * as there was no room for them, or no numbers: those that came are closed then.
-   */
+  /** What is there, at most `MOST_BYTES`, and up to the first bytes that descriptors came with; `undefined`: it failed. */
   receive(fd: number): Received | undefined {
     this.#prepare(MOST_BYTES, MOST_CONTROL);
     const count = this.#calls.recvmsg(fd, this.#memory, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (count < 0) return undefined;
     const descriptors = [...this.#received()];
-    if (this.#view.getInt32(HEADER + FLAGS, true) & MSG_CTRUNC) {
-      for (const each of descriptors) this.#system.close(each);
-      throw new CutControlData("not all descriptors came that were sent: is the limit of open files reached?");
-    }
-    return { bytes: this.#memory.slice(BYTES, BYTES + count), descriptors };
+    const isCut = (this.#view.getInt32(HEADER + FLAGS, true) & MSG_CTRUNC) !== 0;
+    if (isCut) { for (const each of descriptors.splice(0)) this.#system.close(each); }
+    return { bytes: this.#memory.slice(BYTES, BYTES + count), descriptors, isCut };
   }
 
   /** Another descriptor of the same, which is the caller's. */

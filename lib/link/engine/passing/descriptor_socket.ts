@@ -87,7 +87,7 @@ export class DescriptorSocket extends Waiting {
     }
   }
 
-  /** The next that comes; without bytes: the end. One at a time. Rejects when it is broken or closed, and with `CutControlData`. */
+  /** The next that comes; without bytes: the end. One at a time. Rejects when it is broken or closed. */
   read(): Promise<Received> {
     return this.until(() => this.#calls.receive(this.fd));
   }

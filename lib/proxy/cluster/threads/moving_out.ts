@@ -32,7 +32,9 @@ export class MovingOut {
   /** The other process does not have that one: the session goes on here. */
   back(index: number): void {
     const { data, descriptors, done } = this.#take(index);
+    using owned = new Descriptors(descriptors);
     this.#proxy.moveIn(data, descriptors);
+    owned.take();
     done();
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Engine } from "../../../../lib/link/engine/engine.ts";
 import { System } from "../../../../lib/link/engine/system.ts";
 import { writeAll } from "../../../../lib/link/link.ts";
+import { flowOf } from "../../../../lib/link/pumped_flow.ts";
 import type { Packed } from "../../../../lib/proxy/session/move/packed.ts";
 import { AckedClient } from "../../../helpers/acked_client.ts";
 import { Backend, readExactly } from "../../../helpers/backend.ts";
@@ -79,6 +80,17 @@ function give(proxy: TestProxy, packed: Packed[]): void {
     proxy.proxy.moveIn(structuredClone(data), descriptors);
     done();
   }
+}
+
+/** That engine, with another way to adopt. */
+function adopting(engine: Engine, adopt: Engine["adopt"]): Engine {
+  return new Proxy(engine, {
+    get: (of, key) => {
+      if (key === "adopt") return adopt;
+      const value = Reflect.get(of, key, of);
+      return typeof value === "function" ? value.bind(of) : value;
+    },
+  });
 }
 
 /** Whether a value is made of plain things only. */
@@ -240,6 +252,37 @@ test("the id of a session that has ended, and is not remembered any more, is fre
   await next.stop();
   await engine.close();
 });
+
+for (const [version, Client] of [[1, RawClient], [2, AckedClient]] as const) {
+  test(`a session of version ${version} that stumbles where it moved is lost alone, and closed once`, async () => {
+    await using backend = new Backend();
+    const [engine, broken] = [engineOf(NATIVE[0]!), engineOf(NATIVE[0]!)];
+    let adoptions = 0;
+    const adopt: Engine["adopt"] = (fd, remains, remote) => {
+      const link = broken.adopt!(fd, remains, remote);
+      // The backend of the first.
+      if (++adoptions === 2) Object.assign(flowOf(link), { resume: () => assert.fail("it stumbles") });
+      return link;
+    };
+    const keys = { hosts: [{ addr: backend.address }], listen: LISTEN, shutdown_timeout: "10ms" };
+    {
+      await using old = TestProxy.start(keys, { engine });
+      await using next = TestProxy.start(keys, { engine: adopting(broken, adopt) });
+      using one = await Client.open(old.address);
+      const far = await backend.accept();
+      using other = await Client.open(old.address);
+      const farOther = await backend.accept();
+      const moved = await pieces(old);
+      give(next, moved);
+      assert.deepEqual(next.log.of("session lost").map(({ id }) => id), [one.id]);
+      assert.equal(await far.read(new Uint8Array(1)).catch(() => null), null);
+      assert.equal(await next.size(), 1);
+      await other.send(pattern(0, 100));
+      assertSameBytes(await readExactly(farOther, 100), pattern(0, 100));
+    }
+    await Promise.all([engine.close(), broken.close()]);
+  });
+}
 
 test("a piece that nobody takes is given back, and its session goes on where it was", async () => {
   await using two = new Two();
