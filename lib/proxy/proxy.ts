@@ -178,7 +178,7 @@ export class Proxy implements PassableDataPlane {
   moveIn(data: unknown, descriptors: readonly number[]): void {
     const kind = this.#sessions.moveIn(data, descriptors, (address) => this.#admission.take(address));
     // All conversations are here: what comes of one before that would be nobody's.
-    if (kind === "memory") {
+    if (kind === "end") {
       for (const listener of this.#listeners) if (listener instanceof KcpListener) listener.accept();
     }
   }

@@ -52,12 +52,15 @@ export class EndedSessions {
     }
   }
 
-  snapshotAt(now: number): EndedSnapshot[] {
-    return [...this.#ended].map(([id, session]) => {
+  /** Those that are not in `told`, which they are then. Meanwhile others may be added, which come as well, and some forgotten. */
+  *snapshotsAt(now: number, told: Set<number>): Generator<EndedSnapshot> {
+    for (const [id, session] of this.#ended) {
+      if (told.has(id)) continue;
+      told.add(id);
       const left = this.#answered.get(id);
       const answer = session && left !== undefined ? { session: session.snapshot, left: left - now } : undefined;
-      return { id, answer };
-    });
+      yield { id, answer };
+    }
   }
 
   /** Remembers those that were written down. */

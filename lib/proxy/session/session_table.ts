@@ -16,6 +16,7 @@ import { acceptOffer, AckedSession, type Offer, parseResumeProof } from "../../s
 import { EndedSessions } from "./ended_sessions.ts";
 import { adopted, type Adopting } from "./move/adopted.ts";
 import { IdsElsewhere } from "./move/ids_elsewhere.ts";
+import { memoryOf, Told } from "./move/memory.ts";
 import { FORMAT, type Moved, type MovedIds, readMoved } from "./move/moved.ts";
 import { type Packed, packed } from "./move/packed.ts";
 import type { Arrived, Parting } from "./move/parting.ts";
@@ -377,26 +378,32 @@ export class SessionTable {
   }
 
   /**
-   * Gives all sessions to another table, so many at a time at the most, of which each stands still only until that has it, and at last what is
-   * remembered of those that have ended. Each piece is the caller's, who may give it back by `moveIn`. No session begins meanwhile, and a
+   * Gives to another table what is remembered of sessions that have ended, and then all sessions, so many at a time at the most, of which each
+   * stands still only until that has it. Each piece is the caller's, who may give it back by `moveIn`. No session begins meanwhile, and a
    * resume of one that has left meets 501. Those stay that cannot go, as their backends have no connection that can, and what is left
    * of those that have ended: see `closed`. An empty list comes once, before those whose clients share sockets: from then on nobody is to
-   * read these, and those stand still together.
+   * read these, and those stand still together, until all has come.
    */
   async *moveOut(most = MOST_TOGETHER): AsyncGenerator<Packed[], void, void> {
     this.#isMovingOut = true;
     const gone = new Set<number>();
+    const told = new Told();
     try {
-      yield [{ data: this.ids, descriptors: [], done() {} }];
+      yield [about(this.ids)];
+      yield* this.#memories(told);
       yield* this.#moveOut(({ sharesSocket }) => !sharesSocket, gone, most);
       yield [];
       yield* this.#moveOut(() => true, gone, MOST_STANDING);
-      const now = this.#options.seams.now();
-      const memory = { ended: this.#ended.snapshotAt(now), gone: this.#gone.snapshotAt(now) };
-      yield [{ data: { format: FORMAT, kind: "memory", ...memory }, descriptors: [], done() {} }];
+      yield* this.#memories(told);
+      yield [about({ format: FORMAT, kind: "end" })];
     } finally {
       this.#isMovingOut = false;
     }
+  }
+
+  *#memories(told: Told): Generator<Packed[]> {
+    const now = this.#options.seams.now();
+    for (const memory of memoryOf({ ended: this.#ended, gone: this.#gone }, told, now)) yield [about(memory)];
   }
 
   /** Gives those that fit, each once: one that is given back does not go again. */
@@ -426,7 +433,7 @@ export class SessionTable {
    * Takes what another table gave by `moveOut`, in whatever thread or process: the sessions go on here. Owns the descriptors, unless it
    * throws: `ShapeError` when it does not know what that is, and then nothing has changed. Until a session that is to come has come, its
    * resumes meet 501, so that their clients try again. `admit`: counts a session of an address, and gives how to count it off. Gives what
-   * it was: the memory is the last.
+   * it was.
    */
   moveIn(value: unknown, descriptors: readonly number[], admit: (origin: string) => () => void): Moved["kind"] {
     const moved = readMoved(value, descriptors.length);
@@ -441,8 +448,8 @@ export class SessionTable {
       this.#ended.restore(moved.ended, now);
       this.#gone.restore(moved.gone, now, this.#mostGone);
       for (const { id } of [...moved.ended, ...moved.gone]) this.#elsewhere.came(id);
-      this.#elsewhere.allCame();
-    } else this.#arrive(moved, descriptors, admit);
+    } else if (moved.kind === "end") this.#elsewhere.allCame();
+    else this.#arrive(moved, descriptors, admit);
     return moved.kind;
   }
 
@@ -541,6 +548,11 @@ export class SessionTable {
   #isHere(id: number): boolean {
     return this.#sessions.has(id) || this.#gone.has(id) || this.#ended.has(id);
   }
+}
+
+/** What is no session. */
+function about(data: Moved): Packed {
+  return { data, descriptors: [], done() {} };
 }
 
 /** `undefined`: it stays. `bytes`: that it has in hands. */

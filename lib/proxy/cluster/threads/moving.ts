@@ -1,13 +1,15 @@
 import type { Config } from "../../../config.ts";
 import type { RestingSession, Snapshot } from "../../data_plane.ts";
 import { layoutFor, ownerOf } from "../../owner.ts";
-import { type MovedMemory, readMoved } from "../../session/move/moved.ts";
+import { FORMAT, type MovedEnd, readMoved } from "../../session/move/moved.ts";
 import type { Packed } from "../../session/move/packed.ts";
 import { partsOf } from "../../session/move/parts.ts";
 import { within } from "../../../within.ts";
 import { isMovedCounts, type Ledger } from "./counts.ts";
 import type { Remote } from "./rpc.ts";
 import type { WorkerMethods } from "./worker.ts";
+
+const END: MovedEnd = { format: FORMAT, kind: "end" };
 
 export interface MovingOptions {
   /** The threads, which come later. */
@@ -29,23 +31,22 @@ export class Moving {
     this.#options = options;
   }
 
-  /** What is remembered of sessions that have ended comes when all others have: until then those are on their way. */
+  /** That all has come is told when it has of all threads. */
   async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
     const { remotes, ledger, snapshot, end } = this.#options;
-    const memories: MovedMemory[] = [];
     try {
       // From then on none begins in any thread, and the other process knows of all that are to come.
-      yield (await this.#next(remotes, memories)).resting;
-      for (const remote of remotes) yield* this.#moveOut([remote], memories);
+      yield (await this.#next(remotes)).resting;
+      for (const remote of remotes) yield* this.#moveOut([remote]);
       const stillSince = performance.now();
       await this.#inTime(Promise.all(remotes.map((remote) => remote.setListening("still"))));
       let isAny = false;
-      for await (const resting of this.#moveOut(remotes, memories, stillSince)) {
-        isAny = true;
+      for await (const resting of this.#moveOut(remotes, stillSince)) {
+        isAny ||= resting.some(({ count }) => count > 0);
         yield resting;
       }
       // With which they go on.
-      yield [{ ...about(merged(memories)), ...(isAny && { stillSince }) }];
+      yield [{ ...about(END), ...(isAny && { stillSince }) }];
       // The other process has all: it is not to be given up for want of what was counted.
       const last = await snapshot().catch(() => undefined);
       if (last) yield [about(ledger.moved(last))];
@@ -57,23 +58,18 @@ export class Moving {
   /** One part of what these threads have, see `SessionTable.moveOut`, what all give at a time together: see `#next`. */
   async *#moveOut(
     remotes: readonly Remote<WorkerMethods>[],
-    memories: MovedMemory[],
     stillSince?: number,
   ): AsyncGenerator<RestingSession[], void, void> {
     for (let left = remotes; left.length > 0;) {
-      const next = await this.#next(left, memories, stillSince);
+      const next = await this.#next(left, stillSince);
       if (next.resting.length > 0) yield next.resting;
       left = next.left;
     }
   }
 
-  /**
-   * The next of what these threads have, but for what is remembered, which is added to `memories`; and those that have not come to the end
-   * of a part. `stillSince`: see `RestingSession`.
-   */
+  /** The next of what these threads have; and those that have not come to the end of a part. `stillSince`: see `RestingSession`. */
   async #next(
     remotes: readonly Remote<WorkerMethods>[],
-    memories: MovedMemory[],
     stillSince?: number,
   ): Promise<{ resting: RestingSession[]; left: Remote<WorkerMethods>[] }> {
     const given = await this.#inTime(
@@ -82,10 +78,8 @@ export class Moving {
     const resting = given.flatMap(({ remote, pieces }) =>
       pieces.flatMap((piece, i): RestingSession[] => {
         const { data } = piece;
-        if (data.kind === "ids") return [about(data)];
-        if (data.kind !== "memory") return [restingOf(piece, i, { remote, stillSince })];
-        memories.push(data);
-        return [];
+        if (data.kind === "end") return [];
+        return ["snapshot" in data ? restingOf(piece, i, { remote, stillSince }) : about(data)];
       })
     );
     return { resting, left: given.filter(({ pieces }) => pieces.length > 0).map(({ remote }) => remote) };
@@ -124,9 +118,4 @@ function restingOf(
 /** What is not a session itself. */
 export function about(data: unknown): RestingSession {
   return { data, descriptors: [], count: 0, onTaken() {}, onKept() {} };
-}
-
-function merged(memories: readonly MovedMemory[]): MovedMemory {
-  const [ended, gone] = [memories.flatMap(({ ended }) => ended), memories.flatMap(({ gone }) => gone)];
-  return { ...memories[0]!, ended, gone };
 }

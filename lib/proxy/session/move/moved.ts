@@ -52,7 +52,7 @@ export interface MovedIds {
   ids: number[];
 }
 
-/** What is remembered of sessions that have ended: last. */
+/** What is remembered of sessions that have ended, or a part of that. */
 export interface MovedMemory {
   format: typeof FORMAT;
   kind: "memory";
@@ -60,12 +60,19 @@ export interface MovedMemory {
   gone: GoneSnapshot[];
 }
 
+/** All has come: last. */
+export interface MovedEnd {
+  format: typeof FORMAT;
+  kind: "end";
+}
+
 /** What goes from one table to another: plain data. */
 export type Moved =
   | MovedIds
   | MovedSession<"session", ProxySessionSnapshot>
   | MovedSession<"acked session", AckedProxySessionSnapshot>
-  | MovedMemory;
+  | MovedMemory
+  | MovedEnd;
 
 const remains = object<Remains & { conversation?: Conversation | undefined }>({
   ...{ came: bytes, isOver: truth, fault: optional(text), unsent: bytes, isEnding: truth },
@@ -141,6 +148,7 @@ const KINDS: { [K in Moved["kind"]]: Shape<Extract<Moved, { kind: K }>> } = {
     ...{ format, kind: oneOf("acked session"), snapshot: acked, ...connections },
   }),
   memory: object<MovedMemory>({ format, kind: oneOf("memory"), ended: list(ended), gone: list(gone) }),
+  end: object<MovedEnd>({ format, kind: oneOf("end") }),
 };
 
 /** Reads what another table gave with so many descriptors. Throws `ShapeError` when it is not of this format. */

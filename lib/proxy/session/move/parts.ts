@@ -8,6 +8,7 @@ export function partsOf(
 ): { thread: number; part: Moved }[] {
   if ("snapshot" in moved) return [{ thread: threadOf(moved.snapshot.session.id), part: moved }];
   return Array.from({ length: threads }, (_, thread) => {
+    if (moved.kind === "end") return { thread, part: moved };
     const isIts = ({ id }: { id: number }) => threadOf(id) === thread;
     const part: Moved = moved.kind === "ids"
       ? { ...moved, ids: moved.ids.filter((id) => isIts({ id })) }

@@ -38,16 +38,23 @@ export class GoneSessions {
     return this.#gone.keys();
   }
 
-  snapshotAt(now: number): GoneSnapshot[] {
-    return [...this.#gone.values()].map(({ id, key, end, index, until }) => {
-      return { id, key: key.bytes, end, index, left: until - now };
-    });
+  /**
+   * Those that are not in `told` with the index that they have now, which they are then. Meanwhile others may be added, which come as
+   * well, and some forgotten.
+   */
+  *snapshotsAt(now: number, told: Map<number, number>): Generator<GoneSnapshot> {
+    for (const { id, key, end, index, until } of this.#gone.values()) {
+      if (told.get(id) === index) continue;
+      told.set(id, index);
+      yield { id, key: key.bytes, end, index, left: until - now };
+    }
   }
 
-  /** Remembers those that were written down. */
+  /** Remembers those that were written down; of one that is here already an index that was used stays used. */
   restore(gone: readonly GoneSnapshot[], now: number, most: number): void {
     for (const { key, left, ...rest } of gone) {
-      this.add({ ...rest, key: ResumeKey.restore(key), until: now + left }, most);
+      const index = Math.max(rest.index, this.#gone.get(rest.id)?.index ?? 0);
+      this.add({ ...rest, index, key: ResumeKey.restore(key), until: now + left }, most);
     }
   }
 

@@ -52,6 +52,7 @@ async function all(): Promise<[moved: Moved, descriptors: number][]> {
       },
       0,
     ],
+    [{ format: 1, kind: "end" }, 0],
   ];
 }
 

@@ -111,7 +111,7 @@ test("sessions of both versions go over: their connections go on, and both proxi
   const farOther = await backend.accept();
   assert.deepEqual(await two.atHosts(), [2, 0]);
   const packed = await pieces(old);
-  assert.deepEqual(packed.map(({ data: { kind } }) => kind), ["ids", "session", "acked session", "memory"]);
+  assert.deepEqual(packed.map(({ data: { kind } }) => kind), ["ids", "session", "acked session", "end"]);
   assert(packed.every(({ data }) => isPlain(data)));
   assert.deepEqual(await two.sizes(), [0, 0]);
   give(next, packed);
@@ -205,6 +205,52 @@ test("what is remembered goes along: how sessions of version 2 ended, and that t
   assert.equal(await codeOf(old.address, again), "403");
 });
 
+test("what is remembered goes before any session stands still, and after these only what has changed since", async () => {
+  await using two = new Two();
+  const { old, next, backend } = two;
+  const open = async () => {
+    const client = await AckedClient.open(old.address);
+    await backend.accept();
+    return client;
+  };
+  const [first, second, third, fourth, fifth] = [await open(), await open(), await open(), await open(), await open()];
+  for (const { id } of [first, second]) await old.proxy.endSession(id);
+  const given: Packed[] = [];
+  const moving = old.proxy.moveOut(1);
+  const take = async () => {
+    const pieces = (await moving.next()).value as Packed[];
+    given.push(...pieces);
+    give(next, pieces);
+  };
+  const told = () => {
+    const all = given.splice(0).map(({ data }) => data);
+    return all.map((data) => data.kind === "memory" ? data.gone.map(({ id }) => id) : data.kind);
+  };
+  await take();
+  await take();
+  assert.deepEqual(told(), ["ids", [first.id, second.id]]);
+  assert.deepEqual(await two.sizes(), [3, 0]);
+  await take();
+  // Until their turn they are here, and end here; and an index may be used there meanwhile, or here.
+  for (const { id } of [fourth, fifth]) await old.proxy.endSession(id);
+  assert.equal(await first.askEnd(), 3);
+  for (const client of [first, second]) client.address = next.address;
+  assert.equal(await first.askEnd(), 3);
+  const last = second.resumeContent();
+  assert.equal(await codeOf(next.address, last), "410");
+  for await (const pieces of moving) {
+    given.push(...pieces);
+    give(next, pieces);
+  }
+  assert.deepEqual(told(), ["acked session", [first.id, fourth.id, fifth.id], "end"]);
+  assert.equal(await codeOf(next.address, last), "403");
+  for (const client of [first, second, fourth, fifth]) {
+    client.address = next.address;
+    assert.equal(await client.askEnd(), 3);
+  }
+  for (const client of [first, second, third, fourth, fifth]) client[Symbol.dispose]();
+});
+
 test("the ids of what is there, remembered, to come or elsewhere are not given to others", async () => {
   const hosts = [{ addr: "builtin:echo" }];
   const layout = { threadBits: 0, slotBits: 0, epochBits: 28 }; // ids of four bits
@@ -225,7 +271,7 @@ test("the ids of what is there, remembered, to come or elsewhere are not given t
   for (let i = 0; i < 5; i++) await open(old);
   next.proxy.moveIn({ format: 1, kind: "ids", ids: ids.slice() }, []);
   for (let i = 0; i < 4; i++) await open(next);
-  next.proxy.moveIn({ format: 1, kind: "memory", ended: [], gone: [] }, []);
+  next.proxy.moveIn({ format: 1, kind: "end" }, []);
   for (let i = 0; i < 6; i++) await open(next);
   assert.equal(new Set(ids).size, 15);
   assert.equal(await codeOf(next.address, NEW), "501");
@@ -246,6 +292,7 @@ test("the id of a session that has ended, and is not remembered any more, is fre
   const gone = ids.map((id) => ({ id, key: new Uint8Array(32), end: 1, index: 0, left: 0 }));
   next.proxy.moveIn({ format: 1, kind: "ids", ids }, []);
   next.proxy.moveIn({ format: 1, kind: "memory", ended: [], gone }, []);
+  next.proxy.moveIn({ format: 1, kind: "end" }, []);
   assert.equal(await codeOf(next.address, NEW), "501");
   while ((await next.gauges()).gone > 0) await turn(); // at the next look
   using _client = await RawClient.open(next.address);
