@@ -9,7 +9,7 @@ const PROGRESS = 5000;
 /**
  * Lets no new session begin, and settles when there is none left, and nothing is carried for others, but not before `delay`
  * milliseconds; or when `timeout` are over. Both are asked for at each look, for a reload may change them. `onProgress` is called
- * every 5 s. `isReplaced`: it does not listen any more, and whoever it has accepted still begins a session.
+ * every 5 s. `isReplaced`: it does not listen any more.
  */
 export async function drain(
   dataPlane: DataPlane,
@@ -27,8 +27,7 @@ export async function drain(
     const { gauges } = await dataPlane.snapshot();
     const left = { sessions: countSessions(gauges), ...(gauges.carrying > 0 && { carried: gauges.carrying }) };
     const elapsed = performance.now() - started;
-    const coming = isReplaced ? gauges.handshakes : 0;
-    const isDone = left.sessions + gauges.carrying + coming === 0 && elapsed >= delay();
+    const isDone = left.sessions + gauges.carrying === 0 && elapsed >= delay();
     if (isDone) return log.info("drained", { after_ms: Math.round(elapsed) });
     if (elapsed >= timeout()) return log.warning("drain_timeout is over", left);
     if (elapsed - told >= PROGRESS) {

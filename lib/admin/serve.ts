@@ -1,7 +1,7 @@
 import type { Config } from "../config.ts";
 import type { Engine, Listening } from "../link/engine/engine.ts";
 import { openEngine } from "../link/engine/open_engine.ts";
-import type { Endpoint } from "../link/link.ts";
+import { type Endpoint, reasonOf } from "../link/link.ts";
 import { type Log, logInternalErrors, openLog } from "../log.ts";
 import { isReplaceable, type PassedListener } from "../proxy/data_plane.ts";
 import { type Plane, startDataPlane } from "../proxy/cluster/cluster_plane.ts";
@@ -11,7 +11,7 @@ import { MANAGER_LISTENING, startManager } from "./manager/manager.ts";
 import { Reloader, type ReloaderOptions } from "./reload.ts";
 import { openNotifier, type ServiceNotifier } from "./sd_notify.ts";
 import { onSignals } from "./signals.ts";
-import type { Inheritance } from "./upgrade/inheritance.ts";
+import type { Heir, Inheritance } from "./upgrade/inheritance.ts";
 import type { Invocation } from "./upgrade/invocation.ts";
 import { Upgrader } from "./upgrade/upgrader.ts";
 import { within } from "../within.ts";
@@ -61,7 +61,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<void
     await engine.close();
     return log.info("stopped");
   }
-  if (inheritance) await takeOver(inheritance, { dataPlane, log, ended: end.promise });
+  const taken = inheritance && await takeOver(inheritance, { dataPlane, log, ended: end.promise });
   const notifier = openNotifier(log, () => dataPlane.hung.length === 0);
   const apply = ({ log }: Config) => void openLog(log);
   const reloader = new Reloader(config, { log, dataPlane, read, apply, ...toldBy(notifier) });
@@ -77,6 +77,7 @@ export async function serve(config: Config, options: ServeOptions): Promise<void
     reloader,
     notifier,
     record: inheritance?.record,
+    inherited: taken?.whole,
     onReplaced,
   });
   started.resolve({ reloader, upgrader });
@@ -110,26 +111,33 @@ function listenForManager(engine: Engine, endpoint: Endpoint, inherited: PassedL
   return engine.adoptListening(inherited.descriptors[0]!, endpoint.hostname, MANAGER_LISTENING);
 }
 
-/** Serves in the place of the process before, which is on its way to its end then. Throws when it is not to. */
+/**
+ * Serves in the place of the process before, which is on its way to its end then. `whole` settles when nothing more comes from that. Throws
+ * when it is not to.
+ */
 async function takeOver(
   inheritance: Inheritance,
   { dataPlane, log, ended }: { dataPlane: Plane; log: Log; ended: Promise<End> },
-): Promise<void> {
+): Promise<{ whole: Promise<void> }> {
   const asked = await Promise.race([inheritance.ready(), ended, dataPlane.failed]);
   if (asked !== "asked" && asked !== "alone") throw new Error("a signal came before this process took over");
   if (!isReplaceable(dataPlane)) throw new Error("what this process has cannot go on from another one");
   // Before anybody comes for one of them.
   if (asked === "asked") await dataPlane.moveIn(inheritance.coming, []);
   await dataPlane.setListening("streams");
-  const isWhole = asked === "asked" && await inheritance.takeSessions({
+  const heir: Heir = {
     assertMovable: (session, descriptors) => dataPlane.assertMovable(session, descriptors),
     take: (session, descriptors) => dataPlane.moveIn(session, descriptors),
     onLost: (reason) => log.error("session lost in the upgrade", { reason }),
-  });
-  await dataPlane.setListening("on"); // also for those of KCP, if not all has come
+  };
+  const isWhole = asked === "asked" && await inheritance.takeSessions(heir);
   if (!isWhole) log.error("the old process is gone, and its sessions with it");
-  await inheritance.leave();
   log.info("taken over", { from: inheritance.from });
+  const accept = () => dataPlane.setListening("on"); // also for those of KCP, if not all has come
+  if (!isWhole) await accept();
+  const whole = inheritance.leave(heir).then(isWhole ? accept : undefined)
+    .catch((error) => log.error("not all is taken over", { reason: reasonOf(error) }));
+  return { whole };
 }
 
 /** Settles when the data plane is to stop. */

@@ -141,7 +141,7 @@ export interface PassedListener {
 
 /**
  * `on`: clients are accepted. `streams`: all but those of KCP, who wait, also those that are there. `paused`: clients wait, and those that
- * are there go on. `still`: those of KCP wait that are there, too. `off`: for good, they are another process's.
+ * are there go on. `still`: those of KCP wait that are there, too. `off`: for good, they are another process's, and whoever is in the middle of a handshake is cut.
  */
 export type ListeningState = "on" | "streams" | "paused" | "still" | "off";
 
@@ -165,6 +165,8 @@ export interface RestingSession {
   descriptors: readonly number[];
   /** How many it is: 1, or 0, as it is about others. */
   count: number;
+  /** All sessions have gone before. */
+  isAfterAll?: true;
   /** It has stood still since then, by `performance.now()`, and does until all has gone over; missing: only from its turn to its end. */
   stillSince?: number | undefined;
   /** One of these is called: the other process has it, and what is here of it is to be closed; or it has not, and it goes on here. */
@@ -180,6 +182,8 @@ export interface ReplaceableDataPlane extends PassableDataPlane {
   sessionIds(): Promise<unknown>;
   /** Gives its sessions, some at a time, each of which stands still until it is known what came of it. */
   moveOut(): AsyncIterable<RestingSession[]>;
+  /** Gives, after that, the sessions of clients who were in the middle of a handshake; to be asked for again and again. */
+  moveLate(): AsyncIterable<RestingSession[]>;
   /**
    * Takes what another one gave, as plain data, by descriptors that it owns when this has settled. Rejects when it does not take that, and
    * nothing has changed.

@@ -174,6 +174,11 @@ export class Proxy implements PassableDataPlane {
     return this.#sessions.moveOut(most);
   }
 
+  /** See `SessionTable.moveLate`. */
+  moveLate(): AsyncGenerator<Packed[], void, void> {
+    return this.#sessions.moveLate();
+  }
+
   /** Takes what another gave: see `SessionTable.moveIn`. */
   moveIn(data: unknown, descriptors: readonly number[]): void {
     const kind = this.#sessions.moveIn(data, descriptors, (address) => this.#admission.take(address));
@@ -224,8 +229,11 @@ export class Proxy implements PassableDataPlane {
         if (state === "streams" || state === "still") listener.pause();
       }
     }
+    if (state !== "off") return;
+    // A session that began now could not be resumed: nobody comes here any more.
+    this.#reception.close();
     // What is another's is not read here any more.
-    if (state === "off") await Promise.all(this.#listeners.splice(0).map(giveUp));
+    await Promise.all(this.#listeners.splice(0).map(giveUp));
   }
 
   drain(): Promise<void> {

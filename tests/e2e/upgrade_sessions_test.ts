@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { Link } from "../../lib/link/link.ts";
+import { type Link, readRecord, writeAll } from "../../lib/link/link.ts";
+import { request } from "../../lib/scp/mod.ts";
 import { Backend, readExactly } from "../helpers/backend.ts";
 import { AckedClient } from "../helpers/acked_client.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { runChaos } from "../helpers/chaos.ts";
 import { EXECUTABLE, Goscon } from "../helpers/goscon.ts";
 import { pattern, Random } from "../helpers/random.ts";
-import { ask, RawClient } from "../helpers/raw_client.ts";
+import { ask, RawClient, tcp } from "../helpers/raw_client.ts";
 import { stubUntil } from "../helpers/stub_successor.ts";
 
 const LINUX = { ignore: Deno.build.os !== "linux" || Deno.env.get("GOSCON_IO") === "deno" };
@@ -88,6 +89,37 @@ Deno.test(
     }
     await goscon.stopped(3);
     for (const { client } of opened) client[Symbol.dispose]();
+  },
+);
+
+Deno.test(
+  "a handshake that takes longer than the upgrade is not cut, and what comes of it goes over",
+  LINUX,
+  async () => {
+    await using backend = new Backend();
+    await using goscon = await Goscon.start(configOf(backend, 2));
+    const address = goscon.addresses[0]!;
+    const hello = request({
+      privateKey: 0x1234567890abcdefn,
+      target: "",
+      flag: 0,
+      dialect: "goscon",
+      cacheSize: 2 ** 20,
+    });
+    const link = await tcp(address);
+    await writeAll(link, hello.record.slice(0, 10));
+    const handshakes = async () => JSON.parse((await goscon.manager("GET", "/status")).text).gauges.handshakes;
+    while (await handshakes() === 0);
+    assert.equal((await upgrade(goscon)).sessions, 0);
+    await writeAll(link, hello.record.slice(10));
+    const answer = await readRecord(link);
+    using client = new RawClient(address, hello.finish(answer!.content), link);
+    const far = await backend.accept();
+    await goscon.event((e) => e.message === "upgraded late" && e.sessions === 1);
+    assert.equal(await goscon.exited(), 0);
+    await client.send(pattern(0, 100));
+    assertSameBytes(await readExactly(far, 100), pattern(0, 100));
+    await client.resume();
   },
 );
 

@@ -181,7 +181,6 @@ const FAILURES: [step: string, then: string, reason: RegExp][] = [
   ["serving", "crash", /^the new process ended by SIGKILL$/],
   ["serving", "hang", LATE],
   ["done", "5", /^the new process ended with code 5$/],
-  ["done", "hang", LATE],
 ];
 
 Deno.test("a new process that ends or hangs at any step leaves the old one as it was", LINUX, async (t) => {

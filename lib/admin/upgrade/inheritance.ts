@@ -9,7 +9,7 @@ import { clusterIdentity, refuseOther } from "../cluster_identity.ts";
 import { enter } from "./door.ts";
 import type { Message, Parcel } from "./parcel.ts";
 import type { PlainData } from "./plain_data.ts";
-import { FORMAT, type FromNew, type FromOld, type OldNode, UPGRADE_VARIABLE, UpgradeFailed } from "./steps.ts";
+import { FORMAT, type FromNew, type FromOld, LATEST, type OldNode, UPGRADE_VARIABLE, UpgradeFailed } from "./steps.ts";
 import type { UpgradeRecord } from "./upgrade_record.ts";
 
 /** Milliseconds for the other process to let go of what it does not use any more. */
@@ -44,6 +44,10 @@ export class Inheritance {
   #from = 0;
   #coming: unknown;
   #record: UpgradeRecord | undefined;
+  /** What has come and is not this process's yet. */
+  readonly #held: Message[] = [];
+  /** Settles when the next step is taken, of those that are late. */
+  #late: Promise<void> | undefined;
   #cluster: OldNode | undefined;
   /** How many descriptors may come. */
   #descriptors = 0;
@@ -147,19 +151,19 @@ export class Inheritance {
   }
 
   /**
-   * Says that this process serves, and has sessions taken, in the order in which they come. Gives whether it has all that there was: else
-   * the other process is gone, and what it had left with it. Never rejects.
+   * Says that this process serves, and has sessions taken, in the order in which they come. Gives whether it has all that there was, and
+   * is the service from now on: else the other process is gone, and what it had left with it. Never rejects.
    */
   async takeSessions(heir: Heir): Promise<boolean> {
-    const held: Message[] = [];
     try {
       await this.#say({ step: "serving" });
-      while (!this.#record) await this.#takeStep(held, heir);
+      while (!this.#record) await this.#takeStep(heir);
       await this.#say({ step: "done" });
+      this.#late = this.#takeStep(heir);
+      await within(PATIENCE, this.#late.catch(() => {})); // it is gone, and has given all
       return true;
     } catch {
-      // The old process may have gone on with them, before it ended.
-      for (const message of held) message[Symbol.dispose]();
+      this.#dropHeld();
       // One that lives has what did not come, and ends this one: nobody is to be told before that it is lost.
       for (let waited = 0; Deno.ppid === this.#from && waited < PATIENCE; waited += LOOK) {
         await new Promise((resolve) => setTimeout(resolve, LOOK));
@@ -168,11 +172,21 @@ export class Inheritance {
     }
   }
 
-  /** Settles when the other process has let go of all, or is gone, or has taken its time. */
-  async leave(): Promise<void> {
-    const said = await within(PATIENCE, this.#parcel.receive().catch(() => undefined));
-    said?.[Symbol.dispose]();
+  /** Has sessions taken that come late, until the other process has let go of all, or is gone, or has taken its time. Never rejects. */
+  async leave(heir: Heir): Promise<void> {
+    await within(LATEST + PATIENCE, this.#takeLate(heir).catch(() => {})); // that was the end
     await this.#close();
+    this.#dropHeld();
+  }
+
+  async #takeLate(heir: Heir): Promise<void> {
+    await this.#late;
+    while (this.#late) await this.#takeStep(heir);
+  }
+
+  /** The old process may have gone on with these, before it ended. */
+  #dropHeld(): void {
+    for (const message of this.#held.splice(0)) message[Symbol.dispose]();
   }
 
   /** Says why this process does not take over. Never rejects. */
@@ -181,22 +195,21 @@ export class Inheritance {
     await this.#close();
   }
 
-  /** `held`: what has come and is not this process's yet. */
-  async #takeStep(held: Message[], heir: Heir): Promise<void> {
+  async #takeStep(heir: Heir): Promise<void> {
     const message = await this.#receiveAny("session");
     const said = message.data as FromOld;
     if (said.step === "session") {
       const refused = message.isCut
         ? CUT
         : refusalOf(() => heir.assertMovable(said.session, message.descriptors.numbers.length));
-      if (refused === undefined) held.push(message);
+      if (refused === undefined) this.#held.push(message);
       else message[Symbol.dispose]();
       return await this.#say({ step: "held", ...(refused !== undefined && { refused }) });
     }
     message[Symbol.dispose]();
-    if (said.step === "go on") await Promise.all(held.splice(0).map((message) => takeOne(message, heir)));
+    if (said.step === "go on") await Promise.all(this.#held.splice(0).map((message) => takeOne(message, heir)));
     else if (said.step === "done") this.#record = said.record;
-    else throw new UpgradeFailed([`the old process says ${said.step} before done`]);
+    else if (said.step !== "late") throw new UpgradeFailed([`the old process says ${said.step} before done`]);
   }
 
   #say(message: FromNew): Promise<void> {

@@ -15,6 +15,7 @@
  *                        <- go on      those that it can are the new one's: until then it has not touched them
  *                        <- done       there are no more; what came of all upgrades, of this one as well
  *     done     ->
+ *                        <- late       the new one is the service now; sessions of who needs longer for a handshake may come, as before
  *                        <- the end    the old one has let go of all
  *
  * Instead of what is its turn the new one may say `faults`, and end. Before `take over` the old one may go as if it had asked nothing.
@@ -29,6 +30,9 @@ export const UPGRADE_VARIABLE = "GOSCON_UPGRADE";
 
 /** Of what is passed. The new process reads this one and the one before, and refuses others. */
 export const FORMAT = 1;
+
+/** Milliseconds at the most from `late` to the end. */
+export const LATEST = 10_000;
 
 /** Whose listener that is. */
 export type ListenerOwner = "proxy" | "manager" | "cluster";
@@ -51,7 +55,7 @@ export type FromOld =
   | { step: "listener"; owner: ListenerOwner; listener: Omit<PassedListener, "descriptors"> }
   /** `descriptors`: missing, when the system does not tell. */
   | { step: "listeners"; descriptors?: number | undefined }
-  | { step: "go on" }
+  | { step: "go on" | "late" }
   | { step: "done"; record: UpgradeRecord }
   /** What is to come: see `ReplaceableDataPlane.sessionIds`. */
   | { step: "take over"; coming: PlainData }

@@ -102,8 +102,8 @@ export class Successor {
   }
 
   /**
-   * Gives it sessions, whose descriptors stay the caller's. Gives of each why it cannot take that; `undefined`: it is its own. When this
-   * rejects, none is: it has not touched them.
+   * Gives it sessions, whose descriptors stay the caller's. Gives of each why it cannot take that; `undefined`: it is its own from `goOn`
+   * on. Until then it has not touched it.
    */
   async pass(sessions: readonly { data: unknown; descriptors: readonly number[] }[]): Promise<(string | undefined)[]> {
     const begun = performance.now();
@@ -112,8 +112,12 @@ export class Successor {
       await this.#say({ step: "session", session: data as PlainData }, descriptors, begun);
     }
     while (refused.length < sessions.length) refused.push((await this.#hear("held", begun)).refused);
-    await this.#say({ step: "go on" });
     return refused;
+  }
+
+  /** Has it go on with what it was given. When this rejects nobody knows whether it does, if it lives. */
+  async goOn(): Promise<void> {
+    await this.#say({ step: "go on" });
   }
 
   /** Says that it has all now, and what came of all upgrades, of this one as well. */
@@ -122,9 +126,20 @@ export class Successor {
     await this.#hear("done", performance.now());
   }
 
-  /** Lets go of it: it goes on alone. */
+  /** Says that what comes from now on is late. */
+  async late(): Promise<void> {
+    await this.#say({ step: "late" });
+  }
+
+  /** Whether it is gone, or will be in a moment. */
+  async hasEnded(): Promise<boolean> {
+    return await within(LAST_WORDS, this.#status) !== undefined;
+  }
+
+  /** Lets go of it: it goes on alone. May be called again. */
   async leave(): Promise<void> {
-    await this.#parcel?.end().catch(() => {}); // it is gone: that is its own matter
+    // It is gone, or takes nothing: that is its own matter.
+    await within(LAST_WORDS, this.#parcel?.end()).catch(() => {});
     await this.#door.close();
   }
 

@@ -16,7 +16,7 @@ import type { ServiceNotifier } from "../sd_notify.ts";
 import type { Invocation } from "./invocation.ts";
 import { obstacleTo } from "./obstacle.ts";
 import type { PlainData } from "./plain_data.ts";
-import { UpgradeFailed } from "./steps.ts";
+import { LATEST, UpgradeFailed } from "./steps.ts";
 import { Successor } from "./successor.ts";
 import { type DoneUpgrade, NO_UPGRADES, type UpgradeRecord } from "./upgrade_record.ts";
 
@@ -44,6 +44,8 @@ export interface UpgraderOptions {
   notifier: ServiceNotifier;
   /** What came of upgrades before; missing: there were none. */
   record?: UpgradeRecord | undefined;
+  /** Settles when all has come that a process before has for this one; missing: there was none. */
+  inherited?: Promise<void> | undefined;
   /** Another process has taken over: this one is to come to its end. */
   onReplaced: () => void;
 }
@@ -57,6 +59,8 @@ export class Upgrader {
   #isTakingOver = false;
   /** The attempt that is under way. */
   #attempt: Promise<UpgradeResult> | undefined;
+  /** Settles when this process has let go of all, of which another one is in charge. */
+  #leaving: Promise<void> | undefined;
   /** Why no other process may take over any more. */
   #closed: string | undefined;
 
@@ -89,8 +93,10 @@ export class Upgrader {
    */
   async close(reason: string): Promise<void> {
     this.#closed ??= reason;
-    if (this.#isTakingOver) await this.#attempt;
-    else await this.#successor?.abandon(reason);
+    if (this.#isTakingOver) {
+      await this.#attempt;
+      await this.#leaving;
+    } else await this.#successor?.abandon(reason);
   }
 
   async #try(): Promise<UpgradeResult> {
@@ -112,6 +118,7 @@ export class Upgrader {
 
   async #replace(): Promise<DoneUpgrade & { pid: number }> {
     const { log, version, invocation, reloader: { config } } = this.#options;
+    await this.#options.inherited;
     if (this.#closed !== undefined) throw new UpgradeFailed([this.#closed]);
     const begun = performance.now();
     const { node } = this.#dataPlane;
@@ -131,19 +138,30 @@ export class Upgrader {
     } finally {
       this.#successor = undefined;
     }
-    await this.#letGo(successor);
+    await this.#resign(successor);
+    this.#leaving = this.#letGo(successor);
     return { pid, ...done };
   }
 
-  /** All is the new process's now, whatever goes wrong here. */
-  async #letGo(successor: Successor): Promise<void> {
-    const { log, reloader, notifier, onReplaced } = this.#options;
+  /** The new process is the service from now on, whatever goes wrong here. Never rejects. */
+  async #resign(successor: Successor): Promise<void> {
+    const { reloader, notifier } = this.#options;
     this.#closed = `process ${successor.pid} has taken over from this one`;
     reloader.close(this.#closed);
-    await this.#setListening("off").catch((error) => log.error("not all is let go", { reason: reasonOf(error) }));
-    await notifier.handOver(successor.pid);
-    await successor.leave();
-    onReplaced();
+    await notifier.handOver(successor.pid).catch((error) => this.#notLetGo(error));
+  }
+
+  /** Never rejects. */
+  async #letGo(successor: Successor): Promise<void> {
+    const log = (error: unknown) => this.#notLetGo(error);
+    await this.#passLate(successor).catch(log);
+    await this.#setListening("off").catch(log);
+    await successor.leave().catch(log);
+    this.#options.onReplaced();
+  }
+
+  #notLetGo(error: unknown): void {
+    this.#options.log.error("not all is let go", { reason: reasonOf(error) });
   }
 
   /** Settles when it has all listeners, and is ready. */
@@ -157,53 +175,74 @@ export class Upgrader {
     await successor.ready();
   }
 
-  /** From here on the new process has what it has been given. `begun`: when the upgrade did, by `performance.now()`. */
+  /**
+   * From here on the new process has what it has been given; when it has all it is not ended any more, whatever it says, or does not say.
+   * `begun`: when the upgrade did, by `performance.now()`.
+   */
   async #handOver(successor: Successor, begun: number): Promise<DoneUpgrade> {
     if (this.#closed !== undefined) throw new UpgradeFailed([this.#closed]);
     this.#isTakingOver = true;
+    const passed = new Passed();
+    const done = () => ({ at: Date.now(), took: performance.now() - begun, ...passed.told });
     try {
       await this.#setListening("paused");
       await successor.takeOver(await this.#dataPlane.sessionIds() as PlainData);
       await this.#handshakesOver();
-      const passed = await this.#passSessions(successor);
-      const last = { at: Date.now(), took: performance.now() - begun, ...passed };
+      await this.#passAll(successor, this.#dataPlane.moveOut(), passed);
+      passed.hasAll = true;
+      const last = done();
       const record = { ...this.#record, done: this.#record.done + 1, last };
       await successor.finish(record);
       this.#record = record;
       return last;
     } catch (error) {
+      const reason = reasonOf(error);
+      if (passed.hasAll && !await successor.hasEnded()) {
+        this.#options.log.error("the new process has all, and does not say so", { reason });
+        return done();
+      }
       // What it has not taken is served here, and it must not be served by both.
-      await successor.abandon(reasonOf(error));
+      await successor.abandon(reason);
       await this.#setListening("on").finally(() => this.#isTakingOver = false);
       throw error;
     }
   }
 
-  async #passSessions(successor: Successor): Promise<Pick<DoneUpgrade, "sessions" | "longestStandStill">> {
-    let [sessions, longestStandStill, since] = [0, 0, performance.now()];
-    for await (const batch of this.#dataPlane.moveOut()) {
-      const count = await this.#passBatch(successor, batch);
-      sessions += count;
+  async #passAll(successor: Successor, pieces: AsyncIterable<RestingSession[]>, passed: Passed): Promise<void> {
+    let since = performance.now();
+    for await (const batch of pieces) {
+      passed.hasAll ||= batch.some(({ isAfterAll }) => isAfterAll);
+      const count = await this.#passBatch(successor, batch, passed);
       // From before the first was taken out to when all go on.
       const now = performance.now();
-      const stillSince = batch[0]?.stillSince ?? (count > 0 ? since : now);
-      longestStandStill = Math.max(longestStandStill, now - stillSince);
+      passed.add(count, now - (batch[0]?.stillSince ?? (count > 0 ? since : now)));
       since = now;
     }
-    return { sessions, longestStandStill };
   }
 
   /** How many sessions it took. */
-  async #passBatch(successor: Successor, batch: readonly RestingSession[]): Promise<number> {
-    let refused: (string | undefined)[];
+  async #passBatch(
+    successor: Successor,
+    batch: readonly RestingSession[],
+    { hasAll }: Pick<Passed, "hasAll">,
+  ): Promise<number> {
+    let refused: (string | undefined)[] | undefined;
     try {
       refused = await successor.pass(batch);
+      await successor.goOn();
     } catch (error) {
-      // It has their connections, and is ended before they go on here.
-      await successor.abandon(reasonOf(error));
-      for (const session of batch) session.onKept();
+      // It has their connections: they go on here when it cannot any more.
+      if (!hasAll) await successor.abandon(reasonOf(error));
+      else if (!refused) await successor.leave();
+      else this.#settle(batch, refused); // it may have heard that they are its own
+      if (!hasAll || !refused) { for (const session of batch) session.onKept(); }
       throw error;
     }
+    return this.#settle(batch, refused);
+  }
+
+  /** Whose each of them is, by why it was refused. Gives how many sessions are the new process's. */
+  #settle(batch: readonly RestingSession[], refused: readonly (string | undefined)[]): number {
     let taken = 0;
     for (const [i, session] of batch.entries()) {
       const reason = refused[i];
@@ -218,12 +257,30 @@ export class Upgrader {
     return taken;
   }
 
-  /** Who is in the middle of a handshake has a session soon, which goes along: while sessions go none begins. Never for long. */
+  /** Who is in the middle of a handshake has a session soon, which goes along. Never for long. */
   async #handshakesOver(): Promise<void> {
-    const begun = performance.now();
-    while ((await this.#dataPlane.snapshot()).gauges.handshakes > 0 && performance.now() - begun < HANDSHAKES) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK));
+    const until = performance.now() + HANDSHAKES;
+    while (await this.#handshakes() > 0 && performance.now() < until) await pause();
+  }
+
+  /** Who needs longer for it has a session later, which goes over as soon as it has begun. */
+  async #passLate(successor: Successor): Promise<void> {
+    await successor.late();
+    const { handshakeTimeout } = this.#options.reloader.config.scp;
+    const until = performance.now() + Math.min(handshakeTimeout || LATEST, LATEST);
+    const passed = new Passed();
+    passed.hasAll = true;
+    for (;;) {
+      const handshakes = await this.#handshakes(); // and then what has come of those before
+      await this.#passAll(successor, this.#dataPlane.moveLate(), passed);
+      if (handshakes === 0 || performance.now() >= until) break;
+      await pause();
     }
+    if (passed.told.sessions > 0) this.#options.log.info("upgraded late", { sessions: passed.told.sessions });
+  }
+
+  async #handshakes(): Promise<number> {
+    return (await this.#dataPlane.snapshot()).gauges.handshakes;
   }
 
   async #setListening(state: "on" | "paused" | "off"): Promise<void> {
@@ -239,6 +296,23 @@ export class Upgrader {
     if (isReplaceable(dataPlane)) return dataPlane;
     throw new UpgradeFailed(["what this process has cannot be passed"]);
   }
+}
+
+/** What has gone over. */
+class Passed {
+  /** Whether all has. */
+  hasAll = false;
+  readonly told = { sessions: 0, longestStandStill: 0 };
+
+  /** So many sessions, which stood still for so many milliseconds. */
+  add(count: number, stoodStill: number): void {
+    this.told.sessions += count;
+    this.told.longestStandStill = Math.max(this.told.longestStandStill, stoodStill);
+  }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, LOOK));
 }
 
 /** By what another process goes on listening; the descriptor belongs to `owner`. */

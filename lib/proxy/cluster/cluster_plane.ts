@@ -115,7 +115,20 @@ export class ClusterPlane implements Plane, ReplaceableDataPlane {
 
   async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
     yield* this.#process.pool.moveOut();
-    yield [about({ kind: "closed", closed: this.#process.node.closed })];
+    yield [this.#closed];
+  }
+
+  async *moveLate(): AsyncGenerator<RestingSession[], void, void> {
+    let isAny = false;
+    for await (const resting of this.#process.pool.moveLate()) {
+      isAny = true;
+      yield resting;
+    }
+    if (isAny) yield [this.#closed];
+  }
+
+  get #closed(): RestingSession {
+    return { ...about({ kind: "closed", closed: this.#process.node.closed }), isAfterAll: true };
   }
 
   assertMovable(data: unknown, descriptors: number): void {

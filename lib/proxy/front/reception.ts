@@ -255,6 +255,7 @@ export class Reception {
     const keys = offer && this.#serverKeys.for(offer.key);
     const prepare = () => sessions.prepare(arrival, keys && { offer, publicKey: keys.publicKey });
     if (!link.prove) return await this.#begin(arrival, keys, prepare);
+    if (sessions.isMovingOut) throw new ScpError(501, "all sessions go to another process");
     const refusal = admission.refusesSession(budget.spent);
     if (refusal) throw this.#refusal(refusal);
     // No other limit means anything, and nothing is worth its cost, before it is known who that is.

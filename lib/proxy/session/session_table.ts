@@ -119,7 +119,8 @@ export class SessionTable {
   readonly #gone = new GoneSessions();
   readonly #ended = new EndedSessions(MOST_REMEMBERED);
   readonly #elsewhere = new IdsElsewhere();
-  #isMovingOut = false;
+  /** What has been given to another table, or cannot be; missing: nothing is given. */
+  #given: { sessions: Set<number>; told: Told } | undefined;
   /** Connections that are told that their session has come to its end, with what settles when they are closed. */
   readonly #ending = new Map<ClientLink, Promise<void>>();
   /** Sessions that begin when their clients have shown where they are, by their ids, with what settles then, or when they do not. */
@@ -316,7 +317,7 @@ export class SessionTable {
     if (session?.resume(link, { request, rest, answer })) return 200;
     if (this.#gone.has(request.id)) return this.#tellGone(arrival);
     const ended = this.#ended.get(request.id);
-    if (!session && this.#elsewhere.isOnItsWay(request.id)) {
+    if (!session && !this.#ended.has(request.id) && this.#elsewhere.isOnItsWay(request.id)) {
       throw new ScpError(501, `session ${request.id} goes from one process, or thread, to another`);
     }
     if (!ended) throw new ScpError(404, `no session ${request.id}`);
@@ -379,29 +380,35 @@ export class SessionTable {
 
   /**
    * Gives to another table what is remembered of sessions that have ended, and then all sessions, so many at a time at the most, of which each
-   * stands still only until that has it. Each piece is the caller's, who may give it back by `moveIn`. No session begins meanwhile, and a
-   * resume of one that has left meets 501. Those stay that cannot go, as their backends have no connection that can, and what is left
-   * of those that have ended: see `closed`. An empty list comes once, before those whose clients share sockets: from then on nobody is to
-   * read these, and those stand still together, until all has come.
+   * stands still only until that has it. Each piece is the caller's, who may give it back by `moveIn`. A resume of one that has left meets
+   * 501. Those stay that cannot go, as their backends have no connection that can, and what is left of those that have ended: see
+   * `closed`. An empty list comes once, before those whose clients share sockets: from then on nobody is to read these, and those stand
+   * still together, until the last piece.
    */
   async *moveOut(most = MOST_TOGETHER): AsyncGenerator<Packed[], void, void> {
-    this.#isMovingOut = true;
-    const gone = new Set<number>();
-    const told = new Told();
-    try {
-      yield [about(this.ids)];
-      yield* this.#memories(told);
-      yield* this.#moveOut(({ sharesSocket }) => !sharesSocket, gone, most);
-      yield [];
-      yield* this.#moveOut(() => true, gone, MOST_STANDING);
-      yield* this.#memories(told);
-      yield [about({ format: FORMAT, kind: "end" })];
-    } finally {
-      this.#isMovingOut = false;
-    }
+    this.#given = { sessions: new Set(), told: new Told() };
+    yield [about(this.ids)];
+    yield* this.#memories();
+    yield* this.#moveOut(({ sharesSocket }) => !sharesSocket, most);
+    yield [];
+    yield* this.#moveOut(() => true, MOST_STANDING);
+    yield* this.#memories();
+    yield [about({ format: FORMAT, kind: "end" })];
   }
 
-  *#memories(told: Told): Generator<Packed[]> {
+  /** Gives what has begun, or ended, since `moveOut`, but for sessions whose clients share sockets; to be asked for again and again. */
+  async *moveLate(most = MOST_TOGETHER): AsyncGenerator<Packed[], void, void> {
+    yield* this.#moveOut(({ sharesSocket }) => !sharesSocket, most);
+    yield* this.#memories();
+  }
+
+  /** Whether no session begins over a socket that its client shares: it may not be read any more when that would show that it is there. */
+  get isMovingOut(): boolean {
+    return this.#given !== undefined;
+  }
+
+  *#memories(): Generator<Packed[]> {
+    const { told } = this.#given!;
     const now = this.#options.seams.now();
     for (const memory of memoryOf({ ended: this.#ended, gone: this.#gone }, told, now)) yield [about(memory)];
   }
@@ -409,13 +416,13 @@ export class SessionTable {
   /** Gives those that fit, each once: one that is given back does not go again. */
   async *#moveOut(
     fits: (session: ProxySession | AckedProxySession) => boolean,
-    gone: Set<number>,
     most: number,
   ): AsyncGenerator<Packed[], void, void> {
+    const given = this.#given!.sessions;
     let [together, bytes]: [Promise<Packed>[], number] = [[], 0];
     for (const session of [...this.#sessions.values()]) {
-      if (this.#sessions.get(session.id) !== session || gone.has(session.id) || !fits(session)) continue;
-      gone.add(session.id);
+      if (this.#sessions.get(session.id) !== session || given.has(session.id) || !fits(session)) continue;
+      given.add(session.id);
       const one = session.version === 1
         ? packedOf("session", session.leave())
         : packedOf("acked session", session.leave());
@@ -442,14 +449,13 @@ export class SessionTable {
       throw new ShapeError(`there are descriptors, which ${engine.name} cannot use`);
     }
     if (moved.kind === "ids") {
-      for (const id of moved.ids) if (!this.#isHere(id)) this.#elsewhere.expect(id);
+      this.#elsewhere.expect(moved.ids.filter((id) => !this.#isHere(id)));
     } else if (moved.kind === "memory") {
       const now = this.#options.seams.now();
       this.#ended.restore(moved.ended, now);
       this.#gone.restore(moved.gone, now, this.#mostGone);
       for (const { id } of [...moved.ended, ...moved.gone]) this.#elsewhere.came(id);
-    } else if (moved.kind === "end") this.#elsewhere.allCame();
-    else this.#arrive(moved, descriptors, admit);
+    } else if (moved.kind !== "end") this.#arrive(moved, descriptors, admit);
     return moved.kind;
   }
 
@@ -498,6 +504,7 @@ export class SessionTable {
 
   /** No other table has what has left this one: it is lost, and so its clients are told. */
   forgetLeft(): void {
+    this.#given = undefined;
     this.#elsewhere.forgetLeft();
   }
 
@@ -532,7 +539,6 @@ export class SessionTable {
 
   /** One that no session has, nor one that is remembered. Throws `ScpError` 501 when too few are left to look for one. */
   #freshId(): number {
-    if (this.#isMovingOut) throw new ScpError(501, "all sessions go to another process, or thread");
     const { self } = this.#options.seams.cluster;
     if (self.slot !== this.#ids.of.slot || self.epoch !== this.#ids.of.epoch) this.#ids = this.#idsOf(self);
     const known = [this.#sessions, this.#gone, this.#ended, this.#elsewhere];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { FORMAT, UPGRADE_VARIABLE, UpgradeFailed } from "../../../lib/admin/upgrade/steps.ts";
 import { Door } from "../../../lib/admin/upgrade/door.ts";
-import { Inheritance } from "../../../lib/admin/upgrade/inheritance.ts";
+import { type Heir, Inheritance } from "../../../lib/admin/upgrade/inheritance.ts";
 import { Successor } from "../../../lib/admin/upgrade/successor.ts";
 import { DescriptorCalls } from "../../../lib/link/engine/passing/descriptor_calls.ts";
 import { System } from "../../../lib/link/engine/system.ts";
@@ -76,6 +76,7 @@ async function pass(successor: Successor, ...keys: bigint[]): Promise<[refused: 
   using stack = new DisposableStack();
   const wires = keys.map(() => stack.use(new Wire()));
   const refused = await successor.pass(keys.map((key, i) => ({ data: { key }, descriptors: [wires[i]!.fd] })));
+  await successor.goOn();
   // Nothing comes by these.
   for (const [i, { fd }] of wires.entries()) if (refused[i] !== undefined) System.open().shutdownWrite(fd);
   const said = await Promise.all(wires.map((wire) => wire.said()));
@@ -98,7 +99,10 @@ test("another process gets listeners, then sessions, some at a time, and lets th
     assert.deepEqual(await pass(successor, ...keys), keys.map((key) => [undefined, String(key)]));
   }
   await successor.finish({ done: 7, failed: 1 });
+  await successor.late();
   assert.equal(await wire.said(), "7");
+  // Others are late.
+  assert.deepEqual(await pass(successor, 3n, 4n), [[undefined, "3"], [undefined, "4"]]);
   await successor.leave();
   assert.equal(await wire.said(), "left");
   wire[Symbol.dispose]();
@@ -180,14 +184,15 @@ for (const isToldSo of [true, false]) {
       await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
       const inheritance = (await opening)!;
       const taken: unknown[] = [];
-      const taking = inheritance.takeSessions({
+      const heir: Heir = {
         assertMovable: () => {},
         take: (session, [fd]) => {
           taken.push(session);
           System.open().close(fd!);
         },
         onLost: () => assert.fail(),
-      });
+      };
+      const taking = inheritance.takeSessions(heir);
       (await parcel.receive())![Symbol.dispose]();
       using wire = new Wire();
       for (const session of [1, 2]) {
@@ -204,7 +209,7 @@ for (const isToldSo of [true, false]) {
       } else parcel.close();
       assert.equal(await taking, isToldSo);
       assert.deepEqual(taken, isToldSo ? [1, 2] : []);
-      await inheritance.leave();
+      await inheritance.leave(heir);
     }));
 }
 
@@ -226,7 +231,8 @@ test("a session whose descriptors the new process has no room for is refused, an
       taken.push([session, descriptors.length]);
       for (const fd of descriptors) System.open().close(fd);
     };
-    const taking = inheritance.takeSessions({ assertMovable: () => {}, take, onLost: () => assert.fail() });
+    const heir: Heir = { assertMovable: () => {}, take, onLost: () => assert.fail() };
+    const taking = inheritance.takeSessions(heir);
     (await parcel.receive())![Symbol.dispose]();
     using wire = new Wire();
     // The next numbers that are free are above that one.
@@ -241,11 +247,11 @@ test("a session whose descriptors the new process has no room for is refused, an
     }
     await parcel.send({ step: "go on" });
     await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
-    assert.equal(await taking, true);
-    assert.deepEqual(taken, [[1, 2], [3, 1]]);
     (await parcel.receive())![Symbol.dispose]();
     await parcel.end();
-    await inheritance.leave();
+    assert.equal(await taking, true);
+    assert.deepEqual(taken, [[1, 2], [3, 1]]);
+    await inheritance.leave(heir);
   }));
 
 for (const [how, came] of [["goes on by itself", "rejects"], ["is gone", "alone"]] as const) {
@@ -266,6 +272,6 @@ for (const [how, came] of [["goes on by itself", "rejects"], ["is gone", "alone"
       else await parcel.end();
       if (came === "alone") assert.equal(await ready, "alone");
       else await assert.rejects(ready, UpgradeFailed);
-      await inheritance.leave();
+      await inheritance.refuse([]);
     }));
 }

@@ -19,15 +19,22 @@ const LINUX = { ignore: Deno.build.os !== "linux" };
 const CHILD = join(import.meta.dirname!, "..", "..", "helpers", "successor_child.ts");
 if (Deno.build.os === "linux") DescriptorCalls.open();
 
-const CONFIG = parseConfig(`hosts: [{addr: "builtin:echo"}]`, "f.yaml").config;
+const CONFIG = `hosts: [{addr: "builtin:echo"}]\n`;
+
+interface Stage {
+  isLetGo?: Promise<void>;
+  /** What a handshake comes to that takes long: a session of that key. */
+  late?: bigint;
+  config?: string;
+}
 
 /** An upgrader of a process that has one listener and three sessions, of which one goes before the others; what it does is written down. */
-function stage(how: string, { isLetGo = Promise.resolve() } = {}) {
+function stage(how: string, { isLetGo = Promise.resolve(), late, config = "" }: Stage = {}) {
   const done: string[] = [];
   const system = System.open();
   const write = (what: string) => (detail: unknown = "") => void done.push(`${what} ${detail}`.trim());
-  async function* sessions(): AsyncGenerator<RestingSession[]> {
-    for (const keys of [[1n], [2n, 3n]]) {
+  async function* sessions(...all: bigint[][]): AsyncGenerator<RestingSession[]> {
+    for (const keys of all) {
       const pairs = keys.map(() => system.socketPair());
       yield keys.map((key, i) => ({
         data: { key },
@@ -39,6 +46,19 @@ function stage(how: string, { isLetGo = Promise.resolve() } = {}) {
       for (const fd of pairs.flat()) system.close(fd);
     }
   }
+  async function* moveOut(): AsyncGenerator<RestingSession[]> {
+    yield* sessions([1n], [2n, 3n]);
+    const descriptors: number[] = [];
+    yield [{
+      data: "all",
+      descriptors,
+      count: 0,
+      isAfterAll: true,
+      onTaken: write("all taken"),
+      onKept() {},
+    }];
+  }
+  const lates = late === undefined ? [] : [late];
   const dataPlane = {
     engine: { name: "epoll" },
     passListeners: () => {
@@ -47,8 +67,9 @@ function stage(how: string, { isLetGo = Promise.resolve() } = {}) {
       return Promise.resolve([{ hostname: "0.0.0.0", port: 0, hadPort: 1, descriptors: [far] }]);
     },
     sessionIds: () => Promise.resolve([1, 2, 3]),
-    moveOut: sessions,
-    snapshot: () => Promise.resolve({ gauges: { handshakes: 0 } }),
+    moveOut,
+    moveLate: () => sessions(...lates.splice(0).map((key) => [key])),
+    snapshot: () => Promise.resolve({ gauges: { handshakes: lates.length } }),
     setListening: (state: string) => {
       write("listening")(state);
       return state === "off" ? isLetGo : Promise.resolve();
@@ -60,8 +81,9 @@ function stage(how: string, { isLetGo = Promise.resolve() } = {}) {
     handOver: () => Promise.resolve(write("handed over")()),
   } as unknown as ServiceNotifier;
   const log = new TestLog();
-  const read = () => Promise.resolve(CONFIG);
-  const reloader = new Reloader(CONFIG, { log, dataPlane, read, apply: () => {} });
+  const { config: parsed } = parseConfig(CONFIG + config, "f.yaml");
+  const read = () => Promise.resolve(parsed);
+  const reloader = new Reloader(parsed, { log, dataPlane, read, apply: () => {} });
   const invocation = { command: Deno.execPath(), args: ["run", "-A", "--quiet", CHILD, how] };
   const upgrader = new Upgrader({
     ...{
@@ -93,17 +115,49 @@ test("an upgrade passes what there is, and then this process listens no more, an
   const result = await upgrader.upgrade();
   assert(result.ok);
   assert.equal(result.sessions, 3);
+  await upgrader.close("it has ended");
   assert.deepEqual(done, [
     "reloading",
     "listening paused",
-    ...["taken 1", "taken 2", "taken 3"],
-    "listening off",
+    ...["taken 1", "taken 2", "taken 3", "all taken"],
     "handed over",
+    "listening off",
     "replaced",
   ]);
   const reason = `process ${result.pid} has taken over from this one`;
   assert.deepEqual(await upgrader.upgrade(), { ok: false, refused: true, faults: [reason] });
   assert.deepEqual(await reloader.reload(), { ok: false, faults: [reason] });
+});
+
+test("a session of who needs long for a handshake goes over as soon as it has begun, when another process is the service", async () => {
+  const { upgrader, done, log } = stage("take", { late: 4n });
+  assert((await upgrader.upgrade()).ok);
+  await upgrader.close("it has ended");
+  assert.deepEqual(done.slice(-5), ["all taken", "handed over", "taken 4", "listening off", "replaced"]);
+  assert.deepEqual(log.of("upgraded late").map(({ sessions }) => sessions), [1]);
+});
+
+test("who has all and does not say so is left alive, and is the service", async () => {
+  const { upgrader, done, log } = stage("hang", { config: "upgrade_timeout: 4s\n" });
+  const upgrading = upgrader.upgrade();
+  await log.nth("upgrade begun");
+  const pid = Number(log.of("upgrade begun")[0]!.pid);
+  try {
+    assert((await upgrading).ok);
+    await upgrader.close("it has ended");
+    assert.deepEqual(done.slice(-4), ["taken 3", "handed over", "listening off", "replaced"]);
+    assert.equal(log.of("the new process has all, and does not say so").length, 1);
+    assert.match(Deno.readTextFileSync(`/proc/${pid}/stat`), /^\d+ \(.*\) [RS] /);
+  } finally {
+    Deno.kill(pid, "SIGKILL");
+  }
+});
+
+test("who has all and ends then is followed by this process, which listens on", async () => {
+  const { upgrader, done } = stage("gone");
+  const fault = "the new process ended with code 8";
+  assert.deepEqual(await upgrader.upgrade(), { ok: false, refused: false, faults: [fault] });
+  assert.deepEqual(done.slice(-3), ["taken 3", "listening on", `ready not upgraded: ${fault}`]);
 });
 
 test("a session that is not taken stays here, and those after it are passed", async () => {

@@ -35,21 +35,29 @@ export class Moving {
   async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
     const { remotes, ledger, snapshot, end } = this.#options;
     try {
-      // From then on none begins in any thread, and the other process knows of all that are to come.
+      // From then on the other process knows of all that are to come.
       yield (await this.#next(remotes)).resting;
       for (const remote of remotes) yield* this.#moveOut([remote]);
       const stillSince = performance.now();
       await this.#inTime(Promise.all(remotes.map((remote) => remote.setListening("still"))));
       let isAny = false;
-      for await (const resting of this.#moveOut(remotes, stillSince)) {
+      for await (const resting of this.#moveOut(remotes, { stillSince })) {
         isAny ||= resting.some(({ count }) => count > 0);
         yield resting;
       }
       // With which they go on.
-      yield [{ ...about(END), ...(isAny && { stillSince }) }];
-      // The other process has all: it is not to be given up for want of what was counted.
+      yield [{ ...about(END), ...(isAny && { stillSince }), isAfterAll: true }];
       const last = await snapshot().catch(() => undefined);
-      if (last) yield [about(ledger.moved(last))];
+      if (last) yield [{ ...about(ledger.moved(last)), isAfterAll: true }];
+    } finally {
+      await end();
+    }
+  }
+
+  async *moveLate(): AsyncGenerator<RestingSession[], void, void> {
+    const { remotes, end } = this.#options;
+    try {
+      yield* this.#moveOut(remotes, { isLate: true });
     } finally {
       await end();
     }
@@ -58,10 +66,10 @@ export class Moving {
   /** One part of what these threads have, see `SessionTable.moveOut`, what all give at a time together: see `#next`. */
   async *#moveOut(
     remotes: readonly Remote<WorkerMethods>[],
-    stillSince?: number,
+    how?: { stillSince?: number; isLate?: boolean },
   ): AsyncGenerator<RestingSession[], void, void> {
     for (let left = remotes; left.length > 0;) {
-      const next = await this.#next(left, stillSince);
+      const next = await this.#next(left, how);
       if (next.resting.length > 0) yield next.resting;
       left = next.left;
     }
@@ -70,10 +78,10 @@ export class Moving {
   /** The next of what these threads have; and those that have not come to the end of a part. `stillSince`: see `RestingSession`. */
   async #next(
     remotes: readonly Remote<WorkerMethods>[],
-    stillSince?: number,
+    { stillSince, isLate = false }: { stillSince?: number; isLate?: boolean } = {},
   ): Promise<{ resting: RestingSession[]; left: Remote<WorkerMethods>[] }> {
     const given = await this.#inTime(
-      Promise.all(remotes.map(async (remote) => ({ remote, pieces: await remote.moveNext() }))),
+      Promise.all(remotes.map(async (remote) => ({ remote, pieces: await remote.moveNext({ isLate }) }))),
     );
     const resting = given.flatMap(({ remote, pieces }) =>
       pieces.flatMap((piece, i): RestingSession[] => {

@@ -4,18 +4,21 @@ import type { Packed } from "../../session/move/packed.ts";
 
 /** Sessions of a thread on their way to another process: some pieces at a time, of each of which is told what came of it before the next. */
 export class MovingOut {
-  readonly #proxy: Pick<Proxy, "moveOut" | "moveIn">;
+  readonly #proxy: Pick<Proxy, "moveOut" | "moveLate" | "moveIn">;
   #pieces: AsyncGenerator<Packed[], void, void> | undefined;
   /** Missing: it is known what came of it. */
   #last: (Packed | undefined)[] = [];
 
-  constructor(proxy: Pick<Proxy, "moveOut" | "moveIn">) {
+  constructor(proxy: Pick<Proxy, "moveOut" | "moveLate" | "moveIn">) {
     this.#proxy = proxy;
   }
 
-  /** The next pieces, whose descriptors stay this one's; none: one of the two parts has come to its end. See `SessionTable.moveOut`. */
-  async next(): Promise<Pick<Packed, "data" | "descriptors">[]> {
-    this.#pieces ??= this.#proxy.moveOut();
+  /**
+   * The next pieces, whose descriptors stay this one's; none: one of the two parts has come to its end. See `SessionTable.moveOut`, and
+   * `moveLate`.
+   */
+  async next({ isLate = false } = {}): Promise<Pick<Packed, "data" | "descriptors">[]> {
+    this.#pieces ??= isLate ? this.#proxy.moveLate() : this.#proxy.moveOut();
     const { value } = await this.#pieces.next();
     const pieces = value ?? [];
     this.#last = [...pieces];
@@ -38,7 +41,7 @@ export class MovingOut {
     done();
   }
 
-  /** No other piece is wanted: sessions begin again, and those that nobody waited for any more go on here. */
+  /** No other piece is wanted: those that nobody waited for any more go on here. */
   async end(): Promise<void> {
     await this.#pieces?.return();
     this.#pieces = undefined;

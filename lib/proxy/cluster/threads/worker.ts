@@ -131,7 +131,7 @@ const methods = {
   },
   movedIds: () => proxy.movedIds(),
   /** Of sessions that go to another process: see `MovingOut`. */
-  moveNext: () => movingOut.next(),
+  moveNext: (which?: { isLate: boolean }) => movingOut.next(which),
   movedOver: (index: number) => movingOut.over(index),
   movedBack: (index: number) => movingOut.back(index),
   endMoving: () => movingOut.end(),

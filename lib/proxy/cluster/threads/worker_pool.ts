@@ -277,6 +277,10 @@ export class WorkerPool implements ReplaceableDataPlane {
     return this.#moving.moveOut();
   }
 
+  moveLate(): AsyncGenerator<RestingSession[], void, void> {
+    return this.#moving.moveLate();
+  }
+
   assertMovable(data: unknown, descriptors: number): void {
     this.#moving.assertMovable(data, descriptors);
   }

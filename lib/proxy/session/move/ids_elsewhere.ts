@@ -4,26 +4,30 @@ export class IdsElsewhere {
   readonly #left = new Set<number>();
   readonly #coming = new Set<number>();
   readonly #stayed = new Set<number>();
+  /** More may come than those. */
+  #mayMoreCome = false;
 
   get size(): number {
     return this.#left.size + this.#coming.size + this.#stayed.size;
   }
 
   has(id: number): boolean {
-    return this.isOnItsWay(id) || this.#stayed.has(id);
+    return this.#left.has(id) || this.#coming.has(id) || this.#stayed.has(id);
   }
 
-  /** Whether it is, or will soon be, where its client finds it if it tries again. */
+  /** Whether one that is not here is, or may soon be, where its client finds it if it tries again. */
   isOnItsWay(id: number): boolean {
-    return this.#left.has(id) || this.#coming.has(id);
+    return this.#mayMoreCome || this.#left.has(id) || this.#coming.has(id);
   }
 
   left(id: number): void {
     this.#left.add(id);
   }
 
-  expect(id: number): void {
-    this.#coming.add(id);
+  /** These are to come, and others may that begin meanwhile, until `allCame`. */
+  expect(ids: readonly number[]): void {
+    for (const id of ids) this.#coming.add(id);
+    this.#mayMoreCome = true;
   }
 
   /** It is here. */
@@ -40,6 +44,7 @@ export class IdsElsewhere {
 
   /** What has not come is not to come any more. */
   allCame(): void {
+    this.#mayMoreCome = false;
     for (const id of this.#coming) this.#stayed.add(id);
     this.#coming.clear();
   }

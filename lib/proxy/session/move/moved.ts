@@ -60,7 +60,7 @@ export interface MovedMemory {
   gone: GoneSnapshot[];
 }
 
-/** All has come: last. */
+/** All that stood still together has come. */
 export interface MovedEnd {
   format: typeof FORMAT;
   kind: "end";

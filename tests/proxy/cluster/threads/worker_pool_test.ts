@@ -3,13 +3,13 @@ import { type Config, parseConfig } from "../../../../lib/config.ts";
 import { Descriptors } from "../../../../lib/link/engine/passing/descriptors.ts";
 import { System } from "../../../../lib/link/engine/system.ts";
 import { formatEndpoint } from "../../../../lib/link/link.ts";
-import { countSessions } from "../../../../lib/proxy/data_plane.ts";
+import { countSessions, type RestingSession } from "../../../../lib/proxy/data_plane.ts";
 import {
   type InheritedListeners,
   startWorkers,
   type WorkerPool,
 } from "../../../../lib/proxy/cluster/threads/worker_pool.ts";
-import type { MovedIds } from "../../../../lib/proxy/session/move/moved.ts";
+import type { Moved, MovedIds } from "../../../../lib/proxy/session/move/moved.ts";
 import { AckedClient } from "../../../helpers/acked_client.ts";
 import { Backend, readExactly } from "../../../helpers/backend.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
@@ -306,7 +306,7 @@ Deno.test(
 );
 
 Deno.test(
-  "before any session goes to another process its threads begin none, and all ids are told",
+  "before any session goes to another process all ids are told, and what begins meanwhile goes too",
   PASSABLE,
   async () => {
     await using backend = new Backend();
@@ -322,11 +322,23 @@ Deno.test(
     const told = (await moving.next()).value!.map(({ data }) => data as MovedIds);
     assert.deepEqual(new Set(told.flatMap(({ ids }) => ids)), ids);
     for (let i = 0; i < 20; i++) {
-      const { link, answer } = await ask(address, "0\n782riWdFIwE=\n\n0");
-      link.close();
-      assert.equal(answer, "0\n501");
+      ids.add(clients.use(await RawClient.open(address)).id);
+      await backend.accept();
     }
-    await moving.return();
+    const moved = new Set<number>();
+    const take = async (all: AsyncGenerator<RestingSession[]>) => {
+      for await (const resting of all) {
+        for (const { data, onTaken } of resting) {
+          if ("snapshot" in (data as Moved)) {
+            moved.add((data as Extract<Moved, { snapshot: unknown }>).snapshot.session.id);
+          }
+          onTaken();
+        }
+      }
+    };
+    await take(moving);
+    await take(pool.moveLate());
+    assert.deepEqual(moved, ids);
   },
 );
 

@@ -154,7 +154,6 @@ test("who comes while sessions go over is told to try again: to the old one for 
   await one.resume();
   const first = (await moving.next()).value!;
   assert.equal(await codeOf(old.address, one.resumeContent()), "501");
-  assert.equal(await codeOf(old.address, NEW), "501");
   await other.resume();
   give(next, first);
   one.address = next.address;
@@ -163,8 +162,29 @@ test("who comes while sessions go over is told to try again: to the old one for 
   other.address = next.address;
   await other.resume();
   assert.deepEqual(await two.sizes(), [0, 2]);
-  // All is said: others begin at both.
-  using _third = await RawClient.open(old.address);
+  // Who was in the middle of a handshake.
+  using late = await RawClient.open(old.address);
+  const far = await backend.accept();
+  late.address = next.address;
+  assert.equal(await codeOf(next.address, late.resumeContent()), "501");
+  for (const count of [1, 0]) {
+    const packed = (await Array.fromAsync(old.proxy.moveLate())).flat();
+    assert.equal(packed.length, count);
+    give(next, packed);
+  }
+  await late.send(pattern(0, 100));
+  assertSameBytes(await readExactly(far, 100), pattern(0, 100));
+  await late.resume();
+  assert.deepEqual(await two.sizes(), [0, 3]);
+});
+
+test("who is in the middle of a handshake when another process has all is cut", async () => {
+  await using two = new Two();
+  const silent = await tcp(two.old.address);
+  while ((await two.old.gauges()).handshakes === 0) await turn();
+  await two.old.proxy.setListening("off");
+  assert.equal(await silent.read(new Uint8Array(1)), null);
+  silent.close();
 });
 
 test("of what has not come when all that there was is here, or the other process is gone, clients are told that it is lost", async () => {
@@ -441,6 +461,7 @@ test("a session whose backend has no descriptor stays, and lives", async () => {
   assertSameBytes(await client.receive(100), pattern(0, 100));
   await client.resume();
   assert.deepEqual(await two.sizes(), [1, 0]);
+  await next.proxy.setListening("on");
   assert.equal(await codeOf(next.address, client.resumeContent()), "404");
 });
 
