@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { writeAll } from "../../lib/link/link.ts";
+import { END } from "../../lib/scp/v2/mod.ts";
+import { AckedClient } from "../helpers/acked_client.ts";
 import { Backend } from "../helpers/backend.ts";
 import { NATIVE } from "../helpers/engine.ts";
 import { EXECUTABLE, Goscon, OLD_RUNTIME } from "../helpers/goscon.ts";
 import { kcp } from "../helpers/kcp_client.ts";
 import { Random } from "../helpers/random.ts";
+import { answerOn, openOver, record } from "../helpers/raw_client.ts";
 import { stubUntil } from "../helpers/stub_successor.ts";
 import { Traffic } from "../helpers/traffic.ts";
 import { endpoint } from "../helpers/udp.ts";
@@ -90,6 +94,35 @@ test(
   "the same over a network that loses datagrams",
   { dialect: "goscon", workers: [3, 2], sessions: 4, bytes: 20_000, loss: 0.05 },
   1,
+);
+
+Deno.test(
+  "a session of KCP that cannot go over ends, which its client is told, by the old process or by the new one",
+  { ignore: NATIVE.length === 0 },
+  async () => {
+    const config = `listen: [{kcp: "127.0.0.1:0"}]
+manager: 127.0.0.1:0
+scp: {reuse_time: 10m, v2: {reuse_time: 10m}}
+hosts: [{addr: "builtin:echo"}]
+`;
+    await using goscon = await Goscon.start(config);
+    const address = goscon.addresses[0]!;
+    using told = await AckedClient.open(address, { dial: kcp });
+    const one = await openOver(await kcp(address));
+    assert.equal((await goscon.manager("POST", "/upgrade")).status, 200);
+    assert.equal((await told.ending()).code, END.shutdown);
+    assert.equal(await goscon.exited(), 0);
+    // It would be told so by the new process as well.
+    assert.equal(await told.askEnd(), END.shutdown);
+    const link = await kcp(address);
+    await writeAll(link, record(one.resumeContent()));
+    assert.match(await answerOn(link), /^0\n404/);
+    for (const each of [link, one.link]) each.close();
+    const ended = goscon.events.filter((e) =>
+      e.message === "session ended" && /the socket of its client/.test(String(e.reason))
+    );
+    assert.deepEqual(new Set(ended.map(({ id }) => id)), new Set([told.id, one.id]));
+  },
 );
 
 Deno.test(

@@ -56,6 +56,9 @@ const MOST_BYTES_TOGETHER = 1024 * 1024;
 /** Of those that stand still in any case. */
 const MOST_STANDING = 64;
 
+/** Why a session has ended that could not go where its client's socket has gone. */
+const NOT_HEARD = "the socket of its client is another process's, where the session cannot go";
+
 /** Sessions that are looked at in one turn. */
 const LOOKS = 200;
 
@@ -396,9 +399,13 @@ export class SessionTable {
     yield [about({ format: FORMAT, kind: "end" })];
   }
 
-  /** Gives what has begun, or ended, since `moveOut`, but for sessions whose clients share sockets; to be asked for again and again. */
+  /**
+   * Gives what has begun, or ended, since `moveOut`, when the other table is in charge; to be asked for again and again. Sessions that stay
+   * end when their clients share a socket, which is the other's: nobody would hear these any more.
+   */
   async *moveLate(most = MOST_TOGETHER): AsyncGenerator<Packed[], void, void> {
-    yield* this.#moveOut(({ sharesSocket }) => !sharesSocket, most);
+    for (const session of this.#sessions.values()) if (session.sharesSocket) session.abort("shutdown", NOT_HEARD);
+    yield* this.#moveOut(() => true, most);
     yield* this.#memories();
   }
 
