@@ -385,8 +385,14 @@ async function runReload(args: string[]): Promise<void> {
 /** The same. */
 async function runUpgrade(args: string[]): Promise<void> {
   const asked = askedOf(args);
-  const pid = asked && await requestUpgrade(asked.config, asked.pid);
-  if (pid !== undefined) console.log(`process ${pid} has taken over`);
+  const done = asked && await requestUpgrade(asked.config, asked.pid);
+  if (!done) return;
+  const { pid, took_ms, sessions, p50_ms, p99_ms, longest_ms } = done;
+  console.log(`process ${pid} has taken over`);
+  if (sessions === 0) return;
+  console.log(
+    `in ${took_ms} ms, with ${sessions} sessions, which stood still for ${p50_ms} ms (p50), ${p99_ms} ms (p99), ${longest_ms} ms (longest)`,
+  );
 }
 
 /** By which configuration a process runs that is to be asked for something, and its number if that was given. */

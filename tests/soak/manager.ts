@@ -33,8 +33,8 @@ export class Manager {
     }
   }
 
-  /** Has another process take over: which, and for how many milliseconds a session stood still at the most. */
-  async upgrade(): Promise<{ pid: number; longest_ms: number }> {
+  /** Has another process take over: which, and for how many milliseconds sessions stood still. */
+  async upgrade(): Promise<{ pid: number; p50_ms: number; p99_ms: number; longest_ms: number }> {
     return JSON.parse(await this.ask("POST", "/upgrade", UPGRADE_PATIENCE));
   }
 

@@ -88,10 +88,13 @@ export class Operator {
 
   async #upgrade(): Promise<void> {
     const { manager, proxy, tally } = this.#options;
-    const { pid, longest_ms } = await this.#changes.run(() => manager.upgrade());
+    const { pid, p50_ms, p99_ms, longest_ms } = await this.#changes.run(() => manager.upgrade());
     proxy.replacedBy(pid);
     tally.upgrades++;
-    tally.longestStandStill = Math.max(tally.longestStandStill, longest_ms);
+    const { standStill } = tally;
+    for (const [key, ms] of [["p50", p50_ms], ["p99", p99_ms], ["longest", longest_ms]] as const) {
+      standStill[key] = Math.max(standStill[key], ms);
+    }
   }
 
   async #ask(path: string): Promise<void> {

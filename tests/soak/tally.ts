@@ -17,8 +17,8 @@ export class Tally {
   moved = 0;
   reloads = 0;
   upgrades = 0;
-  /** For how many milliseconds a session stood still in an upgrade, at the most. */
-  longestStandStill = 0;
+  /** for how many milliseconds sessions stood still, of each the most of all upgrades. */
+  readonly standStill = { p50: 0, p99: 0, longest: 0 };
   adminCalls = 0;
 
   /** All faults together. */

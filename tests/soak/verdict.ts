@@ -8,7 +8,7 @@ const MORE_MEMORY = { times: 1.25, bytes: 20 * 2 ** 20 };
 /** Prints what a run came to. Gives whether that is good. */
 export function judge({ backend, proxy, tally, failures, options }: Run, usages: Usages): boolean {
   const { down, opened, orderly, deleted, resumes, moved, reloads, adminCalls, faults } = tally;
-  const { upgrades, longestStandStill } = tally;
+  const { upgrades, standStill: { p50, p99, longest } } = tally;
   const kinds = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);
   console.log(`seed:        ${options.seed}`);
   console.log(`checked:     ${mib(backend.checked)} up, ${mib(down)} down`);
@@ -22,7 +22,9 @@ export function judge({ backend, proxy, tally, failures, options }: Run, usages:
   console.log(
     `operation:   ${reloads} reloads, ${moved} moves, ${adminCalls} admin calls, ${proxy.lines} lines of log`,
   );
-  console.log(`upgrades:    ${upgrades}, in which a session stood still for ${longestStandStill} ms at the most`);
+  console.log(
+    `upgrades:    ${upgrades}, in which sessions stood still for ${p50} ms (p50), ${p99} ms (p99), ${longest} ms (longest), at the most`,
+  );
   console.log(`proxy idle:  ${formatUsage(usages.idle)}`);
   if (usages.warm) console.log(`      warm:  ${formatUsage(usages.warm)}`);
   if (usages.full) console.log(`      full:  ${formatUsage(usages.full)}`);

@@ -175,8 +175,12 @@ function addOfUpgrades(add: Add, { done, failed, last }: UpgradeRecord): void {
   add("goscon_upgrade_timestamp_seconds", "gauge", `${of} when it was done, since 1970.`, one(last.at / 1000));
   add("goscon_upgrade_duration_seconds", "gauge", `${of} how long it took.`, one(last.took / 1000));
   add("goscon_upgrade_sessions", "gauge", `${of} how many sessions went over.`, one(last.sessions));
-  const longest = `${of} how long one of these stood still at the most.`;
-  add("goscon_upgrade_longest_stand_still_seconds", "gauge", longest, one(last.longestStandStill / 1000));
+  const { p50, p99, longest } = last.standStill;
+  const stillSeconds = Object.entries({ "0.5": p50, "0.99": p99, "1": longest }).map(([quantile, ms]) => ({
+    value: ms / 1000,
+    labels: { quantile },
+  }));
+  add("goscon_upgrade_stand_still_seconds", "gauge", `${of} how long these stood still.`, stillSeconds);
 }
 
 function addOfProcess(add: Add, { stats, gauges, io, threads }: Snapshot): void {

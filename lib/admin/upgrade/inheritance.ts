@@ -208,7 +208,7 @@ export class Inheritance {
     }
     message[Symbol.dispose]();
     if (said.step === "go on") await Promise.all(this.#held.splice(0).map((message) => takeOne(message, heir)));
-    else if (said.step === "done") this.#record = said.record;
+    else if (said.step === "done") this.#record = readRecord(said.record);
     else if (said.step !== "late") throw new UpgradeFailed([`the old process says ${said.step} before done`]);
   }
 
@@ -265,6 +265,11 @@ function assertRoomFor(coming: number): void {
   throw new UpgradeFailed([
     `the limit of ${limit} descriptors leaves no room for the ${coming} of the old process, ${open} that are open and ${reserve} to spare`,
   ]);
+}
+
+/** Of another release's last upgrade nothing is told, if it was told of otherwise. */
+function readRecord({ last, ...counts }: UpgradeRecord): UpgradeRecord {
+  return { ...counts, ...(last?.standStill && { last }) };
 }
 
 function refusalOf(check: () => void): string | undefined {

@@ -1,11 +1,18 @@
+/** For how many milliseconds sessions stood still, when they went over: half of them for no longer, 99 of 100 for no longer, and any one. */
+export interface StandStill {
+  p50: number;
+  p99: number;
+  longest: number;
+}
+
 /** An upgrade that was done; durations in milliseconds. */
 export interface DoneUpgrade {
   /** When all had gone over, since 1970. */
   at: number;
   took: number;
-  /** How many went over, and for how long one of them stood still at the most. */
+  /** How many went over. */
   sessions: number;
-  longestStandStill: number;
+  standStill: StandStill;
 }
 
 /** What came of the attempts to upgrade, in all processes one after another. */

@@ -15,6 +15,7 @@ import type { Reloader } from "../reload.ts";
 import type { ServiceNotifier } from "../sd_notify.ts";
 import type { Invocation } from "./invocation.ts";
 import { obstacleTo } from "./obstacle.ts";
+import { Passed } from "./passed.ts";
 import type { PlainData } from "./plain_data.ts";
 import { LATEST, UpgradeFailed } from "./steps.ts";
 import { Successor } from "./successor.ts";
@@ -24,9 +25,19 @@ import { type DoneUpgrade, NO_UPGRADES, type UpgradeRecord } from "./upgrade_rec
 const HANDSHAKES = 1000;
 const LOOK = 10;
 
+/** The process that has taken over, and how that went: see `DoneUpgrade`. */
+export interface UpgradeDone {
+  pid: number;
+  took_ms: number;
+  sessions: number;
+  p50_ms: number;
+  p99_ms: number;
+  longest_ms: number;
+}
+
 /** What an upgrade came to: the process that has taken over, and how that went; or why none has, and this one goes on. */
 export type UpgradeResult =
-  | { ok: true; pid: number; took_ms: number; sessions: number; longest_ms: number }
+  | ({ ok: true } & UpgradeDone)
   /** `refused`: it was not tried. */
   | { ok: false; refused: boolean; faults: readonly string[] };
 
@@ -103,8 +114,9 @@ export class Upgrader {
     const { log, notifier } = this.#options;
     notifier.reloading();
     try {
-      const { pid, took, sessions, longestStandStill } = await this.#replace();
-      const result = { pid, took_ms: Math.round(took), sessions, longest_ms: Math.round(longestStandStill) };
+      const { pid, took, sessions, standStill: { p50, p99, longest } } = await this.#replace();
+      const [p50_ms, p99_ms, longest_ms] = [p50, p99, longest].map(Math.ceil) as [number, number, number];
+      const result = { pid, took_ms: Math.round(took), sessions, p50_ms, p99_ms, longest_ms };
       log.info("upgraded", result);
       return { ok: true, ...result };
     } catch (error) {
@@ -183,7 +195,10 @@ export class Upgrader {
     if (this.#closed !== undefined) throw new UpgradeFailed([this.#closed]);
     this.#isTakingOver = true;
     const passed = new Passed();
-    const done = () => ({ at: Date.now(), took: performance.now() - begun, ...passed.told });
+    const done = () => {
+      const { sessions, standStill } = passed;
+      return { at: Date.now(), took: performance.now() - begun, sessions, standStill };
+    };
     try {
       await this.#setListening("paused");
       await successor.takeOver(await this.#dataPlane.sessionIds() as PlainData);
@@ -215,7 +230,8 @@ export class Upgrader {
       const count = await this.#passBatch(successor, batch, passed);
       // From before the first was taken out to when all go on.
       const now = performance.now();
-      passed.add(count, now - (batch[0]?.stillSince ?? (count > 0 ? since : now)));
+      const stillSince = batch[0]?.stillSince;
+      passed.add(count, now - (stillSince ?? since), stillSince !== undefined);
       since = now;
     }
   }
@@ -276,7 +292,8 @@ export class Upgrader {
       if (handshakes === 0 || performance.now() >= until) break;
       await pause();
     }
-    if (passed.told.sessions > 0) this.#options.log.info("upgraded late", { sessions: passed.told.sessions });
+    const { sessions } = passed;
+    if (sessions > 0) this.#options.log.info("upgraded late", { sessions });
   }
 
   async #handshakes(): Promise<number> {
@@ -295,19 +312,6 @@ export class Upgrader {
     const { dataPlane } = this.#options;
     if (isReplaceable(dataPlane)) return dataPlane;
     throw new UpgradeFailed(["what this process has cannot be passed"]);
-  }
-}
-
-/** What has gone over. */
-class Passed {
-  /** Whether all has. */
-  hasAll = false;
-  readonly told = { sessions: 0, longestStandStill: 0 };
-
-  /** So many sessions, which stood still for so many milliseconds. */
-  add(count: number, stoodStill: number): void {
-    this.told.sessions += count;
-    this.told.longestStandStill = Math.max(this.told.longestStandStill, stoodStill);
   }
 }
 

@@ -101,7 +101,7 @@ Deno.test("metricsText() tells of upgrades, and of the last one when there was o
   const before = (await metricsText(snapshot())).split("\n");
   assert(before.includes('goscon_upgrades_total{result="done"} 0'));
   assert(!before.some((line) => line.startsWith("goscon_upgrade_")));
-  const last = { at: 1_700_000_000_500, took: 1500, sessions: 12, longestStandStill: 3.5 };
+  const last = { at: 1_700_000_000_500, took: 1500, sessions: 12, standStill: { p50: 1.5, p99: 2.5, longest: 3.5 } };
   const lines = (await metricsText(snapshot(), { done: 4, failed: 2, last })).split("\n");
   for (
     const line of [
@@ -110,7 +110,9 @@ Deno.test("metricsText() tells of upgrades, and of the last one when there was o
       "goscon_upgrade_timestamp_seconds 1700000000.5",
       "goscon_upgrade_duration_seconds 1.5",
       "goscon_upgrade_sessions 12",
-      "goscon_upgrade_longest_stand_still_seconds 0.0035",
+      'goscon_upgrade_stand_still_seconds{quantile="0.5"} 0.0015',
+      'goscon_upgrade_stand_still_seconds{quantile="0.99"} 0.0025',
+      'goscon_upgrade_stand_still_seconds{quantile="1"} 0.0035',
     ]
   ) assert(lines.includes(line), `there is no ${line} in\n${lines.join("\n")}`);
 });

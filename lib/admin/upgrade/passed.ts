@@ -1,0 +1,30 @@
+import type { StandStill } from "./upgrade_record.ts";
+
+/** What has gone over. */
+export class Passed {
+  /** Whether all has. */
+  hasAll = false;
+  sessions = 0;
+  /** So many sessions stood still for so many milliseconds. */
+  readonly #stoodStill: { count: number; time: number }[] = [];
+  /** Those that stand still until all of them go on. */
+  #standing = 0;
+
+  /** So many sessions, which stood still for so many milliseconds; `isStanding`: and do on, until that is told of none. */
+  add(count: number, time: number, isStanding = false): void {
+    this.sessions += count;
+    this.#standing += isStanding ? count : 0;
+    if (!isStanding) this.#stoodStill.push({ count, time });
+    else if (count === 0) this.#stoodStill.push({ count: this.#standing, time });
+  }
+
+  /** For how long they stood still. */
+  get standStill(): StandStill {
+    const all = this.#stoodStill.filter(({ count }) => count > 0).sort((a, b) => a.time - b.time);
+    const at = (part: number) => {
+      let left = part * all.reduce((sum, { count }) => sum + count, 0);
+      return all.find(({ count }) => (left -= count) <= 0)?.time ?? 0;
+    };
+    return { p50: at(0.5), p99: at(0.99), longest: at(1) };
+  }
+}
