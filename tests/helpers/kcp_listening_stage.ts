@@ -25,6 +25,10 @@ export class KcpListeningStage implements AsyncDisposable {
   readonly away: [thread: number, came: Came[]][] = [];
   /** The numbers of the datagrams with FEC that were sent. */
   readonly seqids: number[] = [];
+  /** Milliseconds of the clock by which conversations begin. */
+  now = 0;
+  /** Who is known to send much. */
+  readonly kept: string[] = [];
   readonly losses = { tooLong: 0, unsent: 0 };
   readonly #sent = new Map<string, Segment[]>();
   readonly socket: PassableDatagrams;
@@ -41,6 +45,7 @@ export class KcpListeningStage implements AsyncDisposable {
         if (kindOf(bytes) !== "parity") this.sentTo(key).push(...segmentsOf(segments!));
         return true;
       },
+      keep: ({ key }) => this.kept.push(key),
       cookie: 5,
       duplicate: () => {
         if (this.fd < 0) throw new Error("no descriptor is left");
@@ -58,6 +63,7 @@ export class KcpListeningStage implements AsyncDisposable {
     this.listening = new KcpListening(this.socket, { kcp: OPTIONS, readTimeout, ...(fec && { fec }) }, {
       stats: this.stats,
       soon: setImmediate,
+      now: () => this.now,
       onConnection: (link) => this.links.push(link),
       onClose: () => this.closes++,
       onJunk: (cause) => this.junk.push(cause),

@@ -21,6 +21,8 @@ export class StandIn implements ConnectedDatagrams {
     return true;
   }
 
+  keep(): void {}
+
   close(): Promise<void> {
     this.isClosed = true;
     return Promise.resolve();

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Sends datagrams of addresses of chance, all in 127.0.0.0/8, to a port of UDP: PORT, so many a second, SECONDS, SEED.
 
-Half of them would begin a conversation of KCP, a quarter are of one that there is not, and a quarter are no segments. What is answered
-is not read. At the end it prints how many it sent.
+Half of them would begin a conversation of KCP, half of those with a request for a session; a quarter are of one that there is not, and a
+quarter are no segments. What is answered is not read. At the end it prints how many it sent.
 """
 import random
 import socket
@@ -13,6 +13,8 @@ import time
 PUSH, ACK = 81, 82
 IP_PKTINFO = 8  # which the module does not name
 BATCH = 200
+REQUEST = b"0\n782riWdFIwE=\n\n0"
+REQUEST = struct.pack(">H", len(REQUEST)) + REQUEST
 
 port, rate, seconds, seed = (int(word) for word in sys.argv[1:])
 chance = random.Random(seed)
@@ -28,7 +30,7 @@ def segment(command, sn, data=b""):
 def datagram():
     kind = chance.random()
     if kind < 0.5:
-        return segment(PUSH, 0, chance.randbytes(20))
+        return segment(PUSH, 0, REQUEST if kind < 0.25 else chance.randbytes(20))
     if kind < 0.75:
         return segment(chance.choice([PUSH, ACK]), chance.getrandbits(8) + 1)
     return chance.randbytes(chance.randrange(1, 100))

@@ -67,12 +67,15 @@ if (import.meta.main) {
 /** The exit code. */
 async function run(rate: number, seconds: number, random: Random): Promise<number> {
   console.log(`${rate} datagrams a second for ${seconds} s, seed ${random.seed}`);
-  await using goscon = await Goscon.start(`
+  await using goscon = await Goscon.start(
+    `
     listen: [{kcp: "127.0.0.1:0"}]
     manager: 127.0.0.1:0
     hosts: [{addr: "builtin:echo"}]
     log: {level: info}
-  `);
+  `,
+    { env: { DENO_V8_FLAGS: "--max-semi-space-size=8" } },
+  ); // as it is started, or compiled
   const [address = ""] = goscon.addresses;
   const open = () => connect(`kcp://${address}`).then((connection) => new Echoes(connection));
   const echoes = await Promise.all(Array.from({ length: SESSIONS }, open));

@@ -212,9 +212,9 @@ export class KcpFlow implements MovableFlow, Ticking {
   }
 
   /** It is over, for that reason, which is told. */
-  lose(reason: string): void {
+  lose(reason: string | Error): void {
     if (this.#isClosed || this.#error) return;
-    this.#error = new Error(reason);
+    this.#error = typeof reason === "string" ? new Error(reason) : reason;
     this.#tellProof(this.#error);
     this.#schedule();
   }

@@ -8,12 +8,23 @@ import { KcpLink } from "./kcp_link.ts";
 import type { Junk, KcpGauges, KcpStats } from "./kcp_stats.ts";
 import type { KcpOptions } from "./machine/options.ts";
 import { commandAt, convAt, PUSH, snAt, verdictOn } from "./machine/segment.ts";
+import { Pace } from "./pace.ts";
 import { Ticker } from "./ticker.ts";
 
-/** Conversations at most whose client's address is not proven: of more the oldest go first. */
+/**
+ * Conversations at most whose client's address is not proven: of more the oldest go first, so many a second. Who is there shows it within
+ * a round trip: as many as that are forged, and each that takes the place of another leaves its memory behind.
+ */
 const MOST_UNPROVEN = 1024;
-/** Conversations that may begin from one look to the next: each costs an answer, and whoever forges addresses can ask for any number. */
+const MOST_REPLACED = 256;
+/**
+ * Conversations that may begin in a second, and at once: each costs an answer, and whoever forges addresses can ask for any number. All
+ * others wait meanwhile.
+ */
 const MOST_BEGUN = 2048;
+const MOST_AT_ONCE = 256;
+/** Why one of more is lost: made once, as it costs more than much of the rest. */
+const TOO_MANY = new Error("too many others have begun whose addresses are not proven");
 /** Milliseconds between two looks at all conversations. */
 const LOOK = 1000;
 
@@ -37,6 +48,8 @@ export interface Surroundings {
   onGone?: (peer: DatagramPeer) => void;
   /** Gets what came for conversations that another thread has, which its number says. */
   onAway?: (thread: number, came: Came[]) => void;
+  /** Milliseconds of a clock that never goes back; missing: the system's. */
+  now?: (() => number) | undefined;
   /** A datagram was dropped: called for each. */
   onJunk: (cause: Junk, peer: DatagramPeer) => void;
 }
@@ -58,8 +71,8 @@ export class KcpListening {
   readonly #away: Away;
   /** Those whose client's address is not proven, the oldest first. */
   readonly #unproven = new Set<KcpFlow>();
-  /** How many have begun since the last look. */
-  #begun = 0;
+  readonly #beginning: Pace;
+  readonly #replacing: Pace;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** Owns the socket. `fec` is for all conversations that there will be. */
@@ -73,6 +86,8 @@ export class KcpListening {
     this.#fec = fec;
     this.#around = around;
     this.#ticker = new Ticker(around.soon);
+    this.#beginning = new Pace(MOST_BEGUN, MOST_AT_ONCE, around.now);
+    this.#replacing = new Pace(MOST_REPLACED, MOST_REPLACED, around.now);
     this.#away = new Away((thread, came) => around.onAway?.(thread, came));
     socket.onDatagram = (datagram, peer) => this.#input(datagram, peer);
     socket.onRound = () => {
@@ -141,12 +156,16 @@ export class KcpListening {
   #input(datagram: Uint8Array<ArrayBuffer>, peer: DatagramPeer): void {
     const flow = this.#flows.get(peer.key);
     const verdict = flow?.input(datagram) ?? "unknown";
-    if (verdict === "ok") return void (flow!.isProven && this.#unproven.delete(flow!));
+    if (verdict === "ok") return void (flow!.isProven && this.#unproven.delete(flow!) && this.#socket.keep(peer));
     if (this.#away.take(datagram, peer, this.passable)) return;
     const first = this.#firstOf(datagram, flow);
     if (typeof first !== "string") return this.#begin(datagram, peer, first);
     this.#around.stats.junk[first]++;
     this.#around.onJunk(first, peer);
+  }
+
+  get #hasRoom(): boolean {
+    return this.#beginning.isFree && (this.#unproven.size < MOST_UNPROVEN || this.#replacing.isFree);
   }
 
   /** The conversation that begins with a datagram, and whether with FEC; or why none does. */
@@ -161,11 +180,11 @@ export class KcpListening {
     if (verdict !== "ok") return verdict;
     const isBeginning = this.isOpen && commandAt(segments, 0) === PUSH && snAt(segments, 0) === 0;
     if (!isBeginning || conv === before?.conv) return before ? "conv" : "unknown";
-    return this.#begun < MOST_BEGUN ? { conv, isFec } : "full";
+    return this.#hasRoom ? { conv, isFec } : "full";
   }
 
   #begin(datagram: Uint8Array, peer: DatagramPeer, { conv, isFec }: { conv: number; isFec: boolean }): void {
-    this.#begun++;
+    this.#beginning.count();
     this.#away.delete(peer);
     // The address is another client's by now.
     this.#flows.get(peer.key)?.lose("another conversation has begun at its address");
@@ -177,10 +196,11 @@ export class KcpListening {
     flow.input(datagram);
     this.#around.onConnection(link);
     if (this.#unproven.size <= MOST_UNPROVEN) return;
+    this.#replacing.count();
     const [oldest] = this.#unproven;
     this.#unproven.delete(oldest!);
     // Its owner is told, and closes it.
-    oldest!.lose("too many others have begun whose addresses are not proven");
+    oldest!.lose(TOO_MANY);
   }
 
   /** `make`: of what it has of this listening. */
@@ -197,7 +217,8 @@ export class KcpListening {
       leave: this.passable && (() => this.#leave(peer, flow)),
     });
     this.#flows.set(peer.key, flow);
-    if (!flow.isProven) this.#unproven.add(flow);
+    if (flow.isProven) this.#socket.keep(peer);
+    else this.#unproven.add(flow);
     this.#timer ??= setInterval(() => this.#look(), LOOK);
     return flow;
   }
@@ -220,7 +241,6 @@ export class KcpListening {
   }
 
   #look(): void {
-    this.#begun = 0;
     const { readTimeout } = this.options;
     for (const flow of this.#flows.values()) {
       flow.trim();

@@ -367,8 +367,10 @@ async function refuse(link: ClientLink, error: unknown, dialect: Dialect): Promi
   const code: Code | undefined = error instanceof ScpError ? error.code : undefined;
   if (code) {
     await writeAll(link, answerRecord({ received: 0, code }, dialect)).catch(() => {});
-    // Who is refused for want of room is not to take more of it.
-    if (error instanceof Refused) await link.closeWrite().catch(() => {});
+    // Who is refused for want of room is not to take more of it; nor is who says anything at all from an address that anybody could have
+    // written: the answer goes with the ACK of what was said, so that, if it is lost, that comes again.
+    const isStranger = code === 400 && link.isProven === false;
+    if (isStranger || error instanceof Refused) await link.closeWrite().catch(() => {});
     else await lingeringClose(link);
   }
   link.close();

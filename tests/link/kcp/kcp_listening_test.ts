@@ -70,23 +70,66 @@ Deno.test("each datagram that is none is counted by its cause", async () => {
   assert.equal(stage.links.length, 1);
 });
 
-Deno.test("no more than 2,048 conversations begin in a second, however many ask", async () => {
+Deno.test("256 conversations begin at once and 2,048 in a second, however many ask: none for long at a stretch", async () => {
   await using stage = new KcpListeningStage();
-  // No timer goes off meanwhile.
-  for (let i = 0; i < 2050; i++) stage.input(`forged ${i}`, { command: "push", sn: 0 });
-  assert.deepEqual([stage.links.length, stage.junk], [2048, ["full", "full"]]);
-  stage.input("forged 2000", { command: "push", sn: 1, data: "is there" });
-  assert.equal(await nextOf(stage.links[2000]!), "is there");
-  for (const link of stage.links) link.close();
+  let [asked, closed] = [0, 0];
+  /** Whoever begins one is gone at once. */
+  const ask = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      stage.input(`client ${asked++}`, { command: "push", sn: 0 });
+      for (const link of stage.links.slice(closed)) link.close();
+      closed = stage.links.length;
+    }
+    return stage.links.length;
+  };
+  assert.deepEqual([ask(258), stage.junk], [256, ["full", "full"]]);
+  stage.now += 10;
+  assert.equal(ask(100), 256 + 20);
+  for (let i = 0; i < 99; i++) ask(100), stage.now += 10;
+  assert.equal(ask(100), 256 + 2048);
+  stage.now += 3_600_000;
+  assert.equal(ask(300), 256 + 2048 + 256);
+});
+
+Deno.test("when 1,024 wait whose addresses are not proven, 256 others begin at once and in a second, until these have shown where they are", async () => {
+  await using stage = new KcpListeningStage();
+  let asked = 0;
+  /** How many of so many begin, one each 10 ms. */
+  const ask = (count: number) => {
+    const before = stage.links.length;
+    for (let i = 0; i < count; i++, stage.now += 10) stage.input(`a${asked++}`, { command: "push", sn: 0 });
+    return stage.links.length - before;
+  };
+  assert.deepEqual([ask(1024), ask(100)], [1024, 100]);
+  const replace = (count: number) => {
+    const before = stage.links.length;
+    for (let i = 0; i < count; i++) stage.input(`a${asked++}`, { command: "push", sn: 0 });
+    return stage.links.length - before;
+  };
+  assert.deepEqual([replace(300), stage.gauges.unproven], [256, 1024]);
+  stage.now += 500;
+  assert.equal(replace(300), 128);
+  await stage.prove(stage.links.at(-1)!.remote.hostname, stage.links.at(-1)!);
+  assert.deepEqual([stage.gauges.unproven, replace(3)], [1023, 1]);
+});
+
+Deno.test("of a client's address no more is kept than it takes to answer, until it is proven", async () => {
+  await using stage = new KcpListeningStage();
+  for (const name of ["a", "b"]) stage.input(name, { command: "push", sn: 0 });
+  assert.deepEqual(stage.kept, []);
+  await stage.prove("b", stage.links[1]!);
+  stage.input("b", { command: "push", sn: 1 });
+  assert.deepEqual(stage.kept, ["b"]);
 });
 
 Deno.test("of conversations whose client's address is not proven there are 1,024 at most: the oldest is lost first", async () => {
   await using stage = new KcpListeningStage();
   stage.input("proven", { command: "push", sn: 0 });
   await stage.prove("proven", stage.links[0]!);
-  for (let i = 0; i < 1024; i++) stage.input(`forged ${i}`, { command: "push", sn: 0 });
+  const begin = (name: string) => (stage.now++, stage.input(name, { command: "push", sn: 0 }));
+  for (let i = 0; i < 1024; i++) begin(`forged ${i}`);
   assert.deepEqual([stage.gauges.conversations, stage.gauges.unproven], [1025, 1024]);
-  for (let i = 0; i < 3; i++) stage.input(`more ${i}`, { command: "push", sn: 0 });
+  for (let i = 0; i < 3; i++) begin(`more ${i}`);
   assert.equal(stage.gauges.unproven, 1024);
   for (const i of [1, 2, 3]) {
     await assert.rejects(nextOf(stage.links[i]!), /too many others have begun whose addresses are not proven/);

@@ -79,6 +79,9 @@ Deno.test("what fails of clients whose address anybody could have written is log
     using client = new BareKcp(proxy.address);
     await client.say({ command: "push", sn: 0, data: textOf(record("no request")) });
     while ((await proxy.stats()).handshakeErrors[400] !== i) await turn();
+    // If that is lost, so is the ACK of what was said, which then comes again.
+    assert.match((await client.next("push")).data, /^..0\n400/s);
+    assert.equal((await proxy.gauges()).kcp.conversations, 0);
   }
   assert.equal(proxy.log.of("handshake failed").length, 1);
 });

@@ -27,8 +27,8 @@ export interface AdoptOptions extends DatagramOptions {
 }
 
 /**
- * Who sends datagrams to an address of ours, and how to answer: from that address. The same one may be another object later, with
- * the same key: as many as somebody likes can be forged, so not all are kept.
+ * Who sends datagrams to an address of ours, and how to answer: from that address. The same one may be another object each time, with
+ * the same key: as many as somebody likes can be forged, so none is kept unless it is asked for.
  */
 export interface DatagramPeer {
   /** Of both addresses, and of no others: no text to be shown. */
@@ -65,6 +65,8 @@ export interface DatagramSocket {
    * for more at times.
    */
   send(bytes: Uint8Array, peer: DatagramPeer): boolean;
+  /** That one will send much: it is the same object from now on, as a rule. */
+  keep(peer: DatagramPeer): void;
   /** Sends what it can of what is to be sent, without waiting. Settles when the address is free again. May be called again. */
   close(): Promise<void>;
 }

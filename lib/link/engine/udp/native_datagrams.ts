@@ -106,6 +106,8 @@ export abstract class NativeDatagrams implements DatagramSocket, Pollable, Sende
     return isGone;
   }
 
+  abstract keep(peer: DatagramPeer): void;
+
   /** Who sent one of those that came. */
   protected abstract senderOf(i: number): DatagramPeer;
 

@@ -32,7 +32,7 @@ export class NativePeer implements DatagramPeer {
   }
 
   get key(): string {
-    return this.#key ??= String.fromCharCode(...new Uint16Array(this.words.buffer));
+    return this.#key ??= keyOf(this.words);
   }
 
   get remote(): Endpoint {
@@ -53,8 +53,9 @@ export class NativePeer implements DatagramPeer {
   }
 }
 
-/** Peers by their words, so that not each datagram makes one; as addresses can be forged, a new one takes the place of another. */
+/** Peers by their words: those that are kept, so that not each datagram of one makes an object, and one that is made for any other. */
 export class Peers {
+  /** As addresses can be forged, one that is kept takes the place of another. */
   readonly #slots: (NativePeer | undefined)[] = new Array(SLOTS).fill(undefined);
   readonly #socket: Endpoint;
 
@@ -62,15 +63,28 @@ export class Peers {
     this.#socket = socket;
   }
 
-  /** Copies the words when it has none with them. */
+  /** Copies the words when it keeps none with them. */
   of(words: Int32Array<ArrayBuffer>): NativePeer {
-    let hash = 0;
-    for (let i = 0; i < PEER_WORDS; i++) hash = Math.imul(hash ^ words[i]!, 0x9e3779b1) ^ (hash >>> 15);
-    const slot = (hash ^ (hash >>> 16)) & (SLOTS - 1);
-    const known = this.#slots[slot];
-    if (known && isSame(known.words, words)) return known;
-    return this.#slots[slot] = new NativePeer(words.slice(), this.#socket);
+    const known = this.#slots[slotOf(words)];
+    return known && isSame(known.words, words) ? known : new NativePeer(words.slice(), this.#socket);
   }
+
+  keep(peer: NativePeer): void {
+    this.#slots[slotOf(peer.words)] = peer;
+  }
+}
+
+function slotOf(words: Int32Array): number {
+  let hash = 0;
+  for (let i = 0; i < PEER_WORDS; i++) hash = Math.imul(hash ^ words[i]!, 0x9e3779b1) ^ (hash >>> 15);
+  return (hash ^ (hash >>> 16)) & (SLOTS - 1);
+}
+
+/** Not by way of the buffer of the words, which would be made for it: most are of somebody who is not heard of again. */
+function keyOf(words: Int32Array): string {
+  let key = "";
+  for (let i = 0; i < PEER_WORDS; i++) key += String.fromCharCode(words[i]! & 0xffff, words[i]! >>> 16);
+  return key;
 }
 
 function isSame(a: Int32Array, b: Int32Array): boolean {

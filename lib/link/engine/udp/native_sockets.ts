@@ -17,6 +17,10 @@ export class BoundSocket extends NativeDatagrams implements PassableDatagrams {
     this.#peers = new Peers(local);
   }
 
+  keep(peer: DatagramPeer): void {
+    this.#peers.keep(peer as NativePeer);
+  }
+
   bytesOf(peer: DatagramPeer): Uint8Array<ArrayBuffer> {
     return new Uint8Array((peer as NativePeer).words.slice().buffer);
   }
@@ -47,6 +51,9 @@ export class ConnectedSocket extends NativeDatagrams implements ConnectedDatagra
     this.address = localOf(shared, fd);
     this.peer = new NativePeer(wordsOf(to), this.address);
   }
+
+  /** There is but one. */
+  keep(): void {}
 
   protected senderOf(): DatagramPeer {
     return this.peer;

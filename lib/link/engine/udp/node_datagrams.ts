@@ -7,7 +7,7 @@ import { NodePeer, oneSpelling } from "./node_peer.ts";
 
 /** Datagrams that wait for the one before them, at the most. */
 const MOST_UNSENT = 256;
-/** Peers that are kept. */
+/** Peers that are kept, at the most. */
 const MOST_PEERS = 8192;
 /** How the system says that nobody takes what is sent to an address. */
 const REFUSALS: ReadonlySet<string> = new Set(["ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ENETUNREACH"]);
@@ -69,6 +69,11 @@ class NodeDatagrams implements DatagramSocket {
     return isSent;
   }
 
+  keep(peer: DatagramPeer): void {
+    if (this.#peers.size === MOST_PEERS) this.#peers.clear();
+    this.#peers.set(peer.key, peer as NodePeer);
+  }
+
   close(): Promise<void> {
     if (!this.isClosed && this.#unsent.length === 0) this.#socket.close(this.#tellClosed);
     this.isClosed = true;
@@ -77,12 +82,7 @@ class NodeDatagrams implements DatagramSocket {
 
   /** `undefined`: whatever it sends is not to be heard. */
   protected peerOf(address: string, port: number): NodePeer | undefined {
-    const key = `${address} ${port}`;
-    let peer = this.#peers.get(key);
-    if (peer) return peer;
-    if (this.#peers.size === MOST_PEERS) this.#peers.clear();
-    this.#peers.set(key, peer = new NodePeer(address, port, this.address));
-    return peer;
+    return this.#peers.get(`${address} ${port}`) ?? new NodePeer(address, port, this.address);
   }
 
   protected transmit(socket: Socket, bytes: Uint8Array, { address, port }: NodePeer, done: Done): void {
