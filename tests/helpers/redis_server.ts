@@ -1,6 +1,7 @@
 import { join } from "node:path";
+import { REDIS } from "./servers.ts";
 
-/** A real Redis of its own, which keeps nothing on the disk, on a Unix socket and a port of 127.0.0.1. */
+/** A real Redis, or Valkey, of its own, which keeps nothing on the disk, on a Unix socket and a port of 127.0.0.1. */
 export class RedisServer implements AsyncDisposable {
   readonly #dir: string;
   readonly #arguments: string[];
@@ -33,13 +34,13 @@ export class RedisServer implements AsyncDisposable {
   async start(): Promise<void> {
     const place = ["--bind", "127.0.0.1", "--port", String(this.port), "--unixsocket", this.socket];
     const args = [...place, "--save", "", "--appendonly", "no", ...this.#arguments];
-    const child = new Deno.Command("redis-server", { args, cwd: this.#dir, stdin: "null", stdout: "null" }).spawn();
+    const child = new Deno.Command(REDIS, { args, cwd: this.#dir, stdin: "null", stdout: "null" }).spawn();
     let ended = false;
     child.status.then(() => ended = true);
     this.#child = child;
     // Without its password it answers, too: that there should be one.
     while (!/PONG|NOAUTH/.test(await this.ask("PING").catch(() => ""))) {
-      if (ended) throw new Error("redis-server ended before it served");
+      if (ended) throw new Error(`${REDIS} ended before it served`);
     }
   }
 

@@ -8,7 +8,9 @@ const PARTS = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
 const POSTGRES = newestIn("/usr/lib/postgresql");
 
 export const HAS_POSTGRES = POSTGRES !== undefined && isInstalled("psql");
-export const HAS_REDIS = isInstalled("redis-server") && isInstalled("redis-cli");
+/** The variable `GOSCON_REDIS` names another one, as Valkey's. */
+export const REDIS = Deno.env.get("GOSCON_REDIS") ?? "redis-server";
+export const HAS_REDIS = isInstalled(REDIS) && isInstalled("redis-cli");
 export const HAS_NGINX = isInstalled("nginx") && isInstalled("curl");
 
 /** A real server that listens on a Unix socket and keeps all it has in a directory of its own, which goes with it. */
@@ -63,7 +65,7 @@ export async function postgres(): Promise<Server> {
 export async function redis(): Promise<Server> {
   const dir = await Deno.makeTempDir();
   const socket = join(dir, "redis.sock");
-  const command = ["redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no"];
+  const command = [REDIS, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no"];
   return await Server.start(dir, "redis.sock", command, ["redis-cli", "-s", socket, "ping"]);
 }
 
