@@ -1,8 +1,8 @@
 import type { ClusterOptions } from "../../../config/types.ts";
 import { dial, type DialOptions } from "../../../link/dial.ts";
 import { KEEP_ALIVE, type SocketLink } from "../../../link/engine/engine.ts";
-import { type Endpoint, type Link, readRecord, reasonOf, writeAll } from "../../../link/link.ts";
-import { encodeRecord, ScpError } from "../../../scp/mod.ts";
+import { type Endpoint, type Link, readDecoded, reasonOf, writeAll } from "../../../link/link.ts";
+import { decodeRecord, encodeRecord, ScpError } from "../../../scp/mod.ts";
 import { answerOf, challenge, type Hello, helloOf, type Owns, verifyAnswer, verifyHello } from "./hello.ts";
 import type { PeerIdentity, PeerTarget } from "./hello_forms.ts";
 import { PeerError } from "./peer_error.ts";
@@ -11,6 +11,11 @@ import type { PeerKind } from "./peers.ts";
 
 /** How long a stranger may take to become a peer, in milliseconds. */
 const GREETING_TIMEOUT = 5000;
+
+/** Said to one that says nothing, as one does that waits for TLS: that one then sees that there is none. */
+const BARE = encodeRecord("without TLS");
+/** How TLS begins: a handshake, of version 3.x. */
+const [TLS_HANDSHAKE, TLS_VERSION] = [0x16, 3];
 
 /** What peers have in common. Those of the moment count for each connection. */
 export type PeerOptions = Pick<ClusterOptions, "name" | "slots" | "threads" | "secrets" | "tls">;
@@ -55,14 +60,22 @@ export interface GreetOptions {
 
 /** Connects to a peer, and has it prove that it is one. Rejects with `PeerError`; then nothing is left open. */
 export async function dialPeer({ addr, timeout, signal, ...options }: DialPeerOptions): Promise<PeerConnection> {
-  return await inTime(timeout, signal, async (signal) => {
-    const { engine, lookup } = options;
+  const { engine, lookup, options: { tls } } = options;
+  /** Without TLS, while it is to speak first. */
+  let silent: Link | undefined;
+  const onLate = () => {
+    if (!silent) return "";
+    void writeAll(silent, BARE).catch(() => {});
+    return ": it says nothing, as one with cluster.tls would, which is not set here";
+  };
+  return await inTime({ timeout, signal, onLate }, async (signal) => {
     // With TLS about half of what may be held is in there.
-    const receiveBuffer = options.receiveBuffer &&
-      (options.options.tls ? Math.ceil(options.receiveBuffer / 2) : options.receiveBuffer);
+    const receiveBuffer = options.receiveBuffer && (tls ? Math.ceil(options.receiveBuffer / 2) : options.receiveBuffer);
     const dialling = { timeout, signal, engine, receiveBuffer, lookup, keepAlive: KEEP_ALIVE };
     const socket = await dial({ kind: "tcp", ...addr }, dialling).catch((error) => Promise.reject(dialErrorOf(error)));
-    return await closingIfNot(socket, signal, () => introduce(socket, { ...options, receiveBuffer }, signal));
+    silent = tls ? undefined : socket;
+    const onHeard = () => silent = undefined;
+    return await closingIfNot(socket, signal, () => introduce(socket, { ...options, receiveBuffer, onHeard }, signal));
   });
 }
 
@@ -72,19 +85,21 @@ export async function dialPeer({ addr, timeout, signal, ...options }: DialPeerOp
  */
 export async function greet(socket: SocketLink, options: GreetOptions): Promise<Greeted> {
   return await inTime(
-    options.timeout ?? GREETING_TIMEOUT,
-    undefined,
+    { timeout: options.timeout ?? GREETING_TIMEOUT },
     (signal) => closingIfNot(socket, signal, () => receive(socket, options, signal)),
   );
 }
 
 async function introduce(
   socket: SocketLink,
-  { to, kind, options, identity, receiveBuffer }: Omit<DialPeerOptions, "addr" | "timeout">,
+  { to, kind, options, identity, receiveBuffer, onHeard }: Omit<DialPeerOptions, "addr" | "timeout"> & {
+    onHeard: () => void;
+  },
   signal: AbortSignal,
 ): Promise<Met> {
   const link = await provable(socket, { ...options, receiveBuffer }, "dialling", signal);
   const first = await nextRecord(link).catch((error) => Promise.reject(options.tls ? refusalOf(error) : error));
+  onHeard();
   const hello = helloOf(first.content, { from: identity(), to, kind }, options);
   await writeAll(link, encodeRecord(hello.content));
   const { content, rest } = await nextRecord(link, first.rest);
@@ -121,9 +136,17 @@ async function provable(
 
 /** The next record that comes. */
 async function nextRecord(link: Link, before?: Uint8Array): Promise<{ content: string; rest: Uint8Array }> {
-  const record = await readRecord(link, before);
+  const record = await readDecoded(link, decodeGreeting, { before });
   if (!record) throw new PeerError("unreachable", "it closed the connection before it had proved who it is");
-  return record;
+  return { content: record.value.content, rest: record.rest };
+}
+
+function decodeGreeting(bytes: Uint8Array): ReturnType<typeof decodeRecord> {
+  // As a record it would be too long.
+  if (bytes[0] === TLS_HANDSHAKE && bytes[1] === TLS_VERSION) {
+    throw new PeerError("rejected", "it speaks TLS, and cluster.tls is not set here");
+  }
+  return decodeRecord(bytes);
 }
 
 /** One that does not take our certificate closes, when for us the handshake of TLS is over. */
@@ -148,16 +171,18 @@ async function closingIfNot<T>(link: Link, signal: AbortSignal, work: () => Prom
   }
 }
 
-/** Aborts the signal that `work` gets when the time is over, or it is given up, and rejects with that, whatever else goes wrong then. */
+/**
+ * Aborts the signal that `work` gets when the time is over, or it is given up, and rejects with that, whatever else goes wrong then.
+ * `onLate` is called when the time is over, and gives what else there is to say.
+ */
 async function inTime<T>(
-  timeout: number,
-  signal: AbortSignal | undefined,
+  { timeout, signal, onLate = () => "" }: { timeout: number; signal?: AbortSignal | undefined; onLate?: () => string },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const abort = new AbortController();
   const stop = (reason: string) => abort.abort(new PeerError("unreachable", reason));
   const giveUp = () => stop("given up");
-  const timer = setTimeout(() => stop(`no peer has answered within ${timeout} ms`), timeout);
+  const timer = setTimeout(() => stop(`no peer has answered within ${timeout} ms${onLate()}`), timeout);
   signal?.addEventListener("abort", giveUp);
   if (signal?.aborted) giveUp();
   try {

@@ -12,6 +12,8 @@ import { PeerError } from "./peer_error.ts";
 /** Which end of a connection this one is. */
 export type PeerEnd = "dialling" | "dialled";
 
+/** How what came is no record of TLS. */
+const NO_TLS = /InvalidContentType|wrong version number/;
 const BROKEN_OFF = "it broke off the handshake of TLS";
 
 /** What both ends have. Each connection reads the certificates anew, so that the newest count. */
@@ -123,5 +125,8 @@ function peerErrorOf(error: unknown, name: string): PeerError {
   if (error instanceof PeerError) return error;
   const isBroken = ["ECONNRESET", "EPIPE"].includes((error as { code?: string }).code ?? "");
   if (isBroken || reasonOf(error) === BROKEN_OFF) return new PeerError("unreachable", BROKEN_OFF, { cause: error });
-  return new PeerError("rejected", tlsFailure(error, name).message, { cause: error });
+  const reason = NO_TLS.test(reasonOf(error))
+    ? "it speaks without TLS, and cluster.tls is set here"
+    : tlsFailure(error, name).message;
+  return new PeerError("rejected", reason, { cause: error });
 }
