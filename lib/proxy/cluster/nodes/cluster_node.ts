@@ -6,6 +6,7 @@ import { type Answers as AllAnswers, type Called, Calls } from "./calls.ts";
 import type { NodeSnapshot } from "./node_snapshot.ts";
 import type { ClusterNodeOptions, Offering } from "./cluster_node_options.ts";
 import { describe, type Described } from "./describe.ts";
+import type { Known } from "./map/facts.ts";
 import { isGone, NoOwner, whomToAsk } from "./map/who_owns.ts";
 import { Answers, type Asker } from "./own/answers.ts";
 import type { Own, Pair } from "./own/own_lives.ts";
@@ -35,6 +36,8 @@ export class ClusterNode {
   readonly #closed = new ClosedNumbers();
   #tick: ReturnType<typeof setTimeout> | undefined;
   #toldViews = "";
+  /** What others are told of whom this one knows, as long as nothing changes: each of them asks every second. */
+  #known: { revision: number; own: readonly Known[]; told: Pick<WatchAnswer, "known" | "edition"> } | undefined;
 
   constructor(options: ClusterNodeOptions) {
     const { connect, handlers, now } = options;
@@ -190,13 +193,21 @@ export class ClusterNode {
   #tell(): Omit<WatchAnswer, "closed" | "batch"> {
     const { identity, takesNew } = this.own;
     const { role } = this.#options.cluster;
-    const known = this.#neighbours.map.known();
+    return { identity, role, takesNew, ...this.#offering, ...this.#tellKnown() };
+  }
+
+  #tellKnown(): Pick<WatchAnswer, "known" | "edition"> {
+    const { map, map: { revision, own } } = this.#neighbours;
+    if (this.#known?.revision === revision && this.#known.own === own) return this.#known.told;
+    const known = map.known();
     const edition = createHash("sha256").update(JSON.stringify(known)).digest("base64").slice(0, 16);
-    return { identity, role, takesNew, ...this.#offering, known, edition };
+    this.#known = { revision, own, told: { known, edition } };
+    return this.#known.told;
   }
 
   #onTick(): void {
     this.#tick = setTimeout(() => this.#onTick(), TICK);
+    this.#known = undefined; // time changes it too
     const now = this.#options.now();
     this.#neighbours.sweep();
     this.#answers.sweep(now - SILENT);

@@ -367,6 +367,11 @@ Deno.test("cluster node: whom it knows it tells again only to who has not heard 
   const first = await ask("");
   assert.equal(first.known.length, 3);
   assert.deepEqual((await ask(first.edition)).known, []);
+  assert.equal(
+    (await ask("")).known,
+    first.known,
+    "it was made anew, for a question that comes each second from each node",
+  );
   await mesh.kill(b);
   await mesh.start("next", { host: 2, found: ALL });
   await mesh.pass(3000);

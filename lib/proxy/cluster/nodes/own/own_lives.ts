@@ -79,7 +79,8 @@ export class OwnLives {
 
   claimed({ slot, epoch }: Pair, now: number): void {
     this.#isLost = false;
-    this.#lives.push({ slot, epoch, instance: this.#instance, addr: this.#addr, at: now });
+    // Another array: whoever has told of the one before sees that.
+    this.#lives = [...this.#lives, { slot, epoch, instance: this.#instance, addr: this.#addr, at: now }];
   }
 
   /** Another instance has the slot: this one begins nothing there any more. */
