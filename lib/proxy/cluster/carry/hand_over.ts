@@ -21,15 +21,16 @@ const LAST = 2 ** 31 - 1;
 /** Other processes, of which each owns sessions. */
 export interface Nodes {
   /**
-   * A connection to that owner's process, over which a letter can be written; `isFresh`: it was opened for this, as it is when it is
-   * asked for, so that whoever is not answered over it need not try another. The caller owns it. Rejects as `Carry` does.
+   * A connection to that owner's process, over which a letter can be written, within `timeout` milliseconds; `isFresh`: it was opened for
+   * this, as it is when it is asked for, so that whoever is not answered over it need not try another. The caller owns it. Rejects as
+   * `Carry` does.
    */
-  reach(owner: Owner, hold: Hold, wanted?: "fresh"): Promise<{ link: Link; isFresh: boolean }>;
+  reach(owner: Owner, hold: Hold, timeout: number, wanted?: "fresh"): Promise<{ link: Link; isFresh: boolean }>;
   /** A connection is carried there now: gives what is to be called when it is not any more. */
   opened(owner: Owner): () => void;
-  /** One could not be. */
+  /** One could not be: others to there that were opened before are not to be trusted. */
   failed(owner: Owner): void;
-  /** Milliseconds for a process to answer a letter. */
+  /** Milliseconds for a process to be reached, and to answer a letter, over however many connections. */
   readonly timeout: number;
 }
 
@@ -157,12 +158,15 @@ export class HandOver {
     const hold = isAcked(first) ? MUCH : SOME;
     const awaitsProof = client.proven !== undefined && client.isProven === false && isNew(first);
     const told = { ...letter, between: mostHeld(hold), ...(awaitsProof && { awaitsProof }) };
+    const deadline = performance.now() + nodes.timeout;
+    const left = () => Math.max(0, deadline - performance.now());
     const ask = async (from?: "fresh") => {
-      const { link, isFresh } = await nodes.reach(owner, hold, from);
+      const { link, isFresh } = await nodes.reach(owner, hold, left(), from);
       try {
-        return { link, ...await this.#ask(link, told, first, "", nodes.timeout) };
+        return { link, ...await this.#ask(link, told, first, "", left()) };
       } catch (error) {
-        // One that was opened before may have been closed long ago.
+        // One that was opened before may have been closed long ago. Who is late may yet take the letter: a second one would be a resume
+        // by an index that is used.
         if (!isFresh && !(error instanceof Late)) return undefined;
         nodes.failed(owner);
         throw unreachable(error);

@@ -12,8 +12,9 @@ import type { Identity, NodeView } from "./peers.ts";
 import { PeerError } from "./peer_error.ts";
 import { Spares } from "./spares.ts";
 
-/** Milliseconds for another process to be reached, and again to answer: a client that waits is told within a second or so. */
-const TIMEOUT = 800;
+/** Milliseconds for another process to be reached, and for that and its answer: a client that waits is told within a second or so. */
+const DIAL_TIMEOUT = 800;
+const TIMEOUT = 1000;
 /** Milliseconds for which one that could not be reached is not tried again: each client would wait that long. */
 const REST = 1000;
 /** Milliseconds between two looks at connections that nobody wants. */
@@ -65,16 +66,21 @@ export class Roads implements Nodes {
   }
 
   /** See `Nodes`. */
-  async reach({ slot, epoch }: Owner, hold: Hold, wanted?: "fresh"): Promise<{ link: Link; isFresh: boolean }> {
+  async reach(
+    { slot, epoch }: Owner,
+    hold: Hold,
+    timeout: number,
+    wanted?: "fresh",
+  ): Promise<{ link: Link; isFresh: boolean }> {
     const node = this.#nodeOf(slot, epoch);
     const to = { slot, epoch };
-    const key = `${formatEndpoint(node.addr)} ${slot} ${epoch} ${hold === MUCH}`;
+    const key = `${nameOf(to)}${formatEndpoint(node.addr)} ${hold === MUCH}`;
     const spare = wanted ? undefined : this.#spares.take(key);
     const { receiveBuffer } = hold;
-    const open = () => this.#options.dial(node.addr, to, { receiveBuffer, timeout: TIMEOUT });
+    const open = (timeout: number) => this.#options.dial(node.addr, to, { receiveBuffer, timeout });
     try {
-      const link = spare ?? await this.#dial(node, open);
-      void this.#spares.fill(key, open);
+      const link = spare ?? await this.#dial(node, Math.min(timeout, DIAL_TIMEOUT), open);
+      void this.#spares.fill(key, () => open(DIAL_TIMEOUT));
       return { link, isFresh: spare === undefined };
     } catch (error) {
       if (!(error instanceof OwnerGone)) this.failed({ thread: 0, slot, epoch });
@@ -92,6 +98,7 @@ export class Roads implements Nodes {
   /** See `Nodes`. */
   failed(owner: Owner): void {
     this.#countsOf(owner).failures++;
+    this.#spares.forget(nameOf(owner));
   }
 
   /** See `Cluster.place`. */
@@ -146,21 +153,29 @@ export class Roads implements Nodes {
     return new ScpError(code, `there is no node of slot ${slot}${code === 501 ? " yet" : ""}`);
   }
 
-  async #dial(node: NodeView, open: () => Promise<Link>): Promise<Link> {
+  async #dial(node: NodeView, timeout: number, open: (timeout: number) => Promise<Link>): Promise<Link> {
     const address = formatEndpoint(node.addr);
     const resting = this.#resting.get(address);
     if (resting && resting.until > this.#options.now()) throw unreachable(node, resting.reason);
     this.#resting.delete(address);
     try {
-      return await open();
+      return await open(timeout);
     } catch (error) {
       const kind = error instanceof PeerError ? error.kind : "unreachable";
       if (kind === "refused") throw new OwnerGone(`node ${node.slot} has ended: ${reasonOf(error)}`);
       if (kind === "gone" || kind === "elsewhere") throw new OwnerGone(reasonOf(error));
-      this.#resting.set(address, { until: this.#options.now() + REST, reason: reasonOf(error) });
+      // In less time another one might have reached it.
+      if (timeout === DIAL_TIMEOUT) {
+        this.#resting.set(address, { until: this.#options.now() + REST, reason: reasonOf(error) });
+      }
       throw unreachable(node, reasonOf(error));
     }
   }
+}
+
+/** With what names of connections to that owner begin. */
+function nameOf({ slot, epoch }: { slot: number; epoch: number }): string {
+  return `${slot} ${epoch} `;
 }
 
 /** Whether a session for that target may begin there. */

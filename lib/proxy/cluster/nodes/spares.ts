@@ -55,10 +55,15 @@ export class Spares {
     }
   }
 
+  /** Closes those of all places whose keys begin with that. */
+  forget(prefix: string): void {
+    for (const key of [...this.#places.keys()]) if (key.startsWith(prefix)) this.#forget(key);
+  }
+
   /** Closes all; what is opened just now, too. There are none any more. */
   close(): void {
     this.#isClosed = true;
-    for (const key of [...this.#places.keys()]) this.#forget(key);
+    this.forget("");
   }
 
   #forget(key: string): void {

@@ -129,3 +129,42 @@ Deno.test("an owner that answers a letter with what is no receipt is closed, and
   }
   await engine.close();
 });
+
+Deno.test("an owner is reached, and answers, in one time, over however many connections; who is late is not asked twice", async () => {
+  await using backend = new Backend();
+  const engine = testEngine();
+  for (const isClosed of [true, false]) {
+    const pairs = [await pair(backend), await pair(backend), await pair(backend)] as const;
+    const [[oldFar, oldNear], [far, near], [client, nearClient]] = pairs;
+    const reached: [timeout: number, wanted: string | undefined][] = [];
+    let failures = 0;
+    const nodes: Nodes = {
+      reach: (_owner, _hold, timeout, wanted) => {
+        reached.push([timeout, wanted]);
+        return Promise.resolve({ link: wanted ? near : oldNear, isFresh: wanted !== undefined });
+      },
+      opened: () => () => {},
+      failed: () => void failures++,
+      timeout: 200,
+    };
+    const handOver = new HandOver({
+      ...{ engine, nodes, thread: 0, peers: [], secret: "", offers: Offers.of(1), random: () => 0.5 },
+      isHere: () => false,
+    });
+    const endpoints = { remote: PREFACE.remote, local: PREFACE.local };
+    const begun = performance.now();
+    const carried = handOver.carry(Object.assign(nearClient, endpoints), OWNER, PREFACE, record("1"));
+    const refused = assert.rejects(carried, /no answer within/);
+    await readRecord(oldFar);
+    const passed = performance.now() - begun;
+    if (isClosed) oldFar.close();
+    await refused;
+    assert.deepEqual(reached.map(([, wanted]) => wanted), isClosed ? [undefined, "fresh"] : [undefined]);
+    for (const [timeout] of reached.slice(1)) assert(timeout <= 200 - passed, `${timeout} ms after ${passed}`);
+    assert.equal(failures, 1);
+    for (const link of [oldFar, far, client, nearClient]) link.close();
+    if (!isClosed) near.close();
+    await handOver.stop(0);
+  }
+  await engine.close();
+});

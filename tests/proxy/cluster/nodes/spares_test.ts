@@ -42,3 +42,14 @@ Deno.test("no spare is left open at the end: neither one that is being opened, n
   await spares.fill("here", after.open);
   assert.deepEqual([before.closed, after.closed], [[true], []]);
 });
+
+Deno.test("spares that are not to be trusted any more are closed, what is being opened too, and others are not", async () => {
+  const spares = new Spares(() => 0);
+  const [dead, other] = [new Opener(), new Opener()];
+  await Promise.all([spares.fill("1 5 a", dead.open), spares.fill("1 50 a", other.open)]);
+  const filling = (spares.take("1 5 a"), spares.fill("1 5 a", dead.open));
+  spares.forget("1 5 ");
+  await filling;
+  assert.deepEqual(dead.closed, [true, true, true, false, true]);
+  assert.deepEqual([spares.take("1 5 a"), other.closed.includes(true)], [undefined, false]);
+});
