@@ -25,7 +25,7 @@ Deno.test("config.yaml documents every key", () => {
   for (const key of keysOf(schema)) assert.match(text, new RegExp(`\\b${key}\\b:?`), key);
 });
 
-for (const file of ["README.md", "README.zh.md"]) {
+for (const file of ["lib/docs/configuration.md", "lib/docs/configuration.zh.md"]) {
   Deno.test(`the table of ${file} has every key`, () => {
     const text = top(file);
     for (const key of keysOf(schema)) assert.match(text, new RegExp(`\`[^\`]*\\b${key}\\b[^\`]*\``), key);

@@ -13,7 +13,9 @@ function exampleIn(file: string): string {
   return example!.replaceAll(/^ \* ?/gm, "");
 }
 
-for (const [file, dir] of [["lib/client/mod.ts", "lib/client"], ["README.md", "."]] as const) {
+for (
+  const [file, dir] of [["lib/client/mod.ts", "lib/client"], ["README.md", "."], ["lib/docs/client.md", "."]] as const
+) {
   Deno.test(`the example of ${file} runs`, async () => {
     await using backend = new Backend().serve(async (link) => {
       await writeAll(link, await readExactly(link, 5));
