@@ -141,7 +141,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     else {
       this.#isBackendClosed = true;
       if (snapshot.backend) this.#endAfterReuseTime(...this.#upstreamEnd = ["upstream_failed", BACKEND_NOT_ALONG]);
-      this.#stream.closeWrite();
+      this.#wayToClient.finish();
     }
     if (!wanted && !this.#backend?.isFull) this.#stream.resume(this.#most);
     if (link && !client && !this.#stream.isEnded) this.#lost(NOT_ALONG);
@@ -239,7 +239,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     clearTimeout(this.#timer);
     this.#due = undefined;
     // The backend has ended: the client is given the time again, to take the rest.
-    if (this.#stream.isFinished) this.#endAfterReuseTime(...this.#upstreamEnd);
+    if (this.#isBackendClosed) this.#endAfterReuseTime(...this.#upstreamEnd);
     this.#record.resumed(link, resent);
     this.#clientAcks.restart();
     this.#stream.attach(flowOf(link), { first: [answer(this.#session.receivedOnWire)], from, rest });
@@ -338,7 +338,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     // A client that is away has its time already, from its loss on.
     if (this.#stream.isAttached) this.#endAfterReuseTime(kind, reason);
     this.#stream.resume(this.#most);
-    this.#stream.closeWrite();
+    this.#wayToClient.finish();
   }
 
   /** Bytes that are read at once, either way: no more than can be sent again, also by a backend that is an SCP proxy. */
@@ -394,7 +394,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     // A client that did not get the answer does not know the session: nobody can resume it.
     if (!this.#isKnown && !this.#stream.isAnswered) return this.#end("unanswered");
     if (this.#isStopping) return this.#end("shutdown");
-    if (this.#stream.isFinished) this.#endAfterReuseTime(...this.#upstreamEnd);
+    if (this.#isBackendClosed) this.#endAfterReuseTime(...this.#upstreamEnd);
     else this.#endAfterReuseTime("reuse_timeout");
   }
 

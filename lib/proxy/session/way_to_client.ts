@@ -27,6 +27,8 @@ export class WayToClient implements HeldUp {
   #lookedAt = 0;
   /** Too much of it is. */
   #isHeldUp = false;
+  /** Nothing comes after what is held. */
+  #isFinishing = false;
 
   /** `cacheSize`: the most bytes that can be sent again. */
   constructor(
@@ -65,6 +67,12 @@ export class WayToClient implements HeldUp {
     this.#sealed();
   }
 
+  /** Nothing more is sent: the end goes after what is held. */
+  finish(): void {
+    this.#isFinishing = true;
+    if (this.#held.length === 0) this.#stream.closeWrite();
+  }
+
   /** The client takes more, after it did not. */
   writable(): void {
     if (this.#isCrowded()) this.#inFlight.hold(this);
@@ -90,7 +98,8 @@ export class WayToClient implements HeldUp {
     if (this.#held.length > 0) this.#stream.write(this.#held);
     this.#held = NOTHING;
     this.#sealed();
-    this.#sender.clientTakesMore();
+    if (this.#isFinishing) this.#stream.closeWrite();
+    else this.#sender.clientTakesMore();
   }
 
   #sealed(): void {

@@ -242,6 +242,27 @@ Deno.test("a client that comes after the backend's end and lacks nothing gives t
   assert.deepEqual([other.ends[0], other.stats.reuseFails], ["upstream_failed", 1]);
 });
 
+Deno.test("what a backend sent before it was given up, and could not go yet, goes before the end: to a client that was away, and to one that takes little", async () => {
+  using clock = stillTime();
+  for (const isBack of [false, true]) {
+    const stage = await SessionStage.relaying();
+    stage.flow.bring(bytes("for the backend"));
+    stage.flow.lose();
+    stage.backend.bring(bytes("hello"));
+    if (isBack) await stage.resume({ room: 3 });
+    Object.assign(stage.backend, { unacknowledged: () => 15, silence: () => 5000 });
+    for (let second = 0; second < 2; second++, clock.pass(1000)) stage.session.look(0, 0, 1000);
+    assert.equal(stage.backend.isClosed, true);
+    const next = isBack ? stage.flow : await stage.resume();
+    next.take();
+    assert.deepEqual([next.text, next.isWriteClosed], ["resumed at 15 hello", true]);
+    assert.deepEqual(stage.ends, []);
+    stage.client.open(bytes("hello"));
+    assert.throws(() => stage.tryResume(stage.client.nextResume()), refusedWith(404));
+    assert.deepEqual(stage.ends, ["upstream_failed", "released", "closed"]);
+  }
+});
+
 Deno.test("stop() gives the backend what it has not taken yet, then the end of its input; the client gets what still comes", async () => {
   using _ = stillTime();
   const stage = await SessionStage.relaying({ backendRoom: 2 });
