@@ -14,17 +14,23 @@ const PROGRAM = BINARY ? [BINARY] : [Deno.execPath(), ...RUN];
 /** Of that, what is executed. */
 export const EXECUTABLE = PROGRAM[0]!;
 
+/** The release before the one under test, as a command: `GOSCON_BEFORE`. Missing: there is none here. */
+export const BEFORE = Deno.env.get("GOSCON_BEFORE")?.split(" ");
+
 /**
  * `descriptors`: the most files and sockets that it may have open. `by`: a command, as nohup, that starts it. `at`: the path by which the
- * executable is called, which leads to `EXECUTABLE`.
+ * executable is called, which leads to `EXECUTABLE`. `release`: another program in its place.
  */
-function program(args: string[], { descriptors, by = [], at, ...options }: ProgramOptions): Deno.Command {
+function program(
+  args: string[],
+  { descriptors, by = [], at, release: [executable, ...rest] = PROGRAM as [string], ...options }: ProgramOptions,
+): Deno.Command {
   const limit = descriptors ? ["sh", "-c", `ulimit -n ${descriptors} && exec "$@"`, "sh"] : [];
-  const [command, ...all] = [...limit, ...by, at ?? EXECUTABLE, ...PROGRAM.slice(1), ...args];
+  const [command, ...all] = [...limit, ...by, at ?? executable!, ...rest, ...args];
   return new Deno.Command(command!, { ...options, args: all });
 }
 
-type ProgramOptions = Deno.CommandOptions & { descriptors?: number; by?: string[]; at?: string };
+type ProgramOptions = Deno.CommandOptions & { descriptors?: number; by?: string[]; at?: string; release?: string[] };
 
 /** Whether the program under test runs on the old Deno, which does not settle a pending write on close. */
 export const OLD_RUNTIME = (await runProgram(["--version"])).out.includes("(deno 2.6.");

@@ -27,6 +27,8 @@ export class Member implements AsyncDisposable {
   keys: Keys;
   /** By which path the program is called when it starts next: see `Goscon.start`. */
   at: string | undefined;
+  /** Which program it is when it starts next; missing: the one under test. */
+  release: string[] | undefined;
   #goscon: Goscon | undefined;
 
   constructor(name: string, place: Place, keys: Keys) {
@@ -59,6 +61,7 @@ export class Member implements AsyncDisposable {
     this.#goscon = await Goscon.start(textOf(this.keys), {
       by: this.place.by,
       ...(this.at !== undefined && { at: this.at }),
+      ...(this.release && { release: this.release }),
     });
   }
 
