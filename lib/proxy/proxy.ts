@@ -8,7 +8,7 @@ import type { ClientLink, Endpoint, Link, Transport } from "../link/link.ts";
 import { droppedLines } from "../log.ts";
 import type { Dialect } from "../scp/mod.ts";
 import { Admission } from "./front/admission.ts";
-import { CacheBudget, cacheLimitOf } from "./session/cache_budget.ts";
+import { CacheBudget, cacheLimitOf } from "./session/cache/cache_budget.ts";
 import {
   type Gauges,
   isAccepting,

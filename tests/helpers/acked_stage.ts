@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { LARGEST_READ } from "../../lib/link/relay.ts";
-import { CacheBudget } from "../../lib/proxy/session/cache_budget.ts";
+import { CacheBudget } from "../../lib/proxy/session/cache/cache_budget.ts";
 import { AckedProxySession, type AckedSessionContext } from "../../lib/proxy/session/v2/acked_proxy_session.ts";
 import { ResumeKey } from "../../lib/proxy/session/v2/resume_key.ts";
 import { type EndKind, Stats } from "../../lib/proxy/stats.ts";

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../lib/link/link.ts";
-import { CacheBudget } from "../../lib/proxy/session/cache_budget.ts";
+import { CacheBudget } from "../../lib/proxy/session/cache/cache_budget.ts";
 import { InFlight } from "../../lib/proxy/session/in_flight.ts";
 import { ProxySession, type SessionContext } from "../../lib/proxy/session/session.ts";
 import type { EndKind } from "../../lib/proxy/stats.ts";

@@ -23,13 +23,14 @@ import {
 } from "../../scp/mod.ts";
 import { hasProof, parseOffer } from "../../scp/v2/mod.ts";
 import type { Admission } from "./admission.ts";
-import type { CacheBudget } from "../session/cache_budget.ts";
+import type { CacheBudget } from "../session/cache/cache_budget.ts";
 import { Networks } from "./networks.ts";
 import { decodeProxyHeader, LONGEST_HEADER } from "./proxy_header.ts";
 import { type Owner, ownerOf } from "../owner.ts";
 import { type HandedOver, OwnerGone, type Seams } from "../seams.ts";
 import { type KeyPair, ServerKeys } from "../session/v2/server_keys.ts";
-import type { Arrival, Prepared, SessionTable } from "../session/session_table.ts";
+import type { Arrival, Prepared } from "../session/session_factory.ts";
+import type { SessionTable } from "../session/session_table.ts";
 import { countCode, type Refusal } from "../stats.ts";
 
 /** Milliseconds between two lines of the log of clients whose address anybody could have written. */

@@ -8,7 +8,7 @@ import type { BackendRequest } from "../upstream/reach.ts";
 import { AckWatch } from "./ack_watch.ts";
 import { type BackendOwner, BackendSide, type BackendSnapshot } from "./backend_side.ts";
 import { type Sender, WayToClient } from "./way_to_client.ts";
-import { CachedRecord } from "./cached_record.ts";
+import { CachedRecord } from "./cache/cached_record.ts";
 import type { InFlight } from "./in_flight.ts";
 import { type Arrived, BACKEND_NOT_ALONG, NOT_ALONG, type Parting, type Wanted } from "./move/parting.ts";
 import {

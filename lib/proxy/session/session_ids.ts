@@ -1,5 +1,9 @@
-import { hmac64Md5 } from "../../scp/mod.ts";
+import { hmac64Md5, ScpError } from "../../scp/mod.ts";
 import { bitsOf, type IdLayout, type Owner, ownerBits } from "../owner.ts";
+import type { Seams } from "../seams.ts";
+
+/** The part of all ids that may be taken. */
+const MOST_TAKEN = 0.9;
 
 /**
  * The ids of an owner's sessions: every number of [1, 2^32) that is the owner's once, in an order that only the key tells, before
@@ -50,5 +54,34 @@ export class SessionIds {
       [left, right] = [right, left ^ Number(mixed & BigInt(size - 1))];
     }
     return left * size + right;
+  }
+}
+
+/** Those of the owner that this thread is, which may come to be another one. */
+export class FreshIds {
+  readonly #seams: Pick<Seams, "randomU64" | "cluster">;
+  #ids: { of: Owner; given: SessionIds };
+
+  constructor(seams: Pick<Seams, "randomU64" | "cluster">) {
+    this.#seams = seams;
+    this.#ids = this.#idsOf(seams.cluster.self);
+  }
+
+  /** One that is `taken` by none. Throws `ScpError` 501 when too few are left to look for one. */
+  next(taken: readonly { readonly size: number; has(id: number): boolean }[]): number {
+    const { self } = this.#seams.cluster;
+    if (self.slot !== this.#ids.of.slot || self.epoch !== this.#ids.of.epoch) this.#ids = this.#idsOf(self);
+    const { given } = this.#ids;
+    const count = taken.reduce((sum, { size }) => sum + size, 0);
+    if (count > MOST_TAKEN * given.count) throw new ScpError(501, `of all ids ${count} are taken`);
+    for (;;) {
+      const id = given.next();
+      if (!taken.some((ids) => ids.has(id))) return id;
+    }
+  }
+
+  #idsOf(owner: Owner): { of: Owner; given: SessionIds } {
+    const { randomU64, cluster: { layout } } = this.#seams;
+    return { of: owner, given: new SessionIds(randomU64(), owner, layout) };
   }
 }

@@ -2,7 +2,7 @@ import { type ClientLink, type Endpoint, formatEndpoint, type Via } from "../../
 import type { Fields, Log } from "../../log.ts";
 import type { Dialect } from "../../scp/mod.ts";
 import type { Backend } from "../upstream/upstream.ts";
-import type { CacheBudget } from "./cache_budget.ts";
+import type { CacheBudget } from "./cache/cache_budget.ts";
 import type { Wanted } from "./move/parting.ts";
 import type { EndKind, Stats } from "../stats.ts";
 

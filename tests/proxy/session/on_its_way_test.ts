@@ -1,7 +1,7 @@
 /** What a session does with what is on its way to its client, and owed by either end. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { CacheBudget } from "../../../lib/proxy/session/cache_budget.ts";
+import { CacheBudget } from "../../../lib/proxy/session/cache/cache_budget.ts";
 import type { HeldUp, InFlight } from "../../../lib/proxy/session/in_flight.ts";
 import { ProxySession } from "../../../lib/proxy/session/session.ts";
 import { Stats } from "../../../lib/proxy/stats.ts";

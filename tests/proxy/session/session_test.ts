@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CacheBudget } from "../../../lib/proxy/session/cache_budget.ts";
+import { CacheBudget } from "../../../lib/proxy/session/cache/cache_budget.ts";
 import { ScpError } from "../../../lib/scp/mod.ts";
 import { pattern } from "../../helpers/random.ts";
 import { assertSameBytes } from "../../helpers/bytes.ts";

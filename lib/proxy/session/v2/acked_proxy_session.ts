@@ -26,7 +26,7 @@ import {
 } from "../../../scp/v2/mod.ts";
 import type { EndKind } from "../../stats.ts";
 import type { Backend } from "../../upstream/upstream.ts";
-import type { GuaranteedHolder } from "../cache_budget.ts";
+import type { GuaranteedHolder } from "../cache/cache_budget.ts";
 import { type Arrived, NOT_ALONG, type Parting, type Wanted } from "../move/parting.ts";
 import type { Opening, SessionContext } from "../session.ts";
 import {

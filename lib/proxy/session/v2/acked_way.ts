@@ -1,5 +1,5 @@
 import type { AckedStream } from "../../../link/acked_stream.ts";
-import type { CacheBudget } from "../cache_budget.ts";
+import type { CacheBudget } from "../cache/cache_budget.ts";
 
 const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 

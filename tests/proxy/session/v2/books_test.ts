@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import { ServerKeys } from "../../../../lib/proxy/session/v2/server_keys.ts";
-import { CacheBudget } from "../../../../lib/proxy/session/cache_budget.ts";
+import { CacheBudget } from "../../../../lib/proxy/session/cache/cache_budget.ts";
 import { AckedProxySession } from "../../../../lib/proxy/session/v2/acked_proxy_session.ts";
 import { ResumeKey } from "../../../../lib/proxy/session/v2/resume_key.ts";
 import { Stats } from "../../../../lib/proxy/stats.ts";

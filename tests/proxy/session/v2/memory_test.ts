@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CacheBudget, type CacheHolder } from "../../../../lib/proxy/session/cache_budget.ts";
+import { CacheBudget, type CacheHolder } from "../../../../lib/proxy/session/cache/cache_budget.ts";
 import { GoneSessions } from "../../../../lib/proxy/session/v2/gone_sessions.ts";
 import { ResumeKey } from "../../../../lib/proxy/session/v2/resume_key.ts";
 import { SharedState } from "../../../../lib/proxy/shared_state.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { CacheBudget, type CacheHolder, cacheLimitOf } from "../../../lib/proxy/session/cache_budget.ts";
-import { SharedState } from "../../../lib/proxy/shared_state.ts";
+import { CacheBudget, type CacheHolder, cacheLimitOf } from "../../../../lib/proxy/session/cache/cache_budget.ts";
+import { SharedState } from "../../../../lib/proxy/shared_state.ts";
 
 /** What is counted as one. */
 const UNIT = 256;

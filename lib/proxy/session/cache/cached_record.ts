@@ -1,7 +1,7 @@
-import type { Endpoint } from "../../link/link.ts";
-import type { Session } from "../../scp/mod.ts";
+import type { Endpoint } from "../../../link/link.ts";
+import type { Session } from "../../../scp/mod.ts";
 import type { CacheHolder } from "./cache_budget.ts";
-import { type SessionBooks, SessionRecord } from "./session_record.ts";
+import { type SessionBooks, SessionRecord } from "../session_record.ts";
 
 /** Bytes that a cache which has to shrink keeps beside what was not acknowledged: the client's system may hold as much. */
 const KEPT = 64 * 1024;

@@ -1,4 +1,4 @@
-import { CACHE_UNIT, SharedState } from "../shared_state.ts";
+import { CACHE_UNIT, SharedState } from "../../shared_state.ts";
 import { memoryLimit } from "./memory.ts";
 
 /** The part of the limit down to which caches shrink: else they would again with each byte more. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { memoryLimit } from "../../../lib/proxy/session/memory.ts";
+import { memoryLimit } from "../../../../lib/proxy/session/cache/memory.ts";
 
 const GIB = 2 ** 30;
 

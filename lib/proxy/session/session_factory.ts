@@ -1,0 +1,182 @@
+import type { Config } from "../../config.ts";
+import type { ClientLink, Endpoint } from "../../link/link.ts";
+import { accept, type Dialect, encodeRecord, type NewRequest, type Session } from "../../scp/mod.ts";
+import { acceptOffer, type AckedSession, type Offer } from "../../scp/v2/mod.ts";
+import type { Seams } from "../seams.ts";
+import type { EndKind } from "../stats.ts";
+import type { BackendRequest } from "../upstream/reach.ts";
+import type { Upstreams } from "../upstream/upstream.ts";
+import type { CacheBudget } from "./cache/cache_budget.ts";
+import type { InFlight } from "./in_flight.ts";
+import { ProxySession, type SessionContext } from "./session.ts";
+import { AckedProxySession, type AckedSessionContext } from "./v2/acked_proxy_session.ts";
+import { ResumeKey } from "./v2/resume_key.ts";
+import type { KeyPair } from "./v2/server_keys.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/** A request, with the connection it came on. */
+export interface Arrival<Request> {
+  link: ClientLink;
+  dialect: Dialect;
+  request: Request;
+  /** The content of the record of the request. */
+  content: string;
+  /** Bytes that came with the request. */
+  rest: Uint8Array;
+}
+
+/** An offer of version 2 that is taken, and this end's key for it. */
+export interface TakenOffer extends Pick<KeyPair, "publicKey"> {
+  offer: Offer;
+}
+
+/** A session that is not begun. */
+export interface Prepared {
+  id: number;
+  /** The record that answers its request. */
+  answer: Uint8Array<ArrayBuffer>;
+  /**
+   * Begins it: it owns the link. `onEnded` is called once, as soon as it has ended; `isAnswered`: the answer was written. `secret`: of
+   * both keys, where there was an offer.
+   */
+  begin(options: { onEnded: () => void; isAnswered: boolean; secret?: Uint8Array | undefined }): void;
+}
+
+/** What sessions are made with. */
+export interface FactoryOptions {
+  seams: Seams;
+  upstreams: Upstreams;
+  budget: CacheBudget;
+  inFlight: InFlight;
+  /** The configuration in effect. */
+  config: () => Config;
+}
+
+/** Who has the sessions that are made. */
+export interface SessionKeeper {
+  /** An id that no session has. Throws `ScpError` 501 when there is none. */
+  freshId(): number;
+  began(session: ProxySession | AckedProxySession): void;
+  /** As soon as one of version 1 has ended, once; and one of version 2, with the code of its end. */
+  ended(session: Session, kind: EndKind): void;
+  ackedEnded(session: AckedSession, ended: { key: ResumeKey; end: number; reuseTime: number }): void;
+  /** Instead of these, once: it goes on elsewhere. */
+  left(session: ProxySession | AckedProxySession): void;
+  /** After either, once: its backend is closed too. */
+  closed(session: ProxySession | AckedProxySession): void;
+}
+
+/** Makes sessions: new ones, of what clients ask for, and those that go on with what another was. */
+export class SessionFactory {
+  readonly #options: FactoryOptions;
+  readonly #keeper: SessionKeeper;
+  /** What is the same for all sessions of version 1, and of version 2: not made for each anew. */
+  readonly #context: Pick<SessionContext, "log" | "stats" | "budget" | "inFlight" | "reuseTime" | "connect">;
+  readonly #ackedContext: Pick<
+    AckedSessionContext,
+    "log" | "stats" | "budget" | "halfOpenTimeout" | "soon" | "connect"
+  >;
+
+  constructor(options: FactoryOptions, keeper: SessionKeeper) {
+    this.#options = options;
+    this.#keeper = keeper;
+    const { seams: { log, stats, engine }, upstreams, budget, inFlight, config } = options;
+    const both = { log, stats, budget, connect: (request: BackendRequest) => upstreams.connect(request) };
+    this.#context = { ...both, inFlight, reuseTime: () => config().scp.reuseTime };
+    this.#ackedContext = {
+      ...both,
+      halfOpenTimeout: () => config().scp.v2.halfOpenTimeout,
+      soon: (callback: () => void) => engine.soon(callback),
+    };
+  }
+
+  /** Prepares a session of version 1, or of version 2 where there is an offer: its keeper knows of it when it is begun. */
+  prepare(arrival: Arrival<NewRequest>, offer?: TakenOffer): Prepared {
+    return offer ? this.#prepareAcked(arrival, offer) : this.#prepare(arrival);
+  }
+
+  /** One of version 1, which is idle. `onEnded`: called once, when it has ended or left. */
+  make(
+    session: Session,
+    { client, cacheSize, onEnded }: { client: Endpoint; cacheSize: number; onEnded: () => void },
+  ): ProxySession {
+    const keeper = this.#keeper;
+    const made: ProxySession = new ProxySession(session, client, {
+      ...this.#context,
+      cacheSize,
+      onEnded: (kind) => {
+        keeper.ended(session, kind);
+        onEnded();
+      },
+      onClosed: () => keeper.closed(made),
+      onLeft: () => {
+        keeper.left(made);
+        onEnded();
+      },
+    });
+    keeper.began(made);
+    return made;
+  }
+
+  /** The same of version 2. */
+  makeAcked(
+    session: AckedSession,
+    { client, key, reuseTime, liveness, onEnded }:
+      & Pick<AckedSessionContext, "key" | "reuseTime" | "liveness">
+      & { client: Endpoint; onEnded: () => void },
+  ): AckedProxySession {
+    const keeper = this.#keeper;
+    const made: AckedProxySession = new AckedProxySession(session, client, {
+      ...this.#ackedContext,
+      ...{ key, reuseTime, liveness },
+      onEnded: (_kind, end) => {
+        keeper.ackedEnded(session, { key, end, reuseTime });
+        onEnded();
+      },
+      onClosed: () => keeper.closed(made),
+      onLeft: () => {
+        keeper.left(made);
+        onEnded();
+      },
+    });
+    keeper.began(made);
+    return made;
+  }
+
+  #prepare({ link, dialect, request, rest }: Arrival<NewRequest>): Prepared {
+    const { seams: { randomU64, stats }, config } = this.#options;
+    const { reuseBuffer: cacheSize } = config().scp;
+    const id = this.#keeper.freshId();
+    const { session, answer } = accept(request, { id, privateKey: randomU64() || 1n, dialect, cacheSize });
+    const begin: Prepared["begin"] = ({ onEnded, isAnswered }) => {
+      // Its keeper knows it before its answer is sent: the client may resume as soon as it knows the id.
+      const made = this.make(session, { client: link.remote, cacheSize, onEnded });
+      stats.sessionsBegun++;
+      made.run(link, { answer: isAnswered ? NOTHING : answer, rest, target: request.target, flag: request.flag });
+    };
+    return { id, answer, begin };
+  }
+
+  #prepareAcked(
+    { link, dialect, request, content, rest }: Arrival<NewRequest>,
+    { offer, publicKey }: TakenOffer,
+  ): Prepared {
+    const { seams: { randomU64, stats }, config } = this.#options;
+    const { reuseTime, window, cache: cacheSize, pingInterval, pingTimeout } = config().scp.v2;
+    const id = this.#keeper.freshId();
+    const terms = { key: publicKey, window, ping: pingInterval, reuse: reuseTime };
+    const options = { id, privateKey: randomU64() || 1n, dialect, cacheSize, terms };
+    const { session, answer } = acceptOffer(request, offer, options);
+    const record = encodeRecord(answer);
+    const begin: Prepared["begin"] = ({ onEnded, isAnswered, secret }) => {
+      const made = this.makeAcked(session, {
+        ...{ client: link.remote, key: ResumeKey.of(secret!, content, answer), reuseTime, onEnded },
+        liveness: { pingInterval, pingTimeout },
+      });
+      stats.sessionsBegun++;
+      made.run(link, { answer: isAnswered ? NOTHING : record, rest, target: request.target, flag: request.flag });
+    };
+    return { id, answer: record, begin };
+  }
+}
