@@ -21,7 +21,7 @@ import {
   type SessionQuery,
   type Snapshot,
 } from "./data_plane.ts";
-import { KcpListener } from "./front/kcp_listener.ts";
+import { KcpListener } from "./front/kcp/kcp_listener.ts";
 import { isSameAddress, isSamePort, Listener } from "./front/listener.ts";
 import { Reception } from "./front/reception.ts";
 import type { HandedOver, Inherited, KcpPlace, Seams } from "./seams.ts";

@@ -9,7 +9,7 @@ import { type ClientLink, type Endpoint, formatEndpoint } from "../../link/link.
 import { orExplain } from "../../link/listen.ts";
 import { TlsLink } from "../../link/tls.ts";
 import type { Log } from "../../log.ts";
-import { reserveDatagramPort } from "./kcp_listener.ts";
+import { reserveDatagramPort } from "./kcp/kcp_listener.ts";
 import { Networks } from "./networks.ts";
 import type { Stats } from "../stats.ts";
 import { Upgrade } from "./upgrade.ts";

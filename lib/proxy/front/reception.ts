@@ -1,4 +1,4 @@
-import type { Config, Listen } from "../../config.ts";
+import type { Listen } from "../../config.ts";
 import type { Fields } from "../../log.ts";
 import { sparingly } from "../../sparingly.ts";
 import {
@@ -21,16 +21,14 @@ import {
   type ResumeRequest,
   ScpError,
 } from "../../scp/mod.ts";
-import { hasProof, parseOffer } from "../../scp/v2/mod.ts";
-import type { Admission } from "./admission.ts";
-import type { CacheBudget } from "../session/cache/cache_budget.ts";
+import { hasProof } from "../../scp/v2/mod.ts";
+import { Beginnings, type BeginningsOptions } from "./beginnings.ts";
 import { Networks } from "./networks.ts";
 import { decodeProxyHeader, LONGEST_HEADER } from "./proxy_header.ts";
 import { type Owner, ownerOf } from "../owner.ts";
-import { type HandedOver, OwnerGone, type Seams } from "../seams.ts";
-import { type KeyPair, ServerKeys } from "../session/v2/server_keys.ts";
-import type { Arrival, Prepared } from "../session/session_factory.ts";
-import type { SessionTable } from "../session/session_table.ts";
+import { type HandedOver, OwnerGone } from "../seams.ts";
+import type { Arrival } from "../session/session_factory.ts";
+import { Refused, refused } from "./refused.ts";
 import { countCode, type Refusal } from "../stats.ts";
 
 /** Milliseconds between two lines of the log of clients whose address anybody could have written. */
@@ -38,26 +36,6 @@ const STRANGERS = 10_000;
 
 /** What is logged of connections that do not become a session's. */
 type Outcome = "connection refused" | "handshake failed";
-
-/** What a reception needs of the proxy it is in. */
-export interface ReceptionOptions {
-  seams: Seams;
-  admission: Admission;
-  sessions: SessionTable;
-  budget: CacheBudget;
-  /** The configuration in effect. */
-  config: () => Config;
-}
-
-/** One that may not come in. */
-class Refused extends ScpError {
-  constructor(refusal: Refusal) {
-    super(501, `refused: ${refusal}`);
-  }
-}
-
-/** It came to nothing although its client has an answer that it would: there is no second one. */
-class Answered extends Error {}
 
 /** What a connection begins with, before the record of the protocol. */
 interface Preamble {
@@ -73,8 +51,8 @@ interface Preamble {
 export class Reception {
   /** Whether no new session is begun: only clients that have one are let in. */
   draining = false;
-  readonly #options: ReceptionOptions;
-  readonly #serverKeys: ServerKeys;
+  readonly #options: BeginningsOptions;
+  readonly #beginnings: Beginnings;
   /** Connections whose handshake is not over, with what settles when it is. */
   readonly #arriving = new Map<ClientLink, Promise<void>>();
   /** Those that were closed here before it was. */
@@ -82,12 +60,12 @@ export class Reception {
   readonly #trusted = new WeakMap<Listen, Networks>();
   readonly #logSparingly: (event: Outcome, fields: Fields) => void;
 
-  constructor(options: ReceptionOptions) {
+  constructor(options: BeginningsOptions) {
     this.#options = options;
     const { log } = options.seams;
     const tell = sparingly(STRANGERS, ({ event, ...fields }) => log.info(event as Outcome, fields));
     this.#logSparingly = (event, fields) => tell({ event, ...fields });
-    this.#serverKeys = new ServerKeys((callback) => options.seams.engine.soon(callback));
+    this.#beginnings = new Beginnings(options, (link) => this.#assertOpen(link));
   }
 
   /** How many connections have not come to the end of their handshake. */
@@ -97,7 +75,7 @@ export class Reception {
 
   /** How many keys of new sessions of version 2 are being derived, or wait for that. */
   get keysWaiting(): number {
-    return this.#serverKeys.waiting;
+    return this.#beginnings.keysWaiting;
   }
 
   /** Takes a connection of a listener, and owns it. */
@@ -233,7 +211,10 @@ export class Reception {
     const { place, mayBegin } = this.#options.seams.cluster;
     const isLeaving = this.draining || mayBegin === false;
     const owners = preamble.from ? undefined : place?.(arrival.request.target, isLeaving);
-    if (!owners) return await this.#open(arrival);
+    if (!owners) {
+      if (this.draining) throw this.#refusal("draining");
+      return await this.#beginnings.begin(arrival);
+    }
     if (owners.length === 0) throw this.#refusal("no_node");
     let reason: unknown;
     for (const owner of owners) {
@@ -245,58 +226,6 @@ export class Reception {
       }
     }
     throw reason;
-  }
-
-  async #open(arrival: Arrival<NewRequest>): Promise<void> {
-    const { admission, sessions, budget, config, seams: { cluster } } = this.#options;
-    const { link, content, request } = arrival;
-    const offer = config().scp.version === 2 ? parseOffer(content, request.flag) : undefined;
-    if (this.draining) throw this.#refusal("draining");
-    if (cluster.mayBegin === false) throw this.#refusal("no_slot");
-    const keys = offer && this.#serverKeys.for(offer.key);
-    const prepare = () => sessions.prepare(arrival, keys && { offer, publicKey: keys.publicKey });
-    if (!link.prove) return await this.#begin(arrival, keys, prepare);
-    if (sessions.isMovingOut) throw new ScpError(501, "all sessions go to another process");
-    const refusal = admission.refusesSession(budget.spent);
-    if (refusal) throw this.#refusal(refusal);
-    // No other limit means anything, and nothing is worth its cost, before it is known who that is.
-    const proven = prepare();
-    await sessions.await(proven, this.#beginWhenProven(arrival, keys, proven));
-  }
-
-  async #beginWhenProven(arrival: Arrival<NewRequest>, keys: KeyPair | undefined, proven: Prepared): Promise<void> {
-    await arrival.link.prove!(proven.answer);
-    await this.#begin(arrival, keys, () => proven, true).catch((error) => {
-      throw new Answered(reasonOf(error));
-    });
-  }
-
-  /** `isAnswered`: the client has the answer of what `prepare` gives. */
-  async #begin(
-    { link }: Arrival<NewRequest>,
-    keys: KeyPair | undefined,
-    prepare: () => Prepared,
-    isAnswered = false,
-  ): Promise<void> {
-    const { admission, budget } = this.#options;
-    const begun = await admission.begin(link.remote.hostname, budget.spent);
-    if (typeof begun === "string") throw this.#refusal(begun);
-    try {
-      const secret = keys && await this.#derive(keys);
-      this.#assertOpen(link);
-      if (keys) link.stopPings?.();
-      prepare().begin({ onEnded: begun.end, isAnswered, secret });
-    } catch (error) {
-      begun.end();
-      throw error;
-    }
-  }
-
-  async #derive(keys: KeyPair): Promise<Uint8Array> {
-    const secret = await keys.derive();
-    if (!secret) throw this.#refusal("key_derivations");
-    this.#options.seams.stats.keyDerivations++;
-    return secret;
   }
 
   #resume(arrival: Arrival<ResumeRequest>): void {
@@ -336,8 +265,7 @@ export class Reception {
   }
 
   #refusal(refusal: Refusal): Refused {
-    this.#options.seams.stats.refused[refusal]++;
-    return new Refused(refusal);
+    return refused(this.#options.seams.stats, refusal);
   }
 
   #failed(link: ClientLink, error: unknown, reason: string): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { JunkLog } from "../../../lib/proxy/front/junk_log.ts";
-import { TestLog } from "../../helpers/proxy.ts";
+import { JunkLog } from "../../../../lib/proxy/front/kcp/junk_log.ts";
+import { TestLog } from "../../../helpers/proxy.ts";
 
 Deno.test("what was dropped is one line in ten seconds, with how many there were since, by cause", () => {
   let now = 0;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { RemainsOfKcp } from "../../../lib/link/kcp/conversation.ts";
-import { FarSockets } from "../../../lib/proxy/front/far_sockets.ts";
-import { KcpListeningStage, nextOf } from "../../helpers/kcp_listening_stage.ts";
-import { until } from "../../helpers/turns.ts";
+import type { RemainsOfKcp } from "../../../../lib/link/kcp/conversation.ts";
+import { FarSockets } from "../../../../lib/proxy/front/kcp/far_sockets.ts";
+import { KcpListeningStage, nextOf } from "../../../helpers/kcp_listening_stage.ts";
+import { until } from "../../../helpers/turns.ts";
 
 /** A conversation that has left its listening. */
 async function givenAway(): Promise<RemainsOfKcp> {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { createECDH } from "node:crypto";
-import { requestWithOffer } from "../../../lib/scp/v2/mod.ts";
-import { Backend } from "../../helpers/backend.ts";
-import { BareKcp, kcp } from "../../helpers/kcp_client.ts";
-import { CONV, textOf } from "../../helpers/kcp_stage.ts";
-import { TestProxy } from "../../helpers/proxy.ts";
-import { answerOn, openOver, record, resumeOver } from "../../helpers/raw_client.ts";
-import { settled, turn } from "../../helpers/turns.ts";
-import { writeAll } from "../../../lib/link/link.ts";
+import { requestWithOffer } from "../../../../lib/scp/v2/mod.ts";
+import { Backend } from "../../../helpers/backend.ts";
+import { BareKcp, kcp } from "../../../helpers/kcp_client.ts";
+import { CONV, textOf } from "../../../helpers/kcp_stage.ts";
+import { TestProxy } from "../../../helpers/proxy.ts";
+import { answerOn, openOver, record, resumeOver } from "../../../helpers/raw_client.ts";
+import { settled, turn } from "../../../helpers/turns.ts";
+import { writeAll } from "../../../../lib/link/link.ts";
 
 const KEYS = { hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms", listen: [{ kcp: "127.0.0.1:0" }] };
 const HELLO = "0\n782riWdFIwE=\n\n0";

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { writeAll } from "../../../lib/link/link.ts";
-import { AckedClient } from "../../helpers/acked_client.ts";
-import { Backend, readExactly } from "../../helpers/backend.ts";
-import { assertSameBytes } from "../../helpers/bytes.ts";
-import { kcp } from "../../helpers/kcp_client.ts";
-import { TestProxy } from "../../helpers/proxy.ts";
-import { pattern } from "../../helpers/random.ts";
-import { turn } from "../../helpers/turns.ts";
-import { openOver, resumeOver, resumeWithBytesUnderWay, tcp } from "../../helpers/raw_client.ts";
+import { writeAll } from "../../../../lib/link/link.ts";
+import { AckedClient } from "../../../helpers/acked_client.ts";
+import { Backend, readExactly } from "../../../helpers/backend.ts";
+import { assertSameBytes } from "../../../helpers/bytes.ts";
+import { kcp } from "../../../helpers/kcp_client.ts";
+import { TestProxy } from "../../../helpers/proxy.ts";
+import { pattern } from "../../../helpers/random.ts";
+import { turn } from "../../../helpers/turns.ts";
+import { openOver, resumeOver, resumeWithBytesUnderWay, tcp } from "../../../helpers/raw_client.ts";
 
 const KEYS = { hosts: [{ addr: "builtin:echo" }], shutdown_timeout: "10ms" };
 const BOTH = [{ kcp: "127.0.0.1:0" }, { tcp: "127.0.0.1:0" }];

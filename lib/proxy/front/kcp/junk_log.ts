@@ -1,8 +1,8 @@
-import type { DatagramPeer } from "../../link/engine/udp/datagrams.ts";
-import type { Junk } from "../../link/kcp/kcp_stats.ts";
-import { formatEndpoint } from "../../link/link.ts";
-import type { Log } from "../../log.ts";
-import { sparingly } from "../../sparingly.ts";
+import type { DatagramPeer } from "../../../link/engine/udp/datagrams.ts";
+import type { Junk } from "../../../link/kcp/kcp_stats.ts";
+import { formatEndpoint } from "../../../link/link.ts";
+import type { Log } from "../../../log.ts";
+import { sparingly } from "../../../sparingly.ts";
 
 /** Milliseconds between two lines: anybody can send anything. */
 const EVERY = 10_000;

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { DescriptorCalls } from "../../../lib/link/engine/passing/descriptor_calls.ts";
-import { AckedClient } from "../../helpers/acked_client.ts";
-import { Backend, readExactly } from "../../helpers/backend.ts";
-import { assertSameBytes } from "../../helpers/bytes.ts";
-import { engineOf, NATIVE } from "../../helpers/engine.ts";
-import { kcp } from "../../helpers/kcp_client.ts";
-import { moveAll } from "../../helpers/moving.ts";
-import { TestProxy } from "../../helpers/proxy.ts";
-import { pattern } from "../../helpers/random.ts";
-import { turn, until } from "../../helpers/turns.ts";
+import { DescriptorCalls } from "../../../../lib/link/engine/passing/descriptor_calls.ts";
+import { AckedClient } from "../../../helpers/acked_client.ts";
+import { Backend, readExactly } from "../../../helpers/backend.ts";
+import { assertSameBytes } from "../../../helpers/bytes.ts";
+import { engineOf, NATIVE } from "../../../helpers/engine.ts";
+import { kcp } from "../../../helpers/kcp_client.ts";
+import { moveAll } from "../../../helpers/moving.ts";
+import { TestProxy } from "../../../helpers/proxy.ts";
+import { pattern } from "../../../helpers/random.ts";
+import { turn, until } from "../../../helpers/turns.ts";
 
 if (NATIVE.length > 0) DescriptorCalls.open(); // it stays open, whoever is first
 

@@ -1,10 +1,10 @@
-import type { Engine } from "../../link/engine/engine.ts";
-import type { DatagramPeer, PassableDatagrams } from "../../link/engine/udp/datagrams.ts";
-import type { RemainsOfKcp } from "../../link/kcp/conversation.ts";
-import type { KcpLink } from "../../link/kcp/kcp_link.ts";
-import type { Came } from "../../link/kcp/away.ts";
-import type { KcpListening, Surroundings } from "../../link/kcp/kcp_listening.ts";
-import type { KcpThreads } from "../seams.ts";
+import type { Engine } from "../../../link/engine/engine.ts";
+import type { DatagramPeer, PassableDatagrams } from "../../../link/engine/udp/datagrams.ts";
+import type { RemainsOfKcp } from "../../../link/kcp/conversation.ts";
+import type { KcpLink } from "../../../link/kcp/kcp_link.ts";
+import type { Came } from "../../../link/kcp/away.ts";
+import type { KcpListening, Surroundings } from "../../../link/kcp/kcp_listening.ts";
+import type { KcpThreads } from "../../seams.ts";
 
 export interface FarSocketsOptions {
   engine: Engine;
