@@ -2,7 +2,9 @@ import { type AckedSession, FrameError, Liveness, type LivenessOptions, type Liv
 import { Farewell } from "./farewell.ts";
 import { type Flow, isMovableFlow, type LetGo, letGo, type MovableFlow, type Sink } from "./flow.ts";
 import { reasonOf } from "./link.ts";
-import { LARGEST_READ } from "./relay.ts";
+
+/** Bytes that are read at once: those of a window, which come together, are one read, one write, and one ACK. */
+const LARGEST_READ = 256 * 1024;
 
 const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 

@@ -17,6 +17,8 @@ const SHORT_WAITS = 2;
 /** How many make a round crowded, and the bytes that each may read at once then: what is read is ciphered before others have their turn. */
 const CROWD = 16;
 const CROWDED_READ = 16 * 1024;
+/** Bytes that all of a smaller one may read together. */
+const ROUND_READ = 1024 * 1024;
 /** Turns of Deno's own loop that who asked for one has before the thread waits: a stream on a stream takes that many. */
 const TURNS = 2;
 /** The longest sleep, in milliseconds: forever, but for one that nobody woke. */
@@ -37,7 +39,7 @@ export interface Pollable {
 export abstract class Poller {
   readonly system: System;
   /** What is read here is dealt with before the next read. */
-  readonly buffer: Uint8Array<ArrayBuffer> = new Uint8Array(64 * 1024);
+  readonly buffer: Uint8Array<ArrayBuffer> = new Uint8Array(256 * 1024);
   /** The most bytes to read of one descriptor in this round, so that the others need not wait for long. */
   share: number = this.buffer.length;
   /** Wakes it; it owns the descriptor. */
@@ -192,12 +194,18 @@ export abstract class Poller {
     this.#running = undefined;
   }
 
+  /** How much each of so many may read at once. */
+  #shareOf(count: number): number {
+    if (count > CROWD) return CROWDED_READ;
+    return Math.min(this.buffer.length, Math.floor(ROUND_READ / Math.max(1, count)));
+  }
+
   /** Tells what happened, then serves who asked for it before, also when it has come to its end meanwhile. */
   #round(): void {
     const again = this.#again;
     this.#again = this.#spare;
     this.#isInRound = true;
-    this.share = again.length + this.happened > CROWD ? CROWDED_READ : this.buffer.length;
+    this.share = this.#shareOf(again.length + this.happened);
     if (!this.#hasEnded) this.tell();
     for (const pollable of again) {
       try {

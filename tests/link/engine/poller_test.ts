@@ -239,8 +239,9 @@ test("each may read less in a round in which many want to", async (open) => {
     for (const { resolve } of waiting) poller.again({ onEvents() {}, serve: () => resolve(poller.share) });
     return Promise.all(waiting.map(({ promise }) => promise));
   };
-  assert.deepEqual(await sharesOf(4), Array(4).fill(64 * 1024));
+  assert.deepEqual(await sharesOf(4), Array(4).fill(256 * 1024));
+  assert.deepEqual(await sharesOf(16), Array(16).fill(64 * 1024));
   assert.deepEqual(await sharesOf(40), Array(40).fill(16 * 1024));
-  assert.deepEqual(await sharesOf(1), [64 * 1024]);
+  assert.deepEqual(await sharesOf(1), [256 * 1024]);
   await poller.stop();
 });

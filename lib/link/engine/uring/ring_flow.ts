@@ -5,6 +5,12 @@ import type { Operating } from "./place.ts";
 import type { RingPoller } from "./ring_poller.ts";
 
 /**
+ * Short reads in a row before it reads by the ring again: among long ones there are short ones, and each change of the way costs as much
+ * as some messages.
+ */
+const PATIENCE = 8;
+
+/**
  * A flow whose short messages come and go by the ring. What fills a buffer of the ring is read by calls, with the poller's large
  * one, until there is nothing more; and what is longer than such a buffer is sent by a call, from where it lies.
  */
@@ -20,8 +26,8 @@ export class RingFlow extends SocketFlow implements Operating {
   #isFlooded = false;
   /** The other end has ended its direction, or it broke. */
   #isEnding = false;
-  /** What comes is longer than that, as it seems: it is read by calls each time that there is something. */
-  #isLong = false;
+  /** Above 0: what comes is longer than that, as it seems, so it is read by calls; until so many are short, one after another. */
+  #patience = 0;
   /** It is served in the next round. */
   #isQueued = false;
   /** It has asked for room. */
@@ -78,7 +84,7 @@ export class RingFlow extends SocketFlow implements Operating {
     try {
       if (this.isPaused || this.held.length > 0 || bytes.length > this.most) return this.#hold(bytes);
       // A buffer that is full: there is more, most likely. What comes until the receive has stopped does not change that.
-      this.#isLong = bytes.length === LONGEST_READ || this.#isStopping;
+      this.#patience = bytes.length === LONGEST_READ || this.#isStopping ? PATIENCE : 0;
       this.#isFlooded = this.#isLong || this.#isEnding;
       if (this.#isFlooded) this.#stop();
       this.sink.readable(bytes);
@@ -116,7 +122,8 @@ export class RingFlow extends SocketFlow implements Operating {
       this.#isSending =
       this.#isAsking =
         false;
-    this.#isFlooded = this.#isEnding = this.#isLong = false;
+    this.#isFlooded = this.#isEnding = false;
+    this.#patience = 0;
     this.#end = undefined;
     this.place = this.poller.addFlow(fd, this);
     this.fd = fd;
@@ -157,6 +164,10 @@ export class RingFlow extends SocketFlow implements Operating {
     }
     // What was taken goes first.
     return this.#isSending ? this.blocked(0) : super.send(bytes);
+  }
+
+  get #isLong(): boolean {
+    return this.#patience > 0;
   }
 
   /** Has what comes next told. */
@@ -211,7 +222,7 @@ export class RingFlow extends SocketFlow implements Operating {
     const errno = n < 0 ? system.errno : 0;
     if (n > 0) {
       this.#isFlooded = n === most || this.#isEnding;
-      this.#isLong = n >= LONGEST_READ;
+      this.#patience = n >= LONGEST_READ ? PATIENCE : Math.max(0, this.#patience - 1);
       this.sink.readable(buffer.subarray(0, n));
     } else if (errno === EAGAIN) this.#isFlooded = false;
     else if (errno !== EINTR) this.#ended(-errno);
