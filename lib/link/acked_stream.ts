@@ -332,6 +332,7 @@ export class AckedStream implements Sink {
           this.#isBlocked = true;
           break;
         }
+        if (!this.session.isDue) break;
       }
     } catch {
       // Its loss is told, after what came before: it is read all the time.

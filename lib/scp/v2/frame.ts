@@ -93,16 +93,18 @@ export class FrameReader {
   }
 
   /**
-   * Reads the next bytes, and moves those of the stream to their beginning: gives how many these are. After a CLOSE there is
+   * Reads the next bytes, and moves those of the stream together: gives these, where the first of them lay. After a CLOSE there is
    * nothing. Throws `FrameError`, and what the sink throws.
    */
-  read(bytes: Uint8Array, sink: FrameSink): number {
+  read(bytes: Uint8Array<ArrayBuffer>, sink: FrameSink): Uint8Array<ArrayBuffer> {
+    let start = 0;
     let kept = 0;
     for (let at = 0; at < bytes.length && !this.#isOver;) {
       const available = bytes.length - at;
       if (this.#left > 0) {
         const n = Math.min(this.#left, available);
-        if (at !== kept) bytes.copyWithin(kept, at, at + n);
+        if (kept === 0) start = at;
+        else bytes.copyWithin(start + kept, at, at + n);
         this.#left -= n;
         kept += n;
         at += n;
@@ -126,7 +128,7 @@ export class FrameReader {
         at += size;
       }
     }
-    return kept;
+    return kept === 0 ? NO_BYTES : bytes.subarray(start, start + kept);
   }
 
   #tell(bytes: ArrayLike<number>, at: number, kept: number, sink: FrameSink): void {
@@ -155,6 +157,7 @@ export class FrameReader {
 }
 
 const NONE: number[] = [];
+const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 function u16(bytes: ArrayLike<number>, at: number): number {
   return bytes[at]! << 8 | bytes[at + 1]!;

@@ -185,7 +185,7 @@ export class Outgoing {
     this.#pong = this.#ping = this.#move = undefined;
     this.#ack = ack;
     this.#saying = NOTHING;
-    if (first.length > 0) this.#saying = Uint8Array.from([...first, ...this.#takeSaid()]);
+    if (first.length > 0) this.#saying = Uint8Array.from([...first, ...SAID.subarray(0, this.#takeSaid())]);
     else this.#sayFirst();
     this.#push(left);
     if (holdsFin) this.#pushFin();
@@ -219,7 +219,7 @@ export class Outgoing {
     if (this.#saying.length > 0) return this.#saying;
     if (this.#isClosing) return NOTHING;
     const end = this.hasSomethingToSay ? this.#endOfFrame() : this.#frames.length;
-    if (this.#written === end && this.hasSomethingToSay) return this.#saying = this.#takeSaid().slice();
+    if (this.#written === end && this.hasSomethingToSay) return this.#saying = SAID.slice(0, this.#takeSaid());
     const view = this.#frames.from(this.#written);
     return view.length > end - this.#written ? view.subarray(0, end - this.#written) : view;
   }
@@ -250,8 +250,8 @@ export class Outgoing {
       this.#move !== undefined || this.#close !== undefined;
   }
 
-  /** All there is to say, in a view that holds until the next call; the close comes last. */
-  #takeSaid(): Uint8Array<ArrayBuffer> {
+  /** Writes all there is to say to the beginning of `SAID`, and gives how many bytes that is; the close comes last. */
+  #takeSaid(): number {
     let end = 0;
     if (this.#ack !== undefined) end = writeNumber(SAID, end, ACK, this.#ack);
     if (this.#pong !== undefined) end = writeNumber(SAID, end, PONG, this.#pong);
@@ -265,13 +265,15 @@ export class Outgoing {
       this.#move =
       this.#close =
         undefined;
-    return SAID.subarray(0, end);
+    return end;
   }
 
   /** Where nothing waits for the link, what is to be said lies together with the DATA that comes. */
   #sayFirst(): void {
     if (!this.hasSomethingToSay || this.#close) return;
-    if (this.#written === this.#frames.length && this.#saying.length === 0) this.#frames.push(this.#takeSaid());
+    if (this.#written < this.#frames.length || this.#saying.length > 0) return;
+    const end = this.#takeSaid();
+    for (let i = 0; i < end; i++) this.#frames.pushByte(SAID[i]!);
   }
 
   #push(bytes: Uint8Array): void {

@@ -187,9 +187,8 @@ export class AckedSession implements FrameSink {
    * `closed` and `takeMove` then. Throws `FrameError` when the peer breaks the protocol.
    */
   receive(bytes: Uint8Array<ArrayBuffer>, take: Take): void {
-    const n = this.#reader.read(bytes, this);
-    if (n === 0) return;
-    const fresh = bytes.subarray(0, n);
+    const fresh = this.#reader.read(bytes, this);
+    if (fresh.length === 0) return;
     this.#incomingCipher?.xor(fresh);
     this.#incoming.deliver(fresh, take);
   }

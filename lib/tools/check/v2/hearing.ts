@@ -36,9 +36,9 @@ export class Hearing implements FrameSink {
   /** Hears what came, and gives those bytes of it that are the stream's. */
   hear(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     try {
-      const n = this.#reader.read(bytes, this);
-      this.received += n;
-      return bytes.subarray(0, n);
+      const fresh = this.#reader.read(bytes, this);
+      this.received += fresh.length;
+      return fresh;
     } catch (error) {
       throw error instanceof FrameError ? new Broken(`the server sent ${error.message}`) : error;
     }
