@@ -26,8 +26,8 @@ export interface TrafficOptions {
   cutWithin?: number;
   /** The versions of sessions, in turn. Default: both. */
   versions?: (1 | 2)[];
-  /** Opens a connection. Default: TCP. */
-  dial?: (address: string) => Promise<Link>;
+  /** Opens a connection, the session's next. Default: TCP. */
+  dial?: (address: string, which: { session: number; connection: number }) => Promise<Link>;
 }
 
 /** A session that sends bytes to an echo, round by round, and checks those that come back. */
@@ -62,7 +62,7 @@ export class Talk {
     const closed = Promise.withResolvers<unknown>();
     const talk = new Talk(number, version, random, closed.promise);
     talk.#connection = await Connection.open({
-      dial: async () => talk.#hurt(await dial(address), cutWithin),
+      dial: async () => talk.#hurt(await dial(address, { session: number, connection: talk.#links.length }), cutWithin),
       version,
       ...version === 1 && { cacheSize: CACHE, giveUpAfter: LONG },
       random: () => random.next(),
