@@ -30,7 +30,7 @@ export interface SessionInfo {
   lastSeen: number;
   received: number;
   sent: number;
-  /** Bytes of memory that its resend cache holds, and with version 2 its window's buffer. */
+  /** Bytes of memory that its resend cache holds, and with version 2 its window's buffer and what has no room in the cache. */
   cache: number;
   resumes: number;
 }

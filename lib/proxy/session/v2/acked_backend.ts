@@ -1,10 +1,12 @@
 import { LINGER } from "../../../link/link.ts";
-import { LARGEST_READ } from "../../../link/relay.ts";
 import type { EndKind } from "../../stats.ts";
 import type { Backend } from "../../upstream/upstream.ts";
 import { type BackendOwner, BackendSide, type BackendSnapshot } from "../backend_side.ts";
 import { BACKEND_NOT_ALONG, type Brought } from "../move/parting.ts";
 import type { MovableFlow } from "../../../link/flow.ts";
+
+/** Bytes that are read at once: what the client has no room for is held. */
+const LARGEST_READ = 128 * 1024;
 
 const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 

@@ -267,7 +267,8 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
 
   /** See `Recorded`. */
   get cacheInUse(): number {
-    return this.#session.cacheInUse + Math.max(0, this.#session.windowInUse - FREE_WINDOW);
+    const { cacheInUse, windowInUse } = this.#session;
+    return cacheInUse + Math.max(0, windowInUse - FREE_WINDOW) + this.#way.heldInUse;
   }
 
   get dialect(): Dialect {
@@ -348,10 +349,10 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
   }
 
   changed(): void {
-    this.#record.account();
     if (this.#stream.isEnded) return;
     if (this.#backend.isBroken) this.#session.drain(this.take);
     if (this.#way.goOn()) this.#backend.resume();
+    this.#record.account();
     this.#endIfDone();
   }
 

@@ -29,6 +29,11 @@ export class AckedWay {
     this.#isHeldUp = true;
   }
 
+  /** Bytes of memory of what is held. */
+  get heldInUse(): number {
+    return this.#held.buffer.byteLength;
+  }
+
   /** Whether bytes wait for room. */
   get isHolding(): boolean {
     return this.#held.length > 0;

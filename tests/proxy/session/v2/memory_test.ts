@@ -67,6 +67,19 @@ Deno.test("a session's memory is counted while it is full both ways, and given b
   assert.equal(budget.inUse, 0);
 });
 
+Deno.test("what a backend sent and there was no room for is counted until there is", async () => {
+  using _time = stillTime();
+  const stage = await AckedStage.relaying({ ...LARGE, clientWindow: 256 * KIB });
+  while (stage.session.bytes.sent < 240 * KIB) stage.backend.bring(pattern(0, 16 * KIB));
+  const before = stage.budget.inUse;
+  stage.backend.bring(pattern(0, 128 * KIB));
+  assert(stage.budget.inUse - before >= 112 * KIB, `${before}, ${stage.budget.inUse}`);
+  assert.equal(stage.backend.isHeard, false);
+  await stage.acknowledge();
+  assert(stage.budget.inUse - before <= 80 * KIB, `${before}, ${stage.budget.inUse}`);
+  assert.equal(stage.backend.isHeard, true);
+});
+
 Deno.test("the first 16 KiB of a window are each session's own", async () => {
   using time = stillTime();
   const stage = await AckedStage.relaying({ ...LARGE, backendRoom: 0 });
