@@ -3,7 +3,7 @@ import { type Mapping, RingCalls } from "./ring_calls.ts";
 
 /**
  * Operations that are handed over at once at the most, and that can be done and not looked at; more are kept by the kernel. A ring
- * of these takes 85 KiB of what a user may lock, often 8 MiB in all: so much is left for other threads and processes.
+ * of these takes 92 KiB of what a user may lock, often 8 MiB in all: so much is left for other threads and processes.
  */
 const ENTRIES = 256;
 const COMPLETIONS = 16 * ENTRIES;
