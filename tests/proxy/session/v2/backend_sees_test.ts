@@ -10,7 +10,7 @@ import { deadAddress } from "../../../helpers/dead_address.ts";
 import { engineOf, WORKING } from "../../../helpers/engine.ts";
 import { TestProxy } from "../../../helpers/proxy.ts";
 import { pattern } from "../../../helpers/random.ts";
-import { stalled } from "../../../helpers/turns.ts";
+import { until } from "../../../helpers/turns.ts";
 
 const MIB = 2 ** 20;
 
@@ -83,8 +83,8 @@ for (const io of WORKING) {
       for (const bytes = new Uint8Array(65_536);; written += bytes.length) await writeAll(far, bytes);
     })().catch(() => {});
     await client.send(pattern(100, MIB));
-    await stalled(() => client.session.acked);
-    assert.equal(client.session.acked, client.session.sent, "the systems between hold less than a MiB");
+    const { session } = client;
+    await until(() => session.acked === session.sent, () => "the systems between hold less than a MiB");
     client.stream.close(0, "");
     await all.proxy.log.nth("session ended");
     assert.deepEqual(await seenBy(far), [100 + MIB, "end"]);
