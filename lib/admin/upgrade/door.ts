@@ -18,7 +18,7 @@ export class Door {
     this.#onStranger = onStranger;
     this.#dir = Deno.makeTempDirSync({ prefix: "goscon-" }); // 0700
     this.path = join(this.#dir, "upgrade.sock");
-    this.#poller = new EpollPoller(System.open());
+    this.#poller = openPoller();
     try {
       this.#listening = DescriptorListening.open(this.#poller, this.path);
     } catch (error) {
@@ -52,9 +52,16 @@ export class Door {
   }
 }
 
+/** What comes of one goes on to threads, whose answers are awaited. */
+function openPoller(): EpollPoller {
+  const poller = new EpollPoller(System.open());
+  poller.expectsMessages = true;
+  return poller;
+}
+
 /** A parcel to whoever listens at a path, who must be of the same user; `close` closes it, and the door. Throws when there is nobody. */
 export function enter(path: string): { parcel: Parcel; close(): Promise<void> } {
-  const poller = new EpollPoller(System.open());
+  const poller = openPoller();
   let socket: DescriptorSocket | undefined;
   try {
     socket = DescriptorSocket.connect(poller, path);

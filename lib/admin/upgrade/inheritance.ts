@@ -46,6 +46,8 @@ export class Inheritance {
   #record: UpgradeRecord | undefined;
   /** What has come and is not this process's yet. */
   readonly #held: Message[] = [];
+  /** Settles when it is known what became of those that it was told to go on with. Never rejects. */
+  #taking: Promise<unknown> = Promise.resolve();
   /** Settles when the next step is taken, of those that are late. */
   #late: Promise<void> | undefined;
   #cluster: OldNode | undefined;
@@ -164,6 +166,7 @@ export class Inheritance {
       return true;
     } catch {
       this.#dropHeld();
+      await this.#taking;
       // One that lives has what did not come, and ends this one: nobody is to be told before that it is lost.
       for (let waited = 0; Deno.ppid === this.#from && waited < PATIENCE; waited += LOOK) {
         await new Promise((resolve) => setTimeout(resolve, LOOK));
@@ -180,8 +183,12 @@ export class Inheritance {
   }
 
   async #takeLate(heir: Heir): Promise<void> {
-    await this.#late;
-    while (this.#late) await this.#takeStep(heir);
+    try {
+      await this.#late;
+      while (this.#late) await this.#takeStep(heir);
+    } finally {
+      await this.#taking;
+    }
   }
 
   /** The old process may have gone on with these, before it ended. */
@@ -207,8 +214,11 @@ export class Inheritance {
       return await this.#say({ step: "held", ...(refused !== undefined && { refused }) });
     }
     message[Symbol.dispose]();
-    if (said.step === "go on") await Promise.all(this.#held.splice(0).map((message) => takeOne(message, heir)));
-    else if (said.step === "done") this.#record = readRecord(said.record);
+    // Others come and are looked at meanwhile, but no two steps are taken at once: what comes first is there first, and nothing piles up.
+    await this.#taking;
+    if (said.step === "go on") {
+      this.#taking = Promise.all(this.#held.splice(0).map((message) => takeOne(message, heir)));
+    } else if (said.step === "done") this.#record = readRecord(said.record);
     else if (said.step !== "late") throw new UpgradeFailed([`the old process says ${said.step} before done`]);
   }
 

@@ -43,8 +43,6 @@ export class Successor {
   readonly #status: Promise<Deno.CommandStatus>;
   readonly #abandoned = Promise.withResolvers<never>();
   readonly #begun = performance.now();
-  /** Settles when it is known what came of all sessions that it was given. */
-  #passed: Promise<unknown> = Promise.resolve();
   #parcel: Parcel | undefined;
 
   /** Starts it. Throws `UpgradeFailed` when it cannot. */
@@ -106,12 +104,15 @@ export class Successor {
    * on. Until then it has not touched it.
    */
   async pass(sessions: readonly { data: unknown; descriptors: readonly number[] }[]): Promise<(string | undefined)[]> {
-    const begun = performance.now();
     const refused: (string | undefined)[] = [];
-    for (const { data, descriptors } of sessions) {
-      await this.#say({ step: "session", session: data as PlainData }, descriptors, begun);
-    }
-    while (refused.length < sessions.length) refused.push((await this.#hear("held", begun)).refused);
+    const pass = async () => {
+      const sent = sessions.map(({ data, descriptors }) =>
+        this.#send({ step: "session", session: data as PlainData }, descriptors)
+      );
+      await Promise.all(sent);
+      while (refused.length < sessions.length) refused.push((await this.#receive("held")).refused);
+    };
+    await this.#withinTime(pass(), "held", performance.now());
     return refused;
   }
 
@@ -155,19 +156,27 @@ export class Successor {
     await this.#door.close();
   }
 
-  /** `begun`: since when it may take its time. */
-  async #say(message: FromOld, descriptors: readonly number[] = [], begun = performance.now()): Promise<void> {
-    const sent = this.#parcel!.send(message as unknown as PlainData, descriptors).catch(async (error) => {
-      if (!(error instanceof BrokenParcel)) throw error;
-      await this.#ended();
-    });
-    await this.#withinTime(sent, message.step, begun);
+  async #say(message: FromOld, descriptors: readonly number[] = []): Promise<void> {
+    await this.#withinTime(this.#send(message, descriptors), message.step, performance.now());
   }
 
-  /** Waits until it says that. `begun`: since when it may take its time. */
-  async #hear<S extends FromNew["step"]>(step: S, begun = this.#begun): Promise<Extract<FromNew, { step: S }>> {
-    const received = this.#parcel!.receive().catch(() => undefined);
-    using message: Message | undefined = await this.#withinTime(received, step, begun);
+  /** `begun`: since when it may take its time. */
+  #hear<S extends FromNew["step"]>(step: S, begun = this.#begun): Promise<Extract<FromNew, { step: S }>> {
+    return this.#withinTime(this.#receive(step), step, begun);
+  }
+
+  async #send(message: FromOld, descriptors: readonly number[]): Promise<void> {
+    try {
+      await this.#parcel!.send(message as unknown as PlainData, descriptors);
+    } catch (error) {
+      if (!(error instanceof BrokenParcel)) throw error;
+      await this.#ended();
+    }
+  }
+
+  /** Waits until it says that. */
+  async #receive<S extends FromNew["step"]>(step: S): Promise<Extract<FromNew, { step: S }>> {
+    using message: Message | undefined = await this.#parcel!.receive().catch(() => undefined);
     if (!message) return await this.#ended();
     const said = message.data as FromNew;
     if (said.step === "faults") throw new UpgradeFailed(said.faults);

@@ -134,6 +134,8 @@ export interface Engine {
    * end, as is known. The caller owns the link. Throws when the system cannot watch it: then it is closed. Missing: it cannot.
    */
   adopt?(fd: number, remains: Remains, remote: Endpoint): AcceptedLink;
+  /** Whether messages of other threads follow each other now, which are not to wait. Missing: none ever does. */
+  expectMessages?(areComing: boolean): void;
   /** Calls back in the next round of events. */
   soon(callback: () => void): void;
   /** Settles when it holds nothing any more. What is open is its owner's, and is to be closed before. */

@@ -95,6 +95,10 @@ export class NativeEngine implements Engine {
     return new NativeLink(flow, { local, remote });
   }
 
+  expectMessages(areComing: boolean): void {
+    this.#poller.expectsMessages = areComing;
+  }
+
   soon(callback: () => void): void {
     this.#poller.again({ serve: callback, onEvents() {} });
   }

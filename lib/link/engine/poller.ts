@@ -42,6 +42,8 @@ export abstract class Poller {
   readonly buffer: Uint8Array<ArrayBuffer> = new Uint8Array(256 * 1024);
   /** The most bytes to read of one descriptor in this round, so that the others need not wait for long. */
   share: number = this.buffer.length;
+  /** Messages of other threads and processes follow each other: what is waited for here does not hold them up. */
+  expectsMessages = false;
   /** Wakes it; it owns the descriptor. */
   protected readonly bell: number;
   /** Who wants to be served in the next round. */
@@ -172,13 +174,13 @@ export abstract class Poller {
     await undefined; // whoever is added first is not to be told of anything while he is
     for (let quiet = 0, turned = performance.now(); this.isHolding || this.#again.length > 0;) {
       const isYielding = this.#turns > 0;
-      const timeout = isYielding || this.#again.length > 0 ? 0 : SHORT_WAIT;
+      const timeout = isYielding || this.expectsMessages || this.#again.length > 0 ? 0 : SHORT_WAIT;
       this.wait(timeout);
       const busy = this.happened > 0 || this.#again.length > 0 || isYielding;
       if (isYielding) this.#turns--;
       this.#round();
       quiet = busy ? 0 : quiet + 1;
-      if (quiet > SHORT_WAITS) {
+      if (quiet > (this.expectsMessages ? 0 : SHORT_WAITS)) {
         this.#isSleeping = true;
         await this.sleep();
         this.#isSleeping = false;

@@ -12,7 +12,7 @@ import "../../helpers/engine.ts";
 import { ownDescriptors } from "../../helpers/own_descriptors.ts";
 import { TestLog } from "../../helpers/proxy.ts";
 import { limitDescriptors, RawSocket } from "../../helpers/raw_socket.ts";
-import { until } from "../../helpers/turns.ts";
+import { settled, until } from "../../helpers/turns.ts";
 
 const LINUX = { ignore: Deno.build.os !== "linux" };
 const CHILD = join(import.meta.dirname!, "..", "..", "helpers", "successor_child.ts");
@@ -212,6 +212,45 @@ for (const isToldSo of [true, false]) {
       await inheritance.leave(heir);
     }));
 }
+
+test("the next sessions are looked at while those before are being taken, and are not taken before these are", () =>
+  withInheritance(async (door) => {
+    const opening = Inheritance.open("1.0.0");
+    const parcel = await door.accept();
+    (await parcel.receive())![Symbol.dispose]();
+    await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
+    const inheritance = (await opening)!;
+    const begun: unknown[] = [];
+    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const heir: Heir = {
+      assertMovable: () => {},
+      take: (session) => {
+        begun.push(session);
+        return session === 1 ? first.promise : second.promise;
+      },
+      onLost: () => assert.fail(),
+    };
+    const taking = inheritance.takeSessions(heir);
+    (await parcel.receive())![Symbol.dispose]();
+    for (const session of [1, 2]) {
+      await parcel.send({ step: "session", session });
+      using held = (await parcel.receive())!;
+      assert.deepEqual(held.data, { step: "held" });
+      await parcel.send({ step: "go on" });
+    }
+    await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
+    const done = parcel.receive();
+    assert.equal(await settled(done), false);
+    assert.deepEqual(begun, [1]);
+    first.resolve();
+    await until(() => begun.length === 2, () => "the second is not taken");
+    assert.equal(await settled(done), false, "it says that it has all, and has not");
+    second.resolve();
+    (await done)![Symbol.dispose]();
+    await parcel.end();
+    assert.equal(await taking, true);
+    await inheritance.leave(heir);
+  }));
 
 /** See `limitDescriptors`, until it is disposed of. */
 function limited(count: number): Disposable {

@@ -245,3 +245,32 @@ test("each may read less in a round in which many want to", async (open) => {
   assert.deepEqual(await sharesOf(1), [256 * 1024]);
   await poller.stop();
 });
+
+test("while messages are expected the thread waits for nothing that would hold these up", async (open) => {
+  const poller = open();
+  const waits: number[] = [];
+  const wait = poller["wait"].bind(poller);
+  poller["wait"] = (timeout) => {
+    waits.push(timeout);
+    wait(timeout);
+  };
+  const bell = new Bell(poller);
+  /** How long it may have waited in its thread, from an event until it sleeps. */
+  const longest = async () => {
+    waits.length = 0;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    bell.onEvents = resolve;
+    bell.ring();
+    await promise;
+    do await turn(); while (!poller["isSleeping"]);
+    return Math.max(...waits);
+  };
+  do await turn(); while (!poller["isSleeping"]);
+  assert(await longest() > 0);
+  poller.expectsMessages = true;
+  assert.equal(await longest(), 0);
+  poller.expectsMessages = false;
+  assert(await longest() > 0);
+  bell.close();
+  await poller.stop();
+});

@@ -47,8 +47,6 @@ const SQE_BUFFER_SELECT = 1 << 5;
 const RECV_POLL_FIRST = 1 << 0;
 const RECV_MULTISHOT = 1 << 1;
 const POLL_MULTI = 1 << 0;
-const CANCEL_ALL = 1 << 0;
-const CANCEL_FD = 1 << 1;
 const MSG_WAITALL = 0x100;
 const TWO_TO_32 = 2 ** 32;
 
@@ -254,11 +252,6 @@ export class Ring {
   /** Whether the kernel has something to tell that is not in the queue yet. */
   get #hasMore(): boolean {
     return (Atomics.load(this.#words, this.#sqFlags) & (SQ_TASKRUN | SQ_CQ_OVERFLOW)) !== 0;
-  }
-
-  /** The same of all operations of a descriptor. */
-  cancelAll(fd: number, low: number, high: number): void {
-    this.#ask(OP_ASYNC_CANCEL, fd, 0, 0, 0, CANCEL_ALL | CANCEL_FD, low, high, 0);
   }
 
   /** Whatever else it failed by, something that was done may never be told. */

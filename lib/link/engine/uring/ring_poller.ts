@@ -169,7 +169,7 @@ export class RingPoller extends Poller {
       place.onQuiet = resolve;
       place.isGivenUp = true;
       if (place.flying === NOTHING) return this.#tellQuiet(place);
-      this.#cancelAll(place.fd);
+      this.#cancelKinds(number, place.flying);
     });
   }
 
@@ -266,15 +266,13 @@ export class RingPoller extends Poller {
     place.owner = place.operating = undefined;
     const leaving = place.flying & kinds;
     if (leaving & SEND) place.isGivenUp = true;
-    if (leaving !== NOTHING && leaving === place.flying) this.#cancelAll(place.fd);
-    else for (const kind of KINDS) if (leaving & kind) this.#cancel(number, kind);
+    this.#cancelKinds(number, leaving);
     return place;
   }
 
-  /** Whoever has the number next asks for nothing before that is handed over. */
-  #cancelAll(fd: number): void {
-    this.#ring.cancelAll(fd, NOTHING, 0);
-    if (this.isSleeping) this.kick();
+  /** Each by its name: by the descriptor the kernel would look through all that is under way. */
+  #cancelKinds(number: number, kinds: number): void {
+    for (const kind of KINDS) if (kinds & kind) this.#cancel(number, kind);
   }
 
   #cancel(number: number, kind: number): void {

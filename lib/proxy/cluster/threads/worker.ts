@@ -127,6 +127,8 @@ const methods = {
     return passed;
   },
   async setListening(state: ListeningState): Promise<void> {
+    // From the first word of what moves to the last.
+    engine.expectMessages?.(state !== "on" && state !== "off");
     await Promise.all([proxy.setListening(state), member?.setListening(state)]);
   },
   movedIds: () => proxy.movedIds(),
