@@ -141,9 +141,10 @@ export interface PassedListener {
 
 /**
  * `on`: clients are accepted. `streams`: all but those of KCP, who wait, also those that are there. `paused`: clients wait, and those that
- * are there go on. `still`: those of KCP wait that are there, too. `off`: for good, they are another process's, and whoever is in the middle of a handshake is cut.
+ * are there go on. `still`: those of KCP wait that are there, too. `left`: so still, and all addresses but those of KCP are another process's
+ * for good, which may close them. `off`: for good, they are another process's, and whoever is in the middle of a handshake is cut.
  */
-export type ListeningState = "on" | "streams" | "paused" | "still" | "off";
+export type ListeningState = "on" | "streams" | "paused" | "still" | "left" | "off";
 
 /** Whether clients are accepted then. */
 export function isAccepting(state: ListeningState): boolean {

@@ -229,6 +229,11 @@ export class Proxy implements PassableDataPlane {
         if (state === "streams" || state === "still") listener.pause();
       }
     }
+    if (state === "left") {
+      const left = this.#listeners.filter((listener) => listener instanceof Listener);
+      this.#listeners = this.#listeners.filter((listener) => !(listener instanceof Listener));
+      await Promise.all(left.map(giveUp));
+    }
     if (state !== "off") return;
     // A session that began now could not be resumed: nobody comes here any more.
     this.#reception.close();

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { EXECUTABLE, Goscon, runProgram } from "../helpers/goscon.ts";
 import { assertSameBytes } from "../helpers/bytes.ts";
 import { pattern } from "../helpers/random.ts";
-import { RawClient } from "../helpers/raw_client.ts";
+import { openOver, RawClient, tcp } from "../helpers/raw_client.ts";
 import { stubUntil } from "../helpers/stub_successor.ts";
+import { turn } from "../helpers/turns.ts";
+import { endpoint } from "../helpers/udp.ts";
 
 const LINUX = { ignore: Deno.build.os !== "linux" || Deno.env.get("GOSCON_IO") === "deno" };
 const ROOT = { ignore: LINUX.ignore || Deno.uid() !== 0 };
@@ -165,6 +167,34 @@ Deno.test("a new process with too few descriptors for all sessions takes none, a
   }
   await Deno.remove(dir, { recursive: true });
 });
+
+Deno.test(
+  "what the new process does not listen on is closed, while who is in the middle of a handshake there has time for it",
+  LINUX,
+  async () => {
+    await using goscon = await Goscon.start(ECHO.replace("tcp:", `listen: [{tcp: "127.0.0.1:0"}]\ntcp:`));
+    const [, address] = goscon.addresses as [string, string];
+    const link = await tcp(address);
+    const handshakes = async () => JSON.parse((await goscon.manager("GET", "/status")).text).gauges.handshakes;
+    while (await handshakes() === 0);
+    await goscon.rewrite(ECHO.replace("tcp:", `listen: [{tcp: "127.0.0.1:0", dialect: plain}]\n#`));
+    const { status, result } = await upgrade(goscon);
+    assert.equal(status, 200, JSON.stringify(result));
+    while (!isFree(address)) await turn();
+    using client = await openOver(link);
+    await echoes(client, 0);
+  },
+);
+
+/** Whether nobody listens there. */
+function isFree(address: string): boolean {
+  try {
+    Deno.listen(endpoint(address)).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Whatever step it has come to by then: it may have been slow before. */
 const LATE = /^upgrade_timeout of 4000 ms is over, and the new process has not come to: \w+$/;

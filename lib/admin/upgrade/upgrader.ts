@@ -166,6 +166,8 @@ export class Upgrader {
   /** Never rejects. */
   async #letGo(successor: Successor): Promise<void> {
     const log = (error: unknown) => this.#notLetGo(error);
+    // A client waits nowhere that the new process has closed, and that one can listen there again.
+    await this.#setListening("left").catch(log);
     await this.#passLate(successor).catch(log);
     await this.#setListening("off").catch(log);
     await successor.leave().catch(log);
@@ -300,7 +302,7 @@ export class Upgrader {
     return (await this.#dataPlane.snapshot()).gauges.handshakes;
   }
 
-  async #setListening(state: "on" | "paused" | "off"): Promise<void> {
+  async #setListening(state: "on" | "paused" | "left" | "off"): Promise<void> {
     const { manager } = this.#options;
     if (state === "on") manager?.accept();
     else if (manager && isPassableListening(manager.listening)) manager.listening.pause();

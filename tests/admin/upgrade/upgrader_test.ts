@@ -121,6 +121,7 @@ test("an upgrade passes what there is, and then this process listens no more, an
     "listening paused",
     ...["taken 1", "taken 2", "taken 3", "all taken"],
     "handed over",
+    "listening left",
     "listening off",
     "replaced",
   ]);
@@ -133,7 +134,7 @@ test("a session of who needs long for a handshake goes over as soon as it has be
   const { upgrader, done, log } = stage("take", { late: 4n });
   assert((await upgrader.upgrade()).ok);
   await upgrader.close("it has ended");
-  assert.deepEqual(done.slice(-5), ["all taken", "handed over", "taken 4", "listening off", "replaced"]);
+  assert.deepEqual(done.slice(-5), ["handed over", "listening left", "taken 4", "listening off", "replaced"]);
   assert.deepEqual(log.of("upgraded late").map(({ sessions }) => sessions), [1]);
 });
 
@@ -145,7 +146,7 @@ test("who has all and does not say so is left alive, and is the service", async 
   try {
     assert((await upgrading).ok);
     await upgrader.close("it has ended");
-    assert.deepEqual(done.slice(-4), ["taken 3", "handed over", "listening off", "replaced"]);
+    assert.deepEqual(done.slice(-5), ["taken 3", "handed over", "listening left", "listening off", "replaced"]);
     assert.equal(log.of("the new process has all, and does not say so").length, 1);
     assert.match(Deno.readTextFileSync(`/proc/${pid}/stat`), /^\d+ \(.*\) [RS] /);
   } finally {
@@ -165,6 +166,7 @@ test("a session that is not taken stays here, and those after it are passed", as
   const result = await upgrader.upgrade();
   assert(result.ok);
   assert.equal(result.sessions, 2);
+  await upgrader.close("it has ended");
   assert.deepEqual(done.filter((line) => /^(taken|kept)/.test(line)), ["taken 1", "kept 2", "taken 3"]);
 });
 
