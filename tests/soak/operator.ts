@@ -2,7 +2,7 @@ import { reasonOf } from "../../lib/link/link.ts";
 import { END, meaningOf } from "../../lib/scp/v2/mod.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
 import type { Random } from "../helpers/random.ts";
-import { type Addresses, configText, type Variant, VARIANTS } from "./config.ts";
+import { type Addresses, type ConfigOptions, configText, type Variant, VARIANTS } from "./config.ts";
 import type { Failures } from "./failures.ts";
 import type { Manager } from "./manager.ts";
 import type { Population } from "./population.ts";
@@ -23,7 +23,7 @@ const QUESTIONS = ["/metrics", "/sessions?limit=50", "/upstreams", "/status", "/
 
 export interface OperatorOptions {
   addresses: Addresses;
-  workers: number | undefined;
+  config: ConfigOptions;
   /** Milliseconds between two upgrades; `undefined`: there are none. */
   upgradeEvery: number | undefined;
   configFile: string;
@@ -77,12 +77,11 @@ export class Operator {
   }
 
   async #reload(variant: Variant): Promise<void> {
-    const { addresses, workers, configFile, manager, weather, tally } = this.#options;
-    const always = [addresses.goscon];
-    weather.doors.goscon = always;
-    await Deno.writeTextFile(configFile, configText(variant, addresses, workers));
+    const { addresses, config, configFile, manager, weather, tally } = this.#options;
+    weather.extra = undefined;
+    await Deno.writeTextFile(configFile, configText(variant, addresses, config));
     await this.#changes.run(() => manager.ask("POST", "/reload"));
-    if (variant === "second") weather.doors.goscon = [...always, addresses.extra];
+    if (variant === "second") weather.extra = addresses.extra;
     tally.reloads++;
   }
 
@@ -104,7 +103,7 @@ export class Operator {
 
   async #moveOne(): Promise<void> {
     const { manager, population, tally } = this.#options;
-    const session = population.anyOfVersion2();
+    const session = population.anyToMove();
     const before = session?.resumes ?? 0;
     if (!session || !await this.#changes.run(() => manager.move(session.id))) return;
     const hasMoved = () => session.isOver || session.resumes > before;

@@ -3,6 +3,7 @@ import type { Random } from "../helpers/random.ts";
 import type { Failures } from "./failures.ts";
 import { SoakSession } from "./session.ts";
 import type { Tally } from "./tally.ts";
+import { anyTransport } from "./transports.ts";
 import type { Weather } from "./weather.ts";
 
 /** Sessions beside the others, which are there to be ended by the manager. */
@@ -81,20 +82,27 @@ export class Population {
     }
   }
 
-  /** One of version 2 that is there, by chance; `undefined`: none is. */
-  anyOfVersion2(): SoakSession | undefined {
-    const all = [...this.#sessions].filter(({ version }) => version === 2);
+  /**
+   * One that is there and comes over another connection when it is told to: of version 2, and not by KCP, where all are to keep that on which
+   * they began.
+   */
+  anyToMove(): SoakSession | undefined {
+    return this.#anyOf(({ version, transport }) => version === 2 && transport !== "kcp");
+  }
+
+  #anyOf(fits: (session: SoakSession) => boolean): SoakSession | undefined {
+    const all = [...this.#sessions].filter(fits);
     return all[this.#options.random.int(0, Math.max(0, all.length - 1))];
   }
 
   /** Brings one of version 2 to its end in order, and begins another in its place. */
   async renew(): Promise<void> {
-    const session = this.#finishing ? undefined : this.anyOfVersion2();
+    const session = this.#finishing ? undefined : this.#anyOf(({ version }) => version === 2);
     if (!session) return;
     this.#sessions.delete(session);
     this.#leaving.add(session);
     await this.#finish(session);
-    if (!this.#finishing) await this.#open(false);
+    if (!this.#finishing) await this.#open(false, 2);
   }
 
   /** Brings all to their end in order. */
@@ -119,14 +127,17 @@ export class Population {
     this.#drop(session);
   }
 
-  async #open(mayEnd: boolean): Promise<void> {
+  /** `wanted`: the version, which is by chance otherwise: only those of version 2 come to their end, and are to be as many as before. */
+  async #open(mayEnd: boolean, wanted?: 2): Promise<void> {
     const { targets, burst, weather, tally, failures, random } = this.#options;
     const number = ++this.#numbers;
-    const version = random.next() < 0.5 ? 1 : 2;
+    const version = wanted ?? (random.next() < 0.5 ? 1 : 2);
     const isPassing = version === 2 && !mayEnd && random.next() < PASSING;
     try {
       const session = await SoakSession.open({
         number,
+        // Over KCP the end in version 1 is not told.
+        transport: mayEnd ? "tcp" : anyTransport(random),
         dialect: number % 2 ? "goscon" : "plain",
         version,
         messages: isPassing ? random.int(1, MOST_MESSAGES) : 0,
@@ -153,7 +164,7 @@ export class Population {
     if (!isHere || this.#finishing) return;
     if (reason === undefined && session.isPassing) {
       this.#drop(session);
-      const successor = this.#open(false).finally(() => this.#successors.delete(successor));
+      const successor = this.#open(false, 2).finally(() => this.#successors.delete(successor));
       this.#successors.add(successor);
       return;
     }

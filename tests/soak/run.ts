@@ -1,7 +1,8 @@
 import { join } from "node:path";
+import { makePair } from "../helpers/programs.ts";
 import { Random } from "../helpers/random.ts";
 import { BackendProcess } from "./backend_process.ts";
-import { type Addresses, configText, REUSE_BUFFER, TARGETS, VARIANTS } from "./config.ts";
+import { type Addresses, configText, type Doors, REUSE_BUFFER, TARGETS, VARIANTS } from "./config.ts";
 import { Failures } from "./failures.ts";
 import { Manager } from "./manager.ts";
 import { Operator } from "./operator.ts";
@@ -11,6 +12,7 @@ import { freePort } from "./port.ts";
 import { ProxyProcess } from "./proxy_process.ts";
 import { Strays } from "./strays.ts";
 import { Tally } from "./tally.ts";
+import { TRANSPORTS } from "./transports.ts";
 import { Turnover } from "./turnover.ts";
 import { Weather } from "./weather.ts";
 
@@ -38,19 +40,21 @@ export async function prepare(options: Options): Promise<Run> {
   const { backend, addresses: backends } = await BackendProcess.start({ burst: REUSE_BUFFER, failures });
   const addresses = chooseAddresses(backends, random);
   const dir = await Deno.makeTempDir({ prefix: "goscon_soak_" });
+  const tls = await makePair(dir, "proxy");
+  const config = { workers: options.workers, tls };
   const configFile = join(dir, "config.yaml");
-  await Deno.writeTextFile(configFile, configText(VARIANTS[0], addresses, options.workers));
+  await Deno.writeTextFile(configFile, configText(VARIANTS[0], addresses, config));
   const manager = new Manager(addresses.manager);
   const proxy = await ProxyProcess.start({ configFile, logFile: join(dir, "proxy.log"), manager, failures });
-  const weather = new Weather({ goscon: [addresses.goscon], plain: [addresses.plain] }, tally);
+  const weather = new Weather({ doors: addresses.doors, ca: await Deno.readTextFile(tls.cert), tally });
   const shared = { weather, tally, failures };
   const population = new Population({ ...shared, targets: TARGETS, burst: REUSE_BUFFER, random: random.fork() });
   const strays = new Strays({ weather, target: TARGETS[0]!, random: random.fork() });
-  const { workers, upgrades } = options;
+  const { upgrades } = options;
   const operator = new Operator({
     ...shared,
     addresses,
-    workers,
+    config,
     upgradeEvery: upgrades === 0 ? undefined : options.time / (upgrades + 1),
     configFile,
     manager,
@@ -64,7 +68,9 @@ export async function prepare(options: Options): Promise<Run> {
 
 function chooseAddresses(backends: string[], random: Random): Addresses {
   const ports = new Set<number>();
-  while (ports.size < 4) ports.add(freePort(random));
-  const [goscon, plain, extra, manager] = [...ports].map((port) => `127.0.0.1:${port}`);
-  return { goscon: goscon!, plain: plain!, extra: extra!, manager: manager!, backends };
+  while (ports.size < 2 * TRANSPORTS.length + 2) ports.add(freePort(random));
+  const all = [...ports].map((port) => `127.0.0.1:${port}`);
+  const next = () => all.pop()!;
+  const doors = Object.fromEntries(TRANSPORTS.map((each) => [each, { goscon: next(), plain: next() }])) as Doors;
+  return { doors, extra: next(), manager: next(), backends };
 }

@@ -6,6 +6,7 @@ import { encodeHello, streamsOf } from "./hello.ts";
 import { comesTrue, sleep } from "./sleep.ts";
 import { Checker, HALF_OPEN, Sender } from "./stream.ts";
 import type { Tally } from "./tally.ts";
+import type { Transport } from "./transports.ts";
 import type { Weather } from "./weather.ts";
 
 /** How long a session may take to begin and to come to its end, in milliseconds. */
@@ -13,6 +14,8 @@ const PATIENCE = 90_000;
 
 export interface SessionOptions {
   number: number;
+  /** How its client comes. By KCP it comes once, and goes on until the end. */
+  transport: Transport;
   dialect: Dialect;
   /** Of the protocol. */
   version: 1 | 2;
@@ -34,6 +37,7 @@ export interface SessionOptions {
 export class SoakSession {
   readonly number: number;
   readonly version: 1 | 2;
+  readonly transport: Transport;
   /** It comes to its end by itself. */
   readonly isPassing: boolean;
   readonly #connection: Connection;
@@ -49,12 +53,13 @@ export class SoakSession {
   readonly ended: Promise<string | undefined>;
 
   private constructor(
-    { connection, closed, resumes }: Opened,
-    { number, version, messages, random, tally }: SessionOptions,
+    { connection, closed, resumes, lost }: Opened,
+    { number, transport, version, messages, random, tally }: SessionOptions,
   ) {
     const { up, down } = streamsOf(number);
     this.number = number;
     this.version = version;
+    this.transport = transport;
     this.isPassing = messages > 0;
     this.#connection = connection;
     this.#closed = closed;
@@ -64,7 +69,7 @@ export class SoakSession {
     this.#checker = new Checker(down);
     this.#sender = new Sender(connection, up, { random: random.fork() });
     if (version === 2) this.#sender.done.then(() => connection.closeWrite()).catch(() => {}); // `ended` says so
-    this.ended = this.#live().finally(() => this.#over = true);
+    this.ended = Promise.race([this.#live(), ...(transport === "kcp" ? [lost] : [])]).finally(() => this.#over = true);
   }
 
   /** Settles when the session has begun, and the burst has come. Rejects when that does not come to be. */
@@ -77,6 +82,7 @@ export class SoakSession {
     const isThere = () => session.#over || session.#checker.checked >= burst;
     if (!await comesTrue(isThere, PATIENCE)) throw new Error("the backend's first bytes did not come");
     tally.opened[version]++;
+    tally.transports[options.transport]++;
     return session;
   }
 
@@ -137,6 +143,7 @@ export class SoakSession {
         this.#checker.take(buffer.subarray(0, n));
         this.#tally.down += n;
         this.#heard = performance.now();
+        if (this.#checker.finished && this.transport === "kcp" && this.version === 1) break; // nothing tells of the end
       }
     } catch (error) {
       return `${reasonOf(error)}, after ${this.#checker.checked} bytes`;
@@ -150,13 +157,16 @@ interface Opened {
   /** Settles with what it was closed with. */
   closed: Promise<unknown>;
   resumes: () => number;
+  /** Settles when its connection is lost, and why. */
+  lost: Promise<string>;
 }
 
 /** A handshake that is cut is begun anew. */
 async function openConnection(options: SessionOptions): Promise<Opened> {
-  const { dialect, version, target, cacheSize, weather, tally, random, burst } = options;
-  const { dial, opened } = weather.dialer({ dialect, version }, random, burst);
+  const { transport, dialect, version, target, cacheSize, weather, tally, random, burst } = options;
+  const { dial, opened } = weather.dialer({ transport, dialect, version }, random, burst);
   const { promise: closed, resolve: onClosed } = Promise.withResolvers<unknown>();
+  const { promise: lost, resolve: onLost } = Promise.withResolvers<string>();
   let resumes = 0;
   const deadline = performance.now() + PATIENCE;
   for (;;) {
@@ -173,10 +183,11 @@ async function openConnection(options: SessionOptions): Promise<Opened> {
           resumes++;
           tally.resumes[version]++;
         },
+        onLost: (reason) => onLost(`its connection was lost: ${reason}`),
         onClosed,
       });
       opened();
-      return { connection, closed, resumes: () => resumes };
+      return { connection, closed, resumes: () => resumes, lost };
     } catch (error) {
       if (error instanceof ScpError || performance.now() > deadline) throw error;
       await sleep(100);

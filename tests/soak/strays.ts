@@ -61,7 +61,11 @@ export class Strays {
     const most = this.mayLeaveSessions ? record.length : record.length - 1;
     const way = random.next() < 0.5 ? "reset" : "closed";
     const length = Math.min(most, random.int(1, record.length + 3));
-    const link = await weather.dial(dialect, random, { kind: "mid-handshake", way, after: length });
+    const link = await weather.dial({ transport: "tcp", dialect }, random, {
+      kind: "mid-handshake",
+      way,
+      after: length,
+    });
     try {
       await writeAll(link, record.subarray(0, length - 1));
       await this.#stay(random.int(0, LONGEST_STAY));

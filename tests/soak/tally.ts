@@ -1,3 +1,5 @@
+import { type Transport, TRANSPORTS } from "./transports.ts";
+
 /** The ways in which connections are broken. */
 export const FAULTS = ["closed", "reset", "abandoned", "mid-handshake", "mid-resume"] as const;
 export type FaultKind = (typeof FAULTS)[number];
@@ -10,6 +12,8 @@ export class Tally {
   /** Sessions, and resumes as clients saw them, by the version of the protocol. */
   readonly opened = { 1: 0, 2: 0 };
   readonly resumes = { 1: 0, 2: 0 };
+  /** Sessions, by how their clients came. */
+  readonly transports = Object.fromEntries(TRANSPORTS.map((each) => [each, 0])) as Record<Transport, number>;
   /** Sessions of version 2 that came to their end in order, both directions after each other. */
   orderly = 0;
   deleted = 0;

@@ -7,7 +7,7 @@ const MORE_MEMORY = { times: 1.25, bytes: 20 * 2 ** 20 };
 
 /** Prints what a run came to. Gives whether that is good. */
 export function judge({ backend, proxy, tally, failures, options }: Run, usages: Usages): boolean {
-  const { down, opened, orderly, deleted, resumes, moved, reloads, adminCalls, faults } = tally;
+  const { down, opened, transports, orderly, deleted, resumes, moved, reloads, adminCalls, faults } = tally;
   const { upgrades, standStill: { p50, p99, longest } } = tally;
   const kinds = Object.entries(faults).map(([kind, count]) => `${kind} ${count}`);
   console.log(`seed:        ${options.seed}`);
@@ -17,6 +17,7 @@ export function judge({ backend, proxy, tally, failures, options }: Run, usages:
       opened[2]
     } of 2, ${orderly} of these ended in order; ${deleted} deleted`,
   );
+  console.log(`came by:     ${Object.entries(transports).map(([name, count]) => `${name} ${count}`).join(", ")}`);
   console.log(`faults:      ${kinds.join(", ")}`);
   console.log(`resumes:     ${resumes[1]} of version 1, ${resumes[2]} of version 2`);
   console.log(

@@ -1,10 +1,11 @@
 import type { Link } from "../../lib/link/link.ts";
 import type { Dialect } from "../../lib/scp/mod.ts";
 import type { Random } from "../helpers/random.ts";
-import { tcp } from "../helpers/raw_client.ts";
+import type { Doors } from "./config.ts";
 import { type Fault, FaultyLink, type Way } from "./faulty_link.ts";
 import { ResettableLink } from "./resettable_link.ts";
 import type { Tally } from "./tally.ts";
+import { dialBy, type Transport } from "./transports.ts";
 
 /** Of a connection that lives through its handshake, the most bytes that go over it. */
 const LONGEST_LIFE = 200_000;
@@ -13,15 +14,29 @@ const IN_NEW_REQUEST = 15;
 /** Bytes of the handshake of a resume, by the version of the protocol, and of what is sent again after it. */
 const IN_RESUME = { 1: 120, 2: 240 };
 
-/** How connections fare, and where they lead: the doors of each dialect that are open now. */
+/** How a client comes, and what it speaks. */
+export interface Route {
+  transport: Transport;
+  dialect: Dialect;
+}
+
+export interface WeatherOptions {
+  /** Where connections lead. */
+  doors: Doors;
+  /** Who signed the proxy's certificate, in PEM. */
+  ca: string;
+  tally: Tally;
+}
+
+/** How connections fare. Conversations of KCP never break: that these go on, whatever becomes of the proxy, is to be seen. */
 export class Weather {
-  readonly doors: Record<Dialect, string[]>;
-  readonly #tally: Tally;
+  readonly #options: WeatherOptions;
+  /** Another door by TCP, of dialect goscon, while it is open. */
+  extra: string | undefined;
   #calm = false;
 
-  constructor(doors: Record<Dialect, string[]>, tally: Tally) {
-    this.doors = doors;
-    this.#tally = tally;
+  constructor(options: WeatherOptions) {
+    this.#options = options;
   }
 
   /** From now on no connection breaks. */
@@ -34,29 +49,37 @@ export class Weather {
    * connection on which it begins takes at least.
    */
   dialer(
-    { dialect, version }: { dialect: Dialect; version: 1 | 2 },
+    { version, ...route }: Route & { version: 1 | 2 },
     random: Random,
     spared: number,
   ): { dial: () => Promise<Link>; opened: () => void } {
     let isOpen = false;
     const dial = () => {
       const fault = isOpen ? resumeFault(random, IN_RESUME[version]) : newFault(random, spared);
-      return this.dial(dialect, random, fault);
+      return this.dial(route, random, fault);
     };
     return { dial, opened: () => isOpen = true };
   }
 
   /** Opens a connection through one of the doors, which is to break so. */
-  async dial(dialect: Dialect, random: Random, fault: Fault): Promise<Link> {
-    const doors = this.doors[dialect];
-    const door = doors[random.int(0, doors.length - 1)]!;
-    const link = fault.way === "reset" ? await ResettableLink.open(door) : await tcp(door);
+  async dial({ transport, dialect }: Route, random: Random, fault: Fault): Promise<Link> {
+    const { doors, ca, tally } = this.#options;
+    const isExtra = transport === "tcp" && dialect === "goscon" && this.extra !== undefined && random.next() < 0.5;
+    const door = isExtra ? this.extra! : doors[transport][dialect];
+    const to = transport === "tcp" ? fault : withoutReset(fault);
+    const link = to.way === "reset" ? await ResettableLink.open(door) : await dialBy(transport, door, { ca, random });
+    if (transport === "kcp") return link;
     return new FaultyLink(link, {
-      fault,
+      fault: to,
       active: () => !this.#calm,
-      onFault: (kind) => this.#tally.faults[kind]++,
+      onFault: (kind) => tally.faults[kind]++,
     });
   }
+}
+
+/** What cannot be reset is closed instead. */
+function withoutReset({ kind, way, after }: Fault): Fault {
+  return { kind: kind === "reset" ? "closed" : kind, way: way === "reset" ? "closed" : way, after };
 }
 
 function newFault(random: Random, spared: number): Fault {
