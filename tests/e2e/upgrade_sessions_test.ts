@@ -114,11 +114,13 @@ Deno.test(
     await writeAll(link, hello.record.slice(10));
     const answer = await readRecord(link);
     using client = new RawClient(address, hello.finish(answer!.content), link);
-    const far = await backend.accept();
+    const first = await backend.accept();
     await goscon.event((e) => e.message === "upgraded late" && e.sessions === 1);
     assert.equal(await goscon.exited(), 0);
     await client.send(pattern(0, 100));
-    assertSameBytes(await readExactly(far, 100), pattern(0, 100));
+    // A session may go over while its backend is dialled, which it is anew then: the first connection ends without a byte.
+    const bytes = await readExactly(first, 100);
+    assertSameBytes(bytes.length > 0 ? bytes : await readExactly(await backend.accept(), 100), pattern(0, 100));
     await client.resume();
   },
 );
