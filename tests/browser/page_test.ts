@@ -94,7 +94,9 @@ Deno.test("the manager's page goes on through an upgrade, and tells of it", {
     await page.getByText("1 attached").waitFor();
     assert.equal(await page.locator("#upgrade").textContent(), "");
     assert.equal((await goscon.manager("POST", "/upgrade")).status, 200);
-    await page.getByText(/^upgraded \d s ago in \d+\.\d s: 1 sessions, none stood still for more than \d+ ms \(p50 \d+, p99 \d+\)$/)
+    await page.getByText(
+      /^upgraded \d s ago in \d+\.\d s: 1 sessions, none stood still for more than \d+ ms \(p50 \d+, p99 \d+\)$/,
+    )
       .waitFor();
     await page.getByText("1 attached").waitFor();
   });
