@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { FORMAT, UPGRADE_VARIABLE, UpgradeFailed } from "../../../lib/admin/upgrade/steps.ts";
 import { Door } from "../../../lib/admin/upgrade/door.ts";
 import { type Heir, Inheritance } from "../../../lib/admin/upgrade/inheritance.ts";
+import type { Parcel } from "../../../lib/admin/upgrade/parcel.ts";
 import { Successor } from "../../../lib/admin/upgrade/successor.ts";
 import { DescriptorCalls } from "../../../lib/link/engine/passing/descriptor_calls.ts";
 import { System } from "../../../lib/link/engine/system.ts";
@@ -145,6 +146,15 @@ async function withInheritance(run: (door: Door) => Promise<void>): Promise<void
   await door.close();
 }
 
+/** One that has said who it is, and heard who the other end is. */
+async function introduced(door: Door): Promise<{ parcel: Parcel; inheritance: Inheritance }> {
+  const opening = Inheritance.open("1.0.0");
+  const parcel = await door.accept();
+  (await parcel.receive())![Symbol.dispose]();
+  await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
+  return { parcel, inheritance: (await opening)! };
+}
+
 test("one that nobody started to take over has no inheritance, and one whose starter is gone says so", async () => {
   assert.equal(await Inheritance.open("1"), undefined);
   Deno.env.set(UPGRADE_VARIABLE, "/nowhere/upgrade.sock");
@@ -178,11 +188,7 @@ test("the format of now and the one before are taken over, others are refused on
 for (const isToldSo of [true, false]) {
   test(`sessions that came are touched ${isToldSo ? "only when" : "by nobody, unless"} the old process says so`, () =>
     withInheritance(async (door) => {
-      const opening = Inheritance.open("1.0.0");
-      const parcel = await door.accept();
-      (await parcel.receive())![Symbol.dispose]();
-      await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
-      const inheritance = (await opening)!;
+      const { parcel, inheritance } = await introduced(door);
       const taken: unknown[] = [];
       const heir: Heir = {
         assertMovable: () => {},
@@ -215,11 +221,7 @@ for (const isToldSo of [true, false]) {
 
 test("the next sessions are looked at while those before are being taken, and are not taken before these are", () =>
   withInheritance(async (door) => {
-    const opening = Inheritance.open("1.0.0");
-    const parcel = await door.accept();
-    (await parcel.receive())![Symbol.dispose]();
-    await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
-    const inheritance = (await opening)!;
+    const { parcel, inheritance } = await introduced(door);
     const begun: unknown[] = [];
     const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const heir: Heir = {
@@ -260,11 +262,7 @@ function limited(count: number): Disposable {
 
 test("a session whose descriptors the new process has no room for is refused, and the others are taken", () =>
   withInheritance(async (door) => {
-    const opening = Inheritance.open("1.0.0");
-    const parcel = await door.accept();
-    (await parcel.receive())![Symbol.dispose]();
-    await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
-    const inheritance = (await opening)!;
+    const { parcel, inheritance } = await introduced(door);
     const taken: unknown[] = [];
     const take = (session: unknown, descriptors: readonly number[]) => {
       taken.push([session, descriptors.length]);
@@ -296,11 +294,7 @@ test("a session whose descriptors the new process has no room for is refused, an
 for (const [how, came] of [["goes on by itself", "rejects"], ["is gone", "alone"]] as const) {
   test(`a process that is ready ${came === "alone" ? "takes over alone" : "gives up"} when the other ${how}`, () =>
     withInheritance(async (door) => {
-      const opening = Inheritance.open("1.0.0");
-      const parcel = await door.accept();
-      (await parcel.receive())![Symbol.dispose]();
-      await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
-      const inheritance = (await opening)!;
+      const { parcel, inheritance } = await introduced(door);
       const listeners = inheritance.listeners({ listen: [] });
       (await parcel.receive())![Symbol.dispose]();
       await parcel.send({ step: "listeners" });
