@@ -20,6 +20,7 @@ import {
 } from "./session_record.ts";
 import type { EndKind } from "../stats.ts";
 import type { Backend } from "../upstream/upstream.ts";
+import type { AckedProxySession } from "./v2/acked_proxy_session.ts";
 
 /** What a session needs of the proxy it is in. */
 export interface SessionContext extends SessionBooks {
@@ -33,9 +34,9 @@ export interface SessionContext extends SessionBooks {
   /** Called once, as soon as the session has ended. */
   onEnded: (kind: EndKind) => void;
   /** Called once, after that, when the backend is closed too. */
-  onClosed: () => void;
+  onClosed: (session: ProxySession | AckedProxySession) => void;
   /** Called instead of both, once, when it goes on elsewhere. */
-  onLeft: () => void;
+  onLeft: (session: ProxySession | AckedProxySession) => void;
 }
 
 /** What a session is opened with. */
@@ -168,7 +169,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     this.#dialling?.abort("the session goes on elsewhere");
     this.#release?.();
     this.#record.leave();
-    this.#context.onLeft();
+    this.#context.onLeft(this);
     return { snapshot, client, backend: side?.leave(), left };
   }
 
@@ -436,6 +437,6 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     clearTimeout(this.#timer);
     this.#backend?.close();
     this.#release?.();
-    this.#context.onClosed();
+    this.#context.onClosed(this);
   }
 }

@@ -72,17 +72,24 @@ export class SessionFactory {
   readonly #options: FactoryOptions;
   readonly #keeper: SessionKeeper;
   /** What is the same for all sessions of version 1, and of version 2: not made for each anew. */
-  readonly #context: Pick<SessionContext, "log" | "stats" | "budget" | "inFlight" | "reuseTime" | "connect">;
+  readonly #context: Pick<
+    SessionContext,
+    "log" | "stats" | "budget" | "inFlight" | "reuseTime" | "connect" | "onClosed"
+  >;
   readonly #ackedContext: Pick<
     AckedSessionContext,
-    "log" | "stats" | "budget" | "halfOpenTimeout" | "soon" | "connect"
+    "log" | "stats" | "budget" | "halfOpenTimeout" | "soon" | "connect" | "onClosed"
   >;
 
   constructor(options: FactoryOptions, keeper: SessionKeeper) {
     this.#options = options;
     this.#keeper = keeper;
     const { seams: { log, stats, engine }, upstreams, budget, inFlight, config } = options;
-    const both = { log, stats, budget, connect: (request: BackendRequest) => upstreams.connect(request) };
+    const both = {
+      ...{ log, stats, budget },
+      connect: (request: BackendRequest) => upstreams.connect(request),
+      onClosed: (session: ProxySession | AckedProxySession) => keeper.closed(session),
+    };
     this.#context = { ...both, inFlight, reuseTime: () => config().scp.reuseTime };
     this.#ackedContext = {
       ...both,
@@ -101,21 +108,16 @@ export class SessionFactory {
     session: Session,
     { client, cacheSize, onEnded }: { client: Endpoint; cacheSize: number; onEnded: () => void },
   ): ProxySession {
-    const keeper = this.#keeper;
-    const made: ProxySession = new ProxySession(session, client, {
+    const made = new ProxySession(session, client, {
       ...this.#context,
       cacheSize,
       onEnded: (kind) => {
-        keeper.ended(session, kind);
+        this.#keeper.ended(session, kind);
         onEnded();
       },
-      onClosed: () => keeper.closed(made),
-      onLeft: () => {
-        keeper.left(made);
-        onEnded();
-      },
+      onLeft: this.#leaving(onEnded),
     });
-    keeper.began(made);
+    this.#keeper.began(made);
     return made;
   }
 
@@ -126,22 +128,24 @@ export class SessionFactory {
       & Pick<AckedSessionContext, "key" | "reuseTime" | "liveness">
       & { client: Endpoint; onEnded: () => void },
   ): AckedProxySession {
-    const keeper = this.#keeper;
-    const made: AckedProxySession = new AckedProxySession(session, client, {
+    const made = new AckedProxySession(session, client, {
       ...this.#ackedContext,
       ...{ key, reuseTime, liveness },
       onEnded: (_kind, end) => {
-        keeper.ackedEnded(session, { key, end, reuseTime });
+        this.#keeper.ackedEnded(session, { key, end, reuseTime });
         onEnded();
       },
-      onClosed: () => keeper.closed(made),
-      onLeft: () => {
-        keeper.left(made);
-        onEnded();
-      },
+      onLeft: this.#leaving(onEnded),
     });
-    keeper.began(made);
+    this.#keeper.began(made);
     return made;
+  }
+
+  #leaving(onEnded: () => void): SessionContext["onLeft"] {
+    return (session) => {
+      this.#keeper.left(session);
+      onEnded();
+    };
   }
 
   #prepare({ link, dialect, request, rest }: Arrival<NewRequest>): Prepared {

@@ -178,7 +178,7 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     clearTimeout(this.#awayTimer?.id);
     clearTimeout(this.#halfOpenTimer?.id);
     this.#record.leave();
-    this.#context.onLeft();
+    this.#context.onLeft(this);
     return { snapshot, client, backend, left };
   }
 
@@ -483,7 +483,7 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     if (!this.#isLeft || !this.#backend.isClosed || this.#isClosed) return;
     this.#isClosed = true;
     this.#backend.release();
-    this.#context.onClosed();
+    this.#context.onClosed(this);
   }
 }
 
