@@ -1,4 +1,11 @@
-import { type AckedSession, FrameError, Liveness, type LivenessOptions, type LivenessSnapshot } from "../scp/v2/mod.ts";
+import {
+  type AckedSession,
+  FrameError,
+  Liveness,
+  type LivenessOptions,
+  type LivenessSnapshot,
+  type Take,
+} from "../scp/v2/mod.ts";
 import { Farewell } from "./farewell.ts";
 import { type Flow, isMovableFlow, type LetGo, letGo, type MovableFlow, type Sink } from "./flow.ts";
 import { reasonOf } from "./link.ts";
@@ -12,9 +19,9 @@ const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 export interface StreamUser {
   /**
    * Takes bytes of the stream, which it has until it returns and may overwrite, and gives how many: these are consumed. The rest waits
-   * until `takeMore` is called.
+   * until `takeMore` is called. It is called without its object.
    */
-  take(bytes: Uint8Array<ArrayBuffer>): number;
+  readonly take: Take;
   /** The peer has ended its direction, and all of it was taken. Gives whether the end is taken too: if not, it is asked again as for bytes. */
   ended(): boolean;
   /** Something came: more may be acknowledged or consumed, and so there may be room again, or what waits may have grown. */
@@ -60,8 +67,8 @@ export interface AckedStreamOptions {
 export class AckedStream implements Sink {
   readonly session: AckedSession;
   readonly #user: StreamUser;
-  readonly #options: AckedStreamOptions;
-  readonly #take = (bytes: Uint8Array<ArrayBuffer>) => this.#user.take(bytes);
+  readonly #livenessOptions: LivenessOptions;
+  readonly #soon: AckedStreamOptions["soon"];
   readonly #onSoon = () => {
     this.#isFlushComing = false;
     this.#flush();
@@ -81,11 +88,12 @@ export class AckedStream implements Sink {
   #farewell: Farewell | undefined;
 
   /** `session`: one that is attached to nothing yet. */
-  constructor(session: AckedSession, user: StreamUser, options: AckedStreamOptions) {
+  constructor(session: AckedSession, user: StreamUser, { liveness, soon }: AckedStreamOptions) {
     this.session = session;
     this.#user = user;
-    this.#options = options;
-    this.#liveness = new Liveness(options.liveness, performance.now());
+    this.#livenessOptions = liveness;
+    this.#soon = soon;
+    this.#liveness = new Liveness(liveness, performance.now());
   }
 
   /** Whether a link is there. */
@@ -107,7 +115,7 @@ export class AckedStream implements Sink {
   attach(flow: Flow, { first, received, rest }: AckedAttachment): void {
     flow.sink = this;
     this.#flow = flow;
-    this.#liveness = new Liveness(this.#options.liveness, performance.now());
+    this.#liveness = new Liveness(this.#livenessOptions, performance.now());
     this.#isBlocked = this.#isDoubted = false;
     this.#unanswered = first.length;
     this.session.attach(received, first);
@@ -126,7 +134,7 @@ export class AckedStream implements Sink {
   goOn(flow: Flow, { unanswered, liveness }: AckedLinkStanding, unsent: Uint8Array): void {
     flow.sink = this;
     this.#flow = flow;
-    this.#liveness = Liveness.restore(this.#options.liveness, performance.now(), liveness);
+    this.#liveness = Liveness.restore(this.#livenessOptions, performance.now(), liveness);
     this.#unanswered = unanswered + unsent.length;
     this.session.writeAgain(unsent);
     flow.resume(LARGEST_READ);
@@ -208,7 +216,7 @@ export class AckedStream implements Sink {
   /** The user takes more, after it did not. */
   takeMore(): void {
     if (this.#isEnded) return;
-    this.session.drain(this.#take);
+    this.session.drain(this.#user.take);
     this.#consumed();
   }
 
@@ -251,7 +259,7 @@ export class AckedStream implements Sink {
     const wasDoubted = this.#isDoubted;
     this.#isDoubted = duty === "lost";
     if (duty === "lost" && wasDoubted) {
-      return this.#lose(`nothing was heard for ${this.#options.liveness.pingTimeout} ms after a PING (ping_timeout)`);
+      return this.#lose(`nothing was heard for ${this.#livenessOptions.pingTimeout} ms after a PING (ping_timeout)`);
     }
     if (duty === "ping") this.session.sayPing();
     else if (duty === "ack") this.session.sayAck();
@@ -262,7 +270,7 @@ export class AckedStream implements Sink {
   readable(bytes: Uint8Array<ArrayBuffer>): void {
     this.#liveness.heard();
     try {
-      this.session.receive(bytes, this.#take);
+      this.session.receive(bytes, this.#user.take);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       return this.#user.failed(error.message);
@@ -303,7 +311,7 @@ export class AckedStream implements Sink {
   #flushSoon(): void {
     if (this.#isFlushComing) return;
     this.#isFlushComing = true;
-    this.#options.soon(this.#onSoon);
+    this.#soon(this.#onSoon);
   }
 
   /** Whether the peer has said that the session is over, or is to go on elsewhere. */

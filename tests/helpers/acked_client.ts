@@ -188,7 +188,7 @@ export class AckedClient implements StreamUser, Disposable {
     this.stream.takeMore();
   }
 
-  take(bytes: Uint8Array<ArrayBuffer>): number {
+  readonly take = (bytes: Uint8Array<ArrayBuffer>): number => {
     const n = Math.min(bytes.length, this.appetite);
     this.appetite -= n;
     if (this.#filled + n > this.#buffer.length) {
@@ -197,7 +197,7 @@ export class AckedClient implements StreamUser, Disposable {
     this.#buffer.set(bytes.subarray(0, n), this.#filled);
     this.#filled += n;
     return n;
-  }
+  };
 
   ended(): boolean {
     this.hasEnded = true;

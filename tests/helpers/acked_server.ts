@@ -84,7 +84,7 @@ export class ServerEnd implements StreamUser {
     this.stream.close(code, reason);
   }
 
-  take(bytes: Uint8Array<ArrayBuffer>): number {
+  readonly take = (bytes: Uint8Array<ArrayBuffer>): number => {
     if (!this.isTaking) return 0;
     const { session } = this.stream;
     const part = this.#echo ? bytes.slice(0, session.room) : bytes.slice();
@@ -92,7 +92,7 @@ export class ServerEnd implements StreamUser {
     session.sayAck();
     if (this.#echo) this.stream.write(part);
     return part.length;
-  }
+  };
 
   ended(): boolean {
     this.isEnded = true;

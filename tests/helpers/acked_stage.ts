@@ -1,7 +1,11 @@
 import { createHmac } from "node:crypto";
 import { LARGEST_READ } from "../../lib/link/relay.ts";
 import { CacheBudget } from "../../lib/proxy/session/cache/cache_budget.ts";
-import { AckedProxySession, type AckedSessionContext } from "../../lib/proxy/session/v2/acked_proxy_session.ts";
+import {
+  AckedProxySession,
+  type AckedSessionContext,
+  type AckedSessionTerms,
+} from "../../lib/proxy/session/v2/acked_proxy_session.ts";
 import { ResumeKey } from "../../lib/proxy/session/v2/resume_key.ts";
 import { type EndKind, Stats } from "../../lib/proxy/stats.ts";
 import type { Backend } from "../../lib/proxy/upstream/upstream.ts";
@@ -69,6 +73,7 @@ export class AckedStage {
   #read = 0;
   #answer = ANSWER.length;
   #dialled = Promise.withResolvers<Backend>();
+  readonly #terms: AckedSessionTerms;
   readonly #context: AckedSessionContext;
   #isLeaving = false;
 
@@ -81,25 +86,25 @@ export class AckedStage {
     const both = { id: 7, secret: 1n, dialect };
     this.client = endAt(position, { ...both, cacheSize: 2 ** 20, window: clientWindow, peerWindow: window });
     const session = endAt(position, { ...both, cacheSize, window, peerWindow: clientWindow });
+    const liveness = { pingInterval, pingTimeout };
+    this.#terms = { key: new ResumeKey(KEY), reuseTime, liveness, onGone: () => {} };
     this.#context = {
-      ...{ log: this.log, stats: this.stats, budget: this.budget, reuseTime },
-      key: new ResumeKey(KEY),
+      ...{ log: this.log, stats: this.stats, budget: this.budget },
       halfOpenTimeout: () => halfOpenTimeout,
-      liveness: { pingInterval, pingTimeout },
       soon: queueMicrotask,
       connect: ({ signal }) => {
         this.signal = signal;
         this.#dialled = Promise.withResolvers();
         return this.#dialled.promise;
       },
-      onEnded: (kind, code) => {
+      onEnded: (_session, kind, code) => {
         this.ends.push(kind);
         this.code = code;
       },
       onClosed: () => this.ends.push("closed"),
       onLeft: () => {},
     };
-    this.session = new AckedProxySession(session, ENDPOINT, this.#context);
+    this.session = new AckedProxySession(session, ENDPOINT, this.#terms, this.#context);
   }
 
   /** The session has begun, and dials its backend. */
@@ -144,7 +149,7 @@ export class AckedStage {
     parting.left?.close();
     const { client, backend } = parting;
     const snapshot = structuredClone(parting.snapshot);
-    this.session = new AckedProxySession(AckedSession.restore(snapshot.session), ENDPOINT, this.#context);
+    this.session = new AckedProxySession(AckedSession.restore(snapshot.session), ENDPOINT, this.#terms, this.#context);
     this.session.goOn(snapshot, {
       client: client &&
         { what: new ManualFlowLink({ flow: this.flow }), remains: this.flow.moveOn(unsent, client.rest) },

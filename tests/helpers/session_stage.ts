@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../lib/link/link.ts";
 import { CacheBudget } from "../../lib/proxy/session/cache/cache_budget.ts";
 import { InFlight } from "../../lib/proxy/session/in_flight.ts";
-import { ProxySession, type SessionContext } from "../../lib/proxy/session/session.ts";
+import { ProxySession, type SessionContext, type SessionTerms } from "../../lib/proxy/session/session.ts";
 import type { EndKind } from "../../lib/proxy/stats.ts";
 import { Stats } from "../../lib/proxy/stats.ts";
 import type { BackendRequest } from "../../lib/proxy/upstream/reach.ts";
@@ -46,6 +46,7 @@ export class SessionStage {
   isDialled = false;
   #dialled = Promise.withResolvers<Backend>();
   readonly #clientRoom: number;
+  readonly #terms: SessionTerms;
   readonly #context: SessionContext;
   #isLeaving = false;
 
@@ -57,23 +58,23 @@ export class SessionStage {
     this.backend = this.backendLink.flow;
     const both = { id: 7, secret: 1n, dialect };
     this.client = new Session({ ...both, cacheSize: 2 ** 20 });
+    this.#terms = { cacheSize, onGone: () => {} };
     this.#context = {
       log: this.log,
       stats: this.stats,
       budget,
       reuseTime: () => reuseTime,
-      cacheSize,
       inFlight: new InFlight(false, { soon: () => {} }),
       connect: (request) => {
         this.asked = request;
         this.#dialled = Promise.withResolvers();
         return this.#dialled.promise;
       },
-      onEnded: (kind) => this.ends.push(kind),
+      onEnded: (_session, kind) => this.ends.push(kind),
       onClosed: () => this.ends.push("closed"),
       onLeft: () => {},
     };
-    this.session = new ProxySession(new Session({ ...both, cacheSize }), ENDPOINT, this.#context);
+    this.session = new ProxySession(new Session({ ...both, cacheSize }), ENDPOINT, this.#terms, this.#context);
   }
 
   /** The session has begun, and dials its backend. */
@@ -127,7 +128,7 @@ export class SessionStage {
     parting.left?.close();
     const { client, backend } = parting;
     const snapshot = structuredClone(parting.snapshot);
-    this.session = new ProxySession(Session.restore(snapshot.session), ENDPOINT, this.#context);
+    this.session = new ProxySession(Session.restore(snapshot.session), ENDPOINT, this.#terms, this.#context);
     this.session.goOn(snapshot, {
       client: client &&
         { what: new ManualFlowLink({ flow: this.flow }), remains: this.flow.moveOn(unsent, client.rest) },

@@ -69,7 +69,7 @@ export class AckedCutEnd implements End, StreamUser {
     this.#stream.abort();
   }
 
-  take(bytes: Uint8Array<ArrayBuffer>): number {
+  readonly take = (bytes: Uint8Array<ArrayBuffer>): number => {
     const { random, soon, onFault } = this.#options;
     // Some of it waits, and so does its ACK.
     const isHeldUp = random.next() < 0.1;
@@ -83,7 +83,7 @@ export class AckedCutEnd implements End, StreamUser {
     this.#checked += count;
     this.#untold += count;
     return count;
-  }
+  };
 
   ended(): boolean {
     const { sent } = this.#peer!.session;

@@ -78,7 +78,7 @@ export class Beginnings {
       const secret = keys && await this.#derive(keys);
       this.#assertOpen(link);
       if (keys) link.stopPings?.();
-      prepare().begin({ onEnded: begun.end, isAnswered, secret });
+      prepare().begin({ onGone: begun.end, isAnswered, secret });
     } catch (error) {
       begun.end();
       throw error;

@@ -42,12 +42,15 @@ export class Listener {
   #listen!: Listen;
   #context: SecureContext | undefined;
   #trusted!: Networks;
+  /** Of all its connections: each is not to have one of its own. */
+  readonly #onClose: () => void;
 
   /** Has an address from now on, where clients wait to be accepted. `port`: the one to have. Throws when it cannot be had. */
   constructor(listen: Listen, port: number, options: ListenerOptions) {
     this.address = { hostname: listen.hostname, port };
     this.#options = options;
-    const { engine, backlog, tcp, descriptors } = options;
+    const { engine, backlog, tcp, descriptors, stats } = options;
+    this.#onClose = () => stats.closes++;
     this.#listenings = new Listenings(engine, this.address, { backlog, tcp, descriptors });
     this.reconfigure(listen, tcp);
   }
@@ -93,17 +96,15 @@ export class Listener {
   }
 
   #link(link: AcceptedLink): ClientLink {
-    const { stats } = this.#options;
-    const onClose = () => stats.closes++;
     const { webSocket } = this.#listen;
     if (!webSocket && !this.#context) {
-      link.onClose = onClose;
+      link.onClose = this.#onClose;
       return link;
     }
     const carrier = carrierOf(link, this.#context);
-    if (!webSocket) return new TlsLink(carrier, onClose);
+    if (!webSocket) return new TlsLink(carrier, this.#onClose);
     this.#upgrade ??= new Upgrade();
-    return this.#upgrade.take(carrier, webSocket, this.#trusted, onClose);
+    return this.#upgrade.take(carrier, webSocket, this.#trusted, this.#onClose);
   }
 }
 

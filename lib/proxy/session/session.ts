@@ -22,21 +22,27 @@ import type { EndKind } from "../stats.ts";
 import type { Backend } from "../upstream/upstream.ts";
 import type { AckedProxySession } from "./v2/acked_proxy_session.ts";
 
-/** What a session needs of the proxy it is in. */
+/** What sessions need of the proxy they are in: the same for all of them. */
 export interface SessionContext extends SessionBooks {
   /** Milliseconds that a session without a client is kept: asked for each time that a client goes away. */
   reuseTime: () => number;
-  /** The most bytes of the resend cache. */
-  cacheSize: number;
   inFlight: InFlight;
   /** Connects to a backend: see `Upstreams.connect`. */
   connect: (request: BackendRequest) => Promise<Backend>;
   /** Called once, as soon as the session has ended. */
-  onEnded: (kind: EndKind) => void;
+  onEnded: (session: Session, kind: EndKind) => void;
   /** Called once, after that, when the backend is closed too. */
   onClosed: (session: ProxySession | AckedProxySession) => void;
   /** Called instead of both, once, when it goes on elsewhere. */
   onLeft: (session: ProxySession | AckedProxySession) => void;
+}
+
+/** What one session is made with. */
+export interface SessionTerms {
+  /** The most bytes of the resend cache. */
+  cacheSize: number;
+  /** Called once, when it has ended, or goes on elsewhere. */
+  onGone: () => void;
 }
 
 /** What a session is opened with. */
@@ -76,6 +82,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
   readonly version = 1;
   readonly #session: Session;
   readonly #stream: ResumableStream;
+  readonly #terms: SessionTerms;
   readonly #context: SessionContext;
   readonly #record: CachedRecord;
   readonly #wayToClient: WayToClient;
@@ -101,13 +108,14 @@ export class ProxySession implements Sink, BackendOwner, Sender {
   #due: { at: number; kind: EndKind; reason: string | undefined } | undefined;
 
   /** `client`: who asked for the session. The session is idle until `run`. */
-  constructor(session: Session, client: Endpoint, context: SessionContext) {
+  constructor(session: Session, client: Endpoint, terms: SessionTerms, context: SessionContext) {
     this.#session = session;
+    this.#terms = terms;
     this.#context = context;
     this.#record = new CachedRecord(session, client, context, () => this.#stream.unacknowledged());
     this.#stream = new ResumableStream(session, (reason) => this.#lost(reason));
     this.#stream.sink = this;
-    this.#wayToClient = new WayToClient(this.#stream, this, context);
+    this.#wayToClient = new WayToClient(this.#stream, this, terms.cacheSize, context.inFlight);
   }
 
   /**
@@ -170,6 +178,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     this.#release?.();
     this.#record.leave();
     this.#context.onLeft(this);
+    this.#terms.onGone();
     return { snapshot, client, backend: side?.leave(), left };
   }
 
@@ -344,7 +353,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
 
   /** Bytes that are read at once, either way: no more than can be sent again, also by a backend that is an SCP proxy. */
   get #most(): number {
-    return Math.min(LARGEST_READ, this.#context.cacheSize);
+    return Math.min(LARGEST_READ, this.#terms.cacheSize);
   }
 
   #connected(backend: Backend, wanted: Wanted): void {
@@ -422,7 +431,8 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     clearTimeout(this.#timer);
     this.#dialling?.abort("the session has ended");
     this.#record.ended(kind, reason);
-    this.#context.onEnded(kind);
+    this.#context.onEnded(this.#session, kind);
+    this.#terms.onGone();
     if (this.#isBackendClosed) return this.#close();
     if (!this.#backend) return;
     this.#timer = setTimeout(() => this.#close(), LINGER);

@@ -3,13 +3,12 @@ import type { ClientLink, Endpoint } from "../../link/link.ts";
 import { accept, type Dialect, encodeRecord, type NewRequest, type Session } from "../../scp/mod.ts";
 import { acceptOffer, type AckedSession, type Offer } from "../../scp/v2/mod.ts";
 import type { Seams } from "../seams.ts";
-import type { EndKind } from "../stats.ts";
 import type { BackendRequest } from "../upstream/reach.ts";
 import type { Upstreams } from "../upstream/upstream.ts";
 import type { CacheBudget } from "./cache/cache_budget.ts";
 import type { InFlight } from "./in_flight.ts";
-import { ProxySession, type SessionContext } from "./session.ts";
-import { AckedProxySession, type AckedSessionContext } from "./v2/acked_proxy_session.ts";
+import { ProxySession, type SessionContext, type SessionTerms } from "./session.ts";
+import { AckedProxySession, type AckedSessionContext, type AckedSessionTerms } from "./v2/acked_proxy_session.ts";
 import { ResumeKey } from "./v2/resume_key.ts";
 import type { KeyPair } from "./v2/server_keys.ts";
 
@@ -37,10 +36,10 @@ export interface Prepared {
   /** The record that answers its request. */
   answer: Uint8Array<ArrayBuffer>;
   /**
-   * Begins it: it owns the link. `onEnded` is called once, as soon as it has ended; `isAnswered`: the answer was written. `secret`: of
+   * Begins it: it owns the link. `onGone`: see `SessionTerms`; `isAnswered`: the answer was written. `secret`: of
    * both keys, where there was an offer.
    */
-  begin(options: { onEnded: () => void; isAnswered: boolean; secret?: Uint8Array | undefined }): void;
+  begin(options: { onGone: () => void; isAnswered: boolean; secret?: Uint8Array | undefined }): void;
 }
 
 /** What sessions are made with. */
@@ -59,27 +58,20 @@ export interface SessionKeeper {
   freshId(): number;
   began(session: ProxySession | AckedProxySession): void;
   /** As soon as one of version 1 has ended, once; and one of version 2, with the code of its end. */
-  ended(session: Session, kind: EndKind): void;
-  ackedEnded(session: AckedSession, ended: { key: ResumeKey; end: number; reuseTime: number }): void;
+  ended: SessionContext["onEnded"];
+  ackedEnded: AckedSessionContext["onEnded"];
   /** Instead of these, once: it goes on elsewhere. */
-  left(session: ProxySession | AckedProxySession): void;
+  left: SessionContext["onLeft"];
   /** After either, once: its backend is closed too. */
-  closed(session: ProxySession | AckedProxySession): void;
+  closed: SessionContext["onClosed"];
 }
 
 /** Makes sessions: new ones, of what clients ask for, and those that go on with what another was. */
 export class SessionFactory {
   readonly #options: FactoryOptions;
   readonly #keeper: SessionKeeper;
-  /** What is the same for all sessions of version 1, and of version 2: not made for each anew. */
-  readonly #context: Pick<
-    SessionContext,
-    "log" | "stats" | "budget" | "inFlight" | "reuseTime" | "connect" | "onClosed"
-  >;
-  readonly #ackedContext: Pick<
-    AckedSessionContext,
-    "log" | "stats" | "budget" | "halfOpenTimeout" | "soon" | "connect" | "onClosed"
-  >;
+  readonly #context: SessionContext;
+  readonly #ackedContext: AckedSessionContext;
 
   constructor(options: FactoryOptions, keeper: SessionKeeper) {
     this.#options = options;
@@ -88,13 +80,15 @@ export class SessionFactory {
     const both = {
       ...{ log, stats, budget },
       connect: (request: BackendRequest) => upstreams.connect(request),
-      onClosed: (session: ProxySession | AckedProxySession) => keeper.closed(session),
+      onClosed: keeper.closed,
+      onLeft: keeper.left,
     };
-    this.#context = { ...both, inFlight, reuseTime: () => config().scp.reuseTime };
+    this.#context = { ...both, inFlight, reuseTime: () => config().scp.reuseTime, onEnded: keeper.ended };
     this.#ackedContext = {
       ...both,
       halfOpenTimeout: () => config().scp.v2.halfOpenTimeout,
       soon: (callback: () => void) => engine.soon(callback),
+      onEnded: keeper.ackedEnded,
     };
   }
 
@@ -103,49 +97,18 @@ export class SessionFactory {
     return offer ? this.#prepareAcked(arrival, offer) : this.#prepare(arrival);
   }
 
-  /** One of version 1, which is idle. `onEnded`: called once, when it has ended or left. */
-  make(
-    session: Session,
-    { client, cacheSize, onEnded }: { client: Endpoint; cacheSize: number; onEnded: () => void },
-  ): ProxySession {
-    const made = new ProxySession(session, client, {
-      ...this.#context,
-      cacheSize,
-      onEnded: (kind) => {
-        this.#keeper.ended(session, kind);
-        onEnded();
-      },
-      onLeft: this.#leaving(onEnded),
-    });
+  /** One of version 1, which is idle. */
+  make(session: Session, client: Endpoint, terms: SessionTerms): ProxySession {
+    const made = new ProxySession(session, client, terms, this.#context);
     this.#keeper.began(made);
     return made;
   }
 
   /** The same of version 2. */
-  makeAcked(
-    session: AckedSession,
-    { client, key, reuseTime, liveness, onEnded }:
-      & Pick<AckedSessionContext, "key" | "reuseTime" | "liveness">
-      & { client: Endpoint; onEnded: () => void },
-  ): AckedProxySession {
-    const made = new AckedProxySession(session, client, {
-      ...this.#ackedContext,
-      ...{ key, reuseTime, liveness },
-      onEnded: (_kind, end) => {
-        this.#keeper.ackedEnded(session, { key, end, reuseTime });
-        onEnded();
-      },
-      onLeft: this.#leaving(onEnded),
-    });
+  makeAcked(session: AckedSession, client: Endpoint, terms: AckedSessionTerms): AckedProxySession {
+    const made = new AckedProxySession(session, client, terms, this.#ackedContext);
     this.#keeper.began(made);
     return made;
-  }
-
-  #leaving(onEnded: () => void): SessionContext["onLeft"] {
-    return (session) => {
-      this.#keeper.left(session);
-      onEnded();
-    };
   }
 
   #prepare({ link, dialect, request, rest }: Arrival<NewRequest>): Prepared {
@@ -153,9 +116,9 @@ export class SessionFactory {
     const { reuseBuffer: cacheSize } = config().scp;
     const id = this.#keeper.freshId();
     const { session, answer } = accept(request, { id, privateKey: randomU64() || 1n, dialect, cacheSize });
-    const begin: Prepared["begin"] = ({ onEnded, isAnswered }) => {
+    const begin: Prepared["begin"] = ({ onGone, isAnswered }) => {
       // Its keeper knows it before its answer is sent: the client may resume as soon as it knows the id.
-      const made = this.make(session, { client: link.remote, cacheSize, onEnded });
+      const made = this.make(session, link.remote, { cacheSize, onGone });
       stats.sessionsBegun++;
       made.run(link, { answer: isAnswered ? NOTHING : answer, rest, target: request.target, flag: request.flag });
     };
@@ -173,11 +136,10 @@ export class SessionFactory {
     const options = { id, privateKey: randomU64() || 1n, dialect, cacheSize, terms };
     const { session, answer } = acceptOffer(request, offer, options);
     const record = encodeRecord(answer);
-    const begin: Prepared["begin"] = ({ onEnded, isAnswered, secret }) => {
-      const made = this.makeAcked(session, {
-        ...{ client: link.remote, key: ResumeKey.of(secret!, content, answer), reuseTime, onEnded },
-        liveness: { pingInterval, pingTimeout },
-      });
+    const begin: Prepared["begin"] = ({ onGone, isAnswered, secret }) => {
+      const key = ResumeKey.of(secret!, content, answer);
+      const liveness = { pingInterval, pingTimeout };
+      const made = this.makeAcked(session, link.remote, { key, reuseTime, liveness, onGone });
       stats.sessionsBegun++;
       made.run(link, { answer: isAnswered ? NOTHING : record, rest, target: request.target, flag: request.flag });
     };

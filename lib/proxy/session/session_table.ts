@@ -323,9 +323,9 @@ export class SessionTable {
         this.#sessions.delete(session.id);
         this.#ended.add(session, kind === "upstream_closed" ? now() + config().scp.reuseTime : undefined);
       },
-      ackedEnded: ({ id, index }, { reuseTime, ...how }) => {
+      ackedEnded: ({ id, index }, _kind, end, { key, reuseTime }) => {
         this.#sessions.delete(id);
-        this.#gone.add({ id, ...how, index, until: now() + reuseTime }, this.#mostGone);
+        this.#gone.add({ id, key, end, index, until: now() + reuseTime }, this.#mostGone);
       },
       left: (session) => {
         this.#sessions.delete(session.id);

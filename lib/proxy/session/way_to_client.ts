@@ -31,11 +31,7 @@ export class WayToClient implements HeldUp {
   #isFinishing = false;
 
   /** `cacheSize`: the most bytes that can be sent again. */
-  constructor(
-    stream: ResumableStream,
-    sender: Sender,
-    { cacheSize, inFlight }: { cacheSize: number; inFlight: InFlight },
-  ) {
+  constructor(stream: ResumableStream, sender: Sender, cacheSize: number, inFlight: InFlight) {
     this.#stream = stream;
     this.#sender = sender;
     this.#cacheSize = cacheSize;

@@ -23,7 +23,7 @@ export interface IncomingSnapshot {
  * what was acknowledged, and the window.
  */
 export class Incoming {
-  readonly #window: number;
+  readonly window: number;
   readonly #waiting = new Ring();
   #received = 0;
   #consumed = 0;
@@ -34,7 +34,7 @@ export class Incoming {
   #isAckWanted = false;
 
   constructor(window: number) {
-    this.#window = window;
+    this.window = window;
   }
 
   static restore(window: number, snapshot: IncomingSnapshot): Incoming {
@@ -96,7 +96,7 @@ export class Incoming {
 
   /** Whether one is to be said at once. */
   get isAckDue(): boolean {
-    return this.#isAckWanted || this.#consumed - this.#said >= Math.min(this.#window * DUE_PART, DUE_BYTES);
+    return this.#isAckWanted || this.#consumed - this.#said >= Math.min(this.window * DUE_PART, DUE_BYTES);
   }
 
   /** So many bytes are to come, after `before` that have come and are not counted yet. Throws `FrameError` when they may not. */
@@ -162,7 +162,7 @@ export class Incoming {
   }
 
   #assertRoom(count: number, before: number): void {
-    const room = this.#said + this.#window - this.#received - before;
+    const room = this.#said + this.window - this.#received - before;
     if (count > room) throw new FrameError(`${count} more bytes of the stream, where the window has room for ${room}`);
   }
 }

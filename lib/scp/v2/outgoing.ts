@@ -49,8 +49,10 @@ export interface OutgoingSnapshot {
  * with it.
  */
 export class Outgoing {
-  readonly #limit: number;
-  readonly #cacheSize: number;
+  /** The most bytes of frames. */
+  readonly cacheSize: number;
+  /** The most positions that are not acknowledged, as the peer holds them. */
+  readonly peerWindow: number;
   /** Frames as they go over the wire: DATA and FIN, and between them what was said. */
   readonly #frames = new Ring();
   /** The position in the stream of the first of these. */
@@ -71,10 +73,9 @@ export class Outgoing {
   #saying = NOTHING;
   #isClosing = false;
 
-  /** `cacheSize`: the most bytes of frames; `peerWindow`: the most positions that are not acknowledged. */
   constructor(cacheSize: number, peerWindow: number) {
-    this.#cacheSize = cacheSize;
-    this.#limit = Math.min(cacheSize, peerWindow);
+    this.cacheSize = cacheSize;
+    this.peerWindow = peerWindow;
   }
 
   static restore(cacheSize: number, peerWindow: number, snapshot: OutgoingSnapshot): Outgoing {
@@ -141,8 +142,11 @@ export class Outgoing {
   /** How many bytes of the stream may be sent now. */
   get room(): number {
     if (this.isFinished) return 0;
-    const ofPositions = this.#limit - (this.#sent - this.#acked);
-    return Math.max(0, Math.min(ofPositions, this.#cacheSize - this.#frames.length));
+    return Math.max(0, Math.min(this.#positionsLeft, this.cacheSize - this.#frames.length));
+  }
+
+  get #positionsLeft(): number {
+    return Math.min(this.cacheSize, this.peerWindow) - (this.#sent - this.#acked);
   }
 
   /** Whether the link has taken all there is. */
@@ -226,7 +230,8 @@ export class Outgoing {
 
   /** The link has taken so many bytes of `wire`. */
   wrote(count: number): void {
-    if (this.#saying.length > 0) this.#saying = this.#saying.subarray(count);
+    // Nothing of what was said is kept then.
+    if (this.#saying.length > 0) this.#saying = count < this.#saying.length ? this.#saying.subarray(count) : NOTHING;
     else {
       this.#written += count;
       // Its ACK may have come first.
@@ -297,7 +302,7 @@ export class Outgoing {
   }
 
   #tryFinish(): void {
-    if (this.#finish !== "wanted" || this.#sent - this.#acked >= this.#limit) return;
+    if (this.#finish !== "wanted" || this.#positionsLeft <= 0) return;
     this.#finish = "sent";
     this.#sayFirst();
     this.#pushFin();

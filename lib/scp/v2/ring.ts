@@ -85,7 +85,7 @@ export class Ring {
   }
 
   #move(size: number): void {
-    const moved = new Uint8Array(size);
+    const moved = size === 0 ? NOTHING : new Uint8Array(size);
     this.read(0, moved.subarray(0, this.#length));
     this.#bytes = moved;
     this.#start = 0;

@@ -48,7 +48,7 @@ export class AckedSession implements FrameSink {
   readonly version = 2;
   readonly id: number;
   readonly dialect: Dialect;
-  readonly #options: AckedSessionOptions;
+  readonly #secret: bigint;
   #outgoing: Outgoing;
   #incoming: Incoming;
   #reader = new FrameReader();
@@ -60,8 +60,7 @@ export class AckedSession implements FrameSink {
   #moved: string | undefined;
 
   constructor({ id, secret, dialect, cacheSize, window, peerWindow }: AckedSessionOptions) {
-    // A copy: a snapshot is as large as what it holds.
-    this.#options = { id, secret, dialect, cacheSize, window, peerWindow };
+    this.#secret = secret;
     this.id = id;
     this.dialect = dialect;
     this.#outgoing = new Outgoing(cacheSize, peerWindow);
@@ -87,8 +86,12 @@ export class AckedSession implements FrameSink {
   /** Writes the session down, which goes on. Not when either end has said that it is over. */
   get snapshot(): AckedSessionSnapshot {
     return {
-      ...this.#options,
-      secret: String(this.#options.secret),
+      id: this.id,
+      secret: String(this.#secret),
+      dialect: this.dialect,
+      cacheSize: this.#outgoing.cacheSize,
+      window: this.#incoming.window,
+      peerWindow: this.#outgoing.peerWindow,
       index: this.#index,
       pings: this.#pings,
       reader: this.#reader.snapshot,

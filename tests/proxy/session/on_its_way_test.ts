@@ -63,12 +63,11 @@ async function relaying({ cacheSize = 1000, isBounded = true, budget = new Cache
   const heldUp = new Set<HeldUp>();
   const inFlight = { isBounded, hold: (session: HeldUp) => void heldUp.add(session) };
   const backend = new SlowFlow();
-  const session = new ProxySession(new Session(keys), ENDPOINT, {
+  const session = new ProxySession(new Session(keys), ENDPOINT, { cacheSize, onGone: () => {} }, {
     log,
     stats: new Stats(),
     budget,
     reuseTime: () => 3_600_000,
-    cacheSize,
     inFlight: inFlight as unknown as InFlight,
     connect: () => Promise.resolve<Backend>({ link: backend.link, name: "", address: "backend", release: () => {} }),
     onEnded: () => {},

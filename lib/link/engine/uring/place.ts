@@ -8,6 +8,8 @@ export const RECEIVE = 2;
 export const SEND = 4;
 export const ROOM = 8;
 
+export const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+
 /** What hears of operations, of those that it asked for. */
 export interface Operating extends Pollable {
   /** Bytes came, at least one, which are the callee's until it returns. `isMore`: the receive goes on. */
@@ -42,7 +44,7 @@ export class Place {
   /** Its direction is to be ended after that. */
   isEnding = false;
   /** What was not sent of it, for who waits until nothing is under way. */
-  unsent: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  unsent = NO_BYTES;
   onQuiet: ((unsent: Unsent) => void) | undefined;
   /** Until it is closed although that is not sent. */
   timer: ReturnType<typeof setTimeout> | undefined;

@@ -3,12 +3,11 @@ import { type Pollable, Poller, SLEEP } from "../poller.ts";
 import type { SocketFlowOptions, Unsent } from "../socket_flow.ts";
 import { ALL_EVENTS, EAGAIN, ECANCELED, EINTR, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type System } from "../system.ts";
 import { Buffers, GROUP, LONGEST_COPY } from "./buffers.ts";
-import { NOTHING, type Operating, Place, RECEIVE, ROOM, SEND, WATCH } from "./place.ts";
+import { NO_BYTES, NOTHING, type Operating, Place, RECEIVE, ROOM, SEND, WATCH } from "./place.ts";
 import { CQE_BUFFER, CQE_MORE, Ring } from "./ring.ts";
 import { RingFlow } from "./ring_flow.ts";
 import { tryOut } from "./try_out.ts";
 
-const NO_BYTES: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 const KINDS = [WATCH, RECEIVE, SEND, ROOM];
 const ALL = WATCH | RECEIVE | SEND | ROOM;
 /** An operation's name: its place, above so many bits, and its kind. */

@@ -15,8 +15,8 @@ export interface Home extends Adopting {
 }
 
 /**
- * Goes on with a session that has come, and owns its descriptors, unless it throws: then nothing has changed. `onEnded`: counts it off,
- * once, when it has ended here.
+ * Goes on with a session that has come, and owns its descriptors, unless it throws: then nothing has changed. `admit`: counts it,
+ * and gives what counts it off.
  */
 export function goOnWith(
   moved: Extract<Moved, { snapshot: unknown }>,
@@ -29,14 +29,15 @@ export function goOnWith(
   if (moved.kind === "session") {
     const { snapshot } = moved;
     const session = Session.restore(snapshot.session);
-    const proxied = factory.make(session, { client, cacheSize: snapshot.session.cacheSize, onEnded: admit() });
+    const { cacheSize } = snapshot.session;
+    const proxied = factory.make(session, client, { cacheSize, onGone: admit() });
     goOn(proxied, adopted(moved, descriptors, adopting), adopting, (arrived) => proxied.goOn(snapshot, arrived));
   } else {
     const { snapshot } = moved;
     const { key, reuseTime, pingInterval, pingTimeout } = snapshot.terms;
     const session = AckedSession.restore(snapshot.session);
-    const terms = { key: ResumeKey.restore(key), reuseTime, liveness: { pingInterval, pingTimeout } };
-    const proxied = factory.makeAcked(session, { client, ...terms, onEnded: admit() });
+    const terms = { key: new ResumeKey(key), reuseTime, liveness: { pingInterval, pingTimeout } };
+    const proxied = factory.makeAcked(session, client, { ...terms, onGone: admit() });
     goOn(proxied, adopted(moved, descriptors, adopting), adopting, (arrived) => proxied.goOn(snapshot, arrived));
   }
 }

@@ -28,7 +28,7 @@ import type { EndKind } from "../../stats.ts";
 import type { Backend } from "../../upstream/upstream.ts";
 import type { GuaranteedHolder } from "../cache/cache_budget.ts";
 import { type Arrived, NOT_ALONG, type Parting, type Wanted } from "../move/parting.ts";
-import type { Opening, SessionContext } from "../session.ts";
+import type { Opening, SessionContext, SessionTerms } from "../session.ts";
 import {
   END_REASONS,
   type Holder,
@@ -61,23 +61,29 @@ const CODES: Record<EndKind, number> = {
   limit: END.limit,
 };
 
-/** What a session of version 2 needs of the proxy it is in. */
+/** What sessions of version 2 need of the proxy they are in: the same for all of them. */
 export interface AckedSessionContext
-  extends Pick<SessionContext, "log" | "stats" | "budget" | "connect" | "onClosed" | "onLeft">, AckedStreamOptions {
-  /** What authenticates its resumes. */
-  key: ResumeKey;
-  /** Milliseconds that a session without a client is kept: as it was told. */
-  reuseTime: number;
+  extends
+    Pick<SessionContext, "log" | "stats" | "budget" | "connect" | "onClosed" | "onLeft">,
+    Pick<AckedStreamOptions, "soon"> {
   /** Milliseconds that one of which one direction has ended goes on; 0: as long as it likes. Asked when that happens. */
   halfOpenTimeout: () => number;
   /** Called once, as soon as the session has ended, with the code of its end. */
-  onEnded: (kind: EndKind, code: number) => void;
+  onEnded: (session: AckedSession, kind: EndKind, code: number, terms: AckedSessionTerms) => void;
+}
+
+/** What one session of version 2 is made with. */
+export interface AckedSessionTerms extends Pick<SessionTerms, "onGone">, Pick<AckedStreamOptions, "liveness"> {
+  /** What authenticates its resumes. */
+  key: ResumeKey;
+  /** Milliseconds that it is kept without a client: as that was told. */
+  reuseTime: number;
 }
 
 /** All that a session is but its connections, as plain data: what goes on from it is the same session. It has its secrets. */
 export interface AckedProxySessionSnapshot {
   session: AckedSessionSnapshot;
-  /** What it was begun with: see `AckedSessionContext`. */
+  /** What it was begun with: see `AckedSessionTerms`. */
   terms: { key: Uint8Array<ArrayBuffer>; reuseTime: number; pingInterval: number; pingTimeout: number };
   record: RecordSnapshot;
   isKnown: boolean;
@@ -107,6 +113,7 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
   readonly version = 2;
   readonly #session: AckedSession;
   readonly #stream: AckedStream;
+  readonly #terms: AckedSessionTerms;
   readonly #context: AckedSessionContext;
   readonly #record: SessionRecord;
   /** What is dialled. */
@@ -128,13 +135,14 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
   #halfOpenTimer: Timer | undefined;
 
   /** `client`: who asked for the session. The session is idle until `run`. */
-  constructor(session: AckedSession, client: Endpoint, context: AckedSessionContext) {
+  constructor(session: AckedSession, client: Endpoint, terms: AckedSessionTerms, context: AckedSessionContext) {
     this.#session = session;
+    this.#terms = terms;
     this.#context = context;
-    const { budget } = context;
+    const { budget, soon } = context;
     this.#record = new SessionRecord(this, client, context, this);
     budget.guarantee(this);
-    this.#stream = new AckedStream(session, this, context);
+    this.#stream = new AckedStream(session, this, { liveness: terms.liveness, soon });
     this.#way = new AckedWay(this.#stream, budget);
   }
 
@@ -179,11 +187,12 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     clearTimeout(this.#halfOpenTimer?.id);
     this.#record.leave();
     this.#context.onLeft(this);
+    this.#terms.onGone();
     return { snapshot, client, backend, left };
   }
 
   get #snapshot(): AckedProxySessionSnapshot {
-    const { key, reuseTime, liveness: { pingInterval, pingTimeout } } = this.#context;
+    const { key, reuseTime, liveness: { pingInterval, pingTimeout } } = this.#terms;
     return {
       session: this.#session.snapshot,
       terms: { key: key.bytes, reuseTime, pingInterval, pingTimeout },
@@ -229,7 +238,7 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     /** How the connection speaks. */
     dialect: Dialect;
   }): void {
-    const { key } = this.#context;
+    const { key } = this.#terms;
     const { index } = request;
     key.assertProves(request, proof);
     this.#session.assertIndex(index);
@@ -362,7 +371,7 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     // A client that did not get the answer does not know the session: nobody can resume it.
     if (!this.#isKnown && !this.#stream.isAnswered) return this.#end("unanswered");
     if (this.#isStopping) return this.#end("shutdown");
-    this.#endAway(this.#context.reuseTime);
+    this.#endAway(this.#terms.reuseTime);
   }
 
   /** Unless its client comes within that time. */
@@ -469,7 +478,8 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     clearTimeout(this.#awayTimer?.id);
     clearTimeout(this.#halfOpenTimer?.id);
     this.#record.ended(kind, reason);
-    this.#context.onEnded(kind, code);
+    this.#context.onEnded(this.#session, kind, code, this.#terms);
+    this.#terms.onGone();
     const { received, consumed } = this.#session;
     this.#backend.end(kind === "client_closed" && received === consumed);
     this.#stream.close(code, said, () => {

@@ -54,7 +54,7 @@ export class GoneSessions {
   restore(gone: readonly GoneSnapshot[], now: number, most: number): void {
     for (const { key, left, ...rest } of gone) {
       const index = Math.max(rest.index, this.#gone.get(rest.id)?.index ?? 0);
-      this.add({ ...rest, index, key: ResumeKey.restore(key), until: now + left }, most);
+      this.add({ ...rest, index, key: new ResumeKey(key), until: now + left }, most);
     }
   }
 

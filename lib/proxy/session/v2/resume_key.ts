@@ -1,19 +1,21 @@
+import { Buffer } from "node:buffer";
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 import { type ResumeRequest, ScpError } from "../../../scp/mod.ts";
 import { KEY_INFO, type Proof, resumeProofText, saltInput } from "../../../scp/v2/mod.ts";
 
 /** What authenticates the resumes of a session of version 2, and their answers (protocol: Version 2: Resume). */
 export class ResumeKey {
-  /** 32 bytes: the secret. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** A character for each byte: an array of them would take five times the memory in each session, and is hardly ever wanted. */
+  readonly #text: string;
 
-  constructor(bytes: Uint8Array<ArrayBuffer>) {
-    this.bytes = bytes;
+  /** `bytes`: 32, the secret, of which nothing is kept but a copy. */
+  constructor(bytes: Uint8Array) {
+    this.#text = Buffer.from(bytes).toString("latin1");
   }
 
-  /** One that was written down: the memory that its bytes are a part of is not kept. */
-  static restore(bytes: Uint8Array): ResumeKey {
-    return new ResumeKey(new Uint8Array(bytes));
+  /** A copy. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return Uint8Array.from(Buffer.from(this.#text, "latin1"));
   }
 
   /** That of a new session: of the secret of its two keys, and the contents of the records of its request and of the answer. */

@@ -91,10 +91,15 @@ Deno.test("a link that answers no PING is given up, which is counted once", () =
     new AckedSession({ id: 7, secret: 1n, dialect: "plain", ...sizes }),
     { hostname: "192.0.2.1", port: 5 },
     {
-      ...{ log, stats, budget: new CacheBudget(0), key: new ResumeKey(new Uint8Array(32)), reuseTime: 3_600_000 },
-      halfOpenTimeout: () => 0,
+      key: new ResumeKey(new Uint8Array(32)),
+      reuseTime: 3_600_000,
       // Over as soon as the clock has moved at all.
       liveness: { pingInterval: 1e-9, pingTimeout: 1e-9 },
+      onGone: () => {},
+    },
+    {
+      ...{ log, stats, budget: new CacheBudget(0) },
+      halfOpenTimeout: () => 0,
       soon: queueMicrotask,
       connect: () => new Promise(() => {}),
       onEnded: () => {},
