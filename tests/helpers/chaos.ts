@@ -20,6 +20,8 @@ export interface Chaos {
   bytes: number;
   /** A connection is cut after so many bytes, both ways together, at the most. */
   cutWithin: number;
+  /** See `ConnectionOptions`: with 0 no client of version 1 comes over another connection because it has been idle for long. */
+  silence?: number;
   random: Random;
 }
 
@@ -87,13 +89,17 @@ async function serveAll(backend: Backend, plans: Plan[], random: Random): Promis
 async function runClient(
   number: number,
   { version, up, down, ends }: Plan,
-  { dial, bury, dialect, random, onResumed }: Pick<Chaos, "dialect" | "random"> & ReturnType<Hazards["dialer"]> & {
-    onResumed: () => void;
-  },
+  { dial, bury, dialect, silence, random, onResumed }:
+    & Pick<Chaos, "dialect" | "silence" | "random">
+    & ReturnType<Hazards["dialer"]>
+    & {
+      onResumed: () => void;
+    },
 ): Promise<() => Promise<unknown>> {
   const closed = Promise.withResolvers<unknown>();
   const connection = await Connection.open({
     ...{ dial, dialect, version, onResumed },
+    ...(silence !== undefined && { silence }),
     allowHalfOpen: ends,
     ...cacheOf(version, 4 * 2 ** 20),
     random: () => random.next(),

@@ -14,7 +14,7 @@ const SESSIONS = 24;
 /** What is to go at least: all to and fro, however busy the machine is. */
 const MOVES = 2 * SESSIONS;
 
-interface Load extends Pick<Chaos, "bytes" | "cutWithin"> {
+interface Load extends Pick<Chaos, "bytes" | "cutWithin" | "silence"> {
   dialect: "goscon" | "plain";
   engines: [EngineName, EngineName];
   /** The most turns of the event loop between two times that all go. */
@@ -84,7 +84,7 @@ const PAIRS = NATIVE.flatMap((one) => NATIVE.map((other) => [one, other] as [Eng
 for (const engines of PAIRS) {
   for (const dialect of ["goscon", "plain"] as const) {
     Deno.test(`sessions that go from ${engines[0]} to ${engines[1]} and back, again and again, lose no byte, and no client notices, dialect ${dialect}`, () =>
-      test({ dialect, engines, bytes: 200_000, cutWithin: 2 ** 40, most: 20 }, ({ resumes, moves }) => {
+      test({ dialect, engines, bytes: 200_000, cutWithin: 2 ** 40, silence: 0, most: 20 }, ({ resumes, moves }) => {
         assert(moves > MOVES, `only ${moves} moves`);
         assert.equal(resumes, 0, "a client lost its connection");
       }));
