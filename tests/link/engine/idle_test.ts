@@ -1,20 +1,21 @@
 import assert from "node:assert/strict";
-import type { SocketLink } from "../../../../lib/link/engine/engine.ts";
-import { System } from "../../../../lib/link/engine/system.ts";
-import { writeAll } from "../../../../lib/link/link.ts";
-import { readExactly } from "../../../helpers/backend.ts";
-import { assertSameBytes } from "../../../helpers/bytes.ts";
-import { NATIVE } from "../../../helpers/engine.ts";
-import { Stage } from "../../../helpers/engine_pair.ts";
-import { ownDescriptors } from "../../../helpers/own_descriptors.ts";
-import { pattern } from "../../../helpers/random.ts";
-import { RawSocket } from "../../../helpers/raw_socket.ts";
-import { RingSpy } from "../../../helpers/ring_spy.ts";
-import { turn, until } from "../../../helpers/turns.ts";
+import type { EngineName } from "../../../lib/config/engines.ts";
+import type { SocketLink } from "../../../lib/link/engine/engine.ts";
+import { System } from "../../../lib/link/engine/system.ts";
+import { writeAll } from "../../../lib/link/link.ts";
+import { readExactly } from "../../helpers/backend.ts";
+import { assertSameBytes } from "../../helpers/bytes.ts";
+import { NATIVE } from "../../helpers/engine.ts";
+import { Stage } from "../../helpers/engine_pair.ts";
+import { ownDescriptors } from "../../helpers/own_descriptors.ts";
+import { pattern } from "../../helpers/random.ts";
+import { RawSocket } from "../../helpers/raw_socket.ts";
+import { SleepSpy } from "../../helpers/sleep_spy.ts";
+import { turn, until } from "../../helpers/turns.ts";
 
 interface Idle {
   stage: Stage;
-  spy: RingSpy;
+  spy: SleepSpy;
   /** A connection whose near end waits for bytes, and what they will be. */
   link: SocketLink;
   raw: RawSocket;
@@ -23,30 +24,32 @@ interface Idle {
   bell: number;
 }
 
-/** With a thread that sleeps. */
+/** With a thread that sleeps, by each engine. */
 function test(what: string, run: (idle: Idle) => Promise<void>): void {
-  Deno.test(`an idle thread ${what}`, { ignore: !NATIVE.includes("uring") }, async () => {
-    using spy = new RingSpy();
-    const before = ownDescriptors();
-    await using stage = Stage.open("uring");
-    const [bell] = [...ownDescriptors()].find(([fd, what]) => /eventfd/.test(what) && before.get(fd) !== what)!;
-    const accepting = stage.accept();
-    using raw = RawSocket.connect(stage.address);
-    const link = await accepting;
-    const received = readExactly(link, 10);
-    await spy.untilAsleep();
-    await run({ stage, spy, link, raw, received, bell });
-    raw.reset();
-    await received.catch(() => {});
-  });
+  for (const name of NATIVE) Deno.test(`${name}: an idle thread ${what}`, () => idle(name, run));
+}
+
+async function idle(name: EngineName, run: (idle: Idle) => Promise<void>): Promise<void> {
+  using spy = new SleepSpy();
+  const before = ownDescriptors();
+  await using stage = Stage.open(name);
+  const [bell] = [...ownDescriptors()].find(([fd, what]) => /eventfd/.test(what) && before.get(fd) !== what)!;
+  const accepting = stage.accept();
+  using raw = RawSocket.connect(stage.address);
+  const link = await accepting;
+  const received = readExactly(link, 10);
+  await spy.untilAsleep();
+  await run({ stage, spy, link, raw, received, bell });
+  raw.reset();
+  await received.catch(() => {});
 }
 
 /** It sleeps, and goes on to. */
-async function assertSleeps(spy: RingSpy): Promise<void> {
+async function assertSleeps(spy: SleepSpy): Promise<void> {
   await spy.untilAsleep();
-  const before = spy.enters;
+  const before = spy.calls;
   for (let turns = 0; turns < 20_000; turns++) await turn();
-  assert.deepEqual([spy.enters, spy.asleep], [before, 1]);
+  assert.deepEqual([spy.calls, spy.asleep], [before, 1]);
 }
 
 test("does nothing at all", ({ spy }) => assertSleeps(spy));
@@ -79,9 +82,9 @@ test("sends what a timer writes", async ({ link, raw }) => {
 test("is woken by whoever rings its bell", async ({ spy, bell }) => {
   for (let times = 0; times < 3; times++) {
     await spy.untilAsleep();
-    const before = spy.enters;
+    const before = spy.calls;
     System.open().ring(bell);
-    await until(() => spy.enters > before, () => "it sleeps on");
+    await until(() => spy.calls > before, () => "it sleeps on");
   }
   await assertSleeps(spy);
 });
