@@ -97,8 +97,7 @@ export class HandOver {
 
   /** See `Carry`. */
   readonly carry: Carry = (client, owner, preface, first) => {
-    const number = this.#count = this.#count % LAST + 1;
-    const letter: Letter = { ...preface, by: this.#options.thread, number, of: client.via };
+    const letter: Letter = { ...preface, by: this.#options.thread, number: this.#nextNumber(), of: client.via };
     return this.#options.isHere(owner)
       ? this.#toThread(client, owner.thread, letter, first)
       : this.#toNode(client, owner, letter, first);
@@ -157,13 +156,15 @@ export class HandOver {
     if (!nodes) throw new ScpError(404, `there is no node of slot ${owner.slot}`);
     const hold = isAcked(first) ? MUCH : SOME;
     const awaitsProof = client.proven !== undefined && client.isProven === false && isNew(first);
-    const told = { ...letter, between: mostHeld(hold), ...(awaitsProof && { awaitsProof }) };
     const deadline = performance.now() + nodes.timeout;
     const left = () => Math.max(0, deadline - performance.now());
     const ask = async (from?: "fresh") => {
       const { link, isFresh } = await nodes.reach(owner, hold, left(), from);
+      // A second letter has a number of its own: an owner that has got the first one, over what broke, tells of its end.
+      const number = from ? this.#nextNumber() : letter.number;
+      const told = { ...letter, number, between: mostHeld(hold), ...(awaitsProof && { awaitsProof }) };
       try {
-        return { link, ...await this.#ask(link, told, first, "", left()) };
+        return { link, number, ...await this.#ask(link, told, first, "", left()) };
       } catch (error) {
         // One that was opened before may have been closed long ago. Who is late may yet take the letter: a second one would be a resume
         // by an index that is used.
@@ -172,9 +173,9 @@ export class HandOver {
         throw unreachable(error);
       }
     };
-    const { link, ...answer } = (await ask() ?? await ask("fresh"))!;
+    const { link, number, ...answer } = (await ask() ?? await ask("fresh"))!;
     const proof = awaitsProof ? client.proven!() : undefined;
-    this.#carryOn(client, link, letter.number, { ...answer, hold, proof, onClose: nodes.opened(owner) });
+    this.#carryOn(client, link, number, { ...answer, hold, proof, onClose: nodes.opened(owner) });
   }
 
   /** Has an owner told of a connection: what it says to that, and bytes that came after. Owns `peer` when it rejects. */
@@ -251,6 +252,10 @@ export class HandOver {
     if (!offers.take(letter.by, letter.number)) return client.close();
     if (fd !== undefined) client.attach(fd);
     throw unreachable(reason);
+  }
+
+  #nextNumber(): number {
+    return this.#count = this.#count % LAST + 1;
   }
 
   #track(run: Promise<void>): Promise<void> {

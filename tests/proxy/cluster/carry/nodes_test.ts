@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import type { Engine } from "../../../../lib/link/engine/engine.ts";
-import { readRecord, writeAll } from "../../../../lib/link/link.ts";
+import { LINGER, readRecord, writeAll } from "../../../../lib/link/link.ts";
 import { HandOver, type Nodes } from "../../../../lib/proxy/cluster/carry/hand_over.ts";
 import { Offers } from "../../../../lib/proxy/cluster/carry/offers.ts";
 import { dialPeer, type PeerConnection } from "../../../../lib/proxy/cluster/nodes/peer_door.ts";
 import { layoutOf } from "../../../../lib/proxy/owner.ts";
 import { SessionIds } from "../../../../lib/proxy/session/session_ids.ts";
 import { ScpError } from "../../../../lib/scp/mod.ts";
-import { Backend, readToEnd } from "../../../helpers/backend.ts";
+import { Backend, readExactly, readToEnd } from "../../../helpers/backend.ts";
+import { assertSameBytes } from "../../../helpers/bytes.ts";
+import { stillTime } from "../../../helpers/clock.ts";
 import { testEngine } from "../../../helpers/engine.ts";
+import { pattern } from "../../../helpers/random.ts";
 import { PREFACE } from "../../../helpers/peers.ts";
 import { pair, record } from "../../../helpers/raw_client.ts";
 import { TestNode } from "../../../helpers/test_node.ts";
@@ -166,5 +169,42 @@ Deno.test("an owner is reached, and answers, in one time, over however many conn
     if (!isClosed) near.close();
     await handOver.stop(0);
   }
+  await engine.close();
+});
+
+Deno.test("an owner that tells of the end of a letter over a connection that broke does not end what went over the next", async () => {
+  await using backend = new Backend();
+  const engine = testEngine();
+  using time = stillTime();
+  const pairs = [await pair(backend), await pair(backend), await pair(backend)] as const;
+  const [[oldFar, oldNear], [far, near], [client, nearClient]] = pairs;
+  const nodes: Nodes = {
+    reach: (_owner, _hold, _timeout, wanted) =>
+      Promise.resolve({ link: wanted ? near : oldNear, isFresh: wanted !== undefined }),
+    opened: () => () => {},
+    failed: () => {},
+    timeout: 20_000,
+  };
+  const handOver = new HandOver({
+    ...{ engine, nodes, thread: 0, peers: [], secret: "", offers: Offers.of(1), random: () => 0.5 },
+    isHere: () => false,
+  });
+  const { remote, local } = PREFACE;
+  const carried = handOver.carry(Object.assign(nearClient, { remote, local }), OWNER, PREFACE, record("1"));
+  const { number } = JSON.parse((await readRecord(oldFar))!.content);
+  oldFar.close();
+  const { content, rest } = (await readRecord(far))!;
+  await readExactly(far, record("1").length - rest.length);
+  await writeAll(far, record("{}"));
+  await carried;
+  handOver.ownerClosed(number);
+  time.pass(LINGER);
+  await writeAll(client, pattern(0, 10));
+  assertSameBytes(await readExactly(far, 10), pattern(0, 10));
+  handOver.ownerClosed(JSON.parse(content).number);
+  time.pass(LINGER);
+  assert.equal((await readToEnd(client)).length, 0);
+  for (const link of [oldFar, far, client, nearClient]) link.close();
+  await handOver.stop(0);
   await engine.close();
 });
