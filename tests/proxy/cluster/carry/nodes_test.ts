@@ -155,8 +155,8 @@ Deno.test("an owner is reached, and answers, in one time, over however many conn
       isHere: () => false,
     });
     const endpoints = { remote: PREFACE.remote, local: PREFACE.local };
-    const begun = performance.now();
     const carried = handOver.carry(Object.assign(nearClient, endpoints), OWNER, PREFACE, record("1"));
+    const begun = performance.now(); // not before its time has begun
     const refused = assert.rejects(carried, /no answer within/);
     await readRecord(oldFar);
     const passed = performance.now() - begun;
