@@ -1,4 +1,5 @@
 import type { DatagramPeer, PassableDatagrams } from "../engine/udp/datagrams.ts";
+import { PeerMap } from "../engine/udp/peer_map.ts";
 import { FEC_HEADER, kindOf, segmentsOf } from "./fec/fec_frame.ts";
 import { convAt } from "./machine/segment.ts";
 
@@ -11,8 +12,7 @@ export interface Came {
 /** Conversations over a socket that other threads have: who has which, and what came for each thread in this round. */
 export class Away {
   readonly #give: (thread: number, came: Came[]) => void;
-  /** By the keys of their clients. */
-  readonly #conversations = new Map<string, { conv: number; thread: number }>();
+  readonly #conversations = new PeerMap<{ conv: number; thread: number }>();
   readonly #came = new Map<number, Came[]>();
 
   /** `give`: gives what came to a thread, by its number. */
@@ -21,17 +21,17 @@ export class Away {
   }
 
   /** That thread has the conversation of a peer. */
-  add({ key }: DatagramPeer, conv: number, thread: number): void {
-    this.#conversations.set(key, { conv, thread });
+  add(peer: DatagramPeer, conv: number, thread: number): void {
+    this.#conversations.set(peer, { conv, thread });
   }
 
-  delete({ key }: DatagramPeer): void {
-    this.#conversations.delete(key);
+  delete(peer: DatagramPeer): void {
+    this.#conversations.delete(peer);
   }
 
   /** Takes what came of one of them, a copy, for `flush`: gives whether it is of one. */
   take(datagram: Uint8Array, peer: DatagramPeer, socket: PassableDatagrams | undefined): boolean {
-    const away = this.#conversations.get(peer.key);
+    const away = this.#conversations.get(peer);
     if (!away || !mayBeOf(datagram, away.conv)) return false;
     const came = this.#came.get(away.thread) ?? [];
     this.#came.set(away.thread, came);

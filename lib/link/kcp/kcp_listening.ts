@@ -1,4 +1,5 @@
 import { type DatagramPeer, type DatagramSocket, isPassable, type PassableDatagrams } from "../engine/udp/datagrams.ts";
+import { PeerMap } from "../engine/udp/peer_map.ts";
 import type { ConversationPlace, RemainsOfKcp } from "./conversation.ts";
 import { Away, type Came } from "./away.ts";
 import { FEC_HEADER, kindOf, segmentsOf } from "./fec/fec_frame.ts";
@@ -67,7 +68,7 @@ export class KcpListening {
   readonly #fec: ReedSolomon | undefined;
   readonly #around: Surroundings;
   readonly #ticker: Ticker;
-  readonly #flows = new Map<string, KcpFlow>();
+  readonly #flows = new PeerMap<KcpFlow>();
   readonly #away: Away;
   /** Those whose client's address is not proven, the oldest first. */
   readonly #unproven = new Set<KcpFlow>();
@@ -154,7 +155,7 @@ export class KcpListening {
   }
 
   #input(datagram: Uint8Array<ArrayBuffer>, peer: DatagramPeer): void {
-    const flow = this.#flows.get(peer.key);
+    const flow = this.#flows.get(peer);
     const verdict = flow?.input(datagram) ?? "unknown";
     if (verdict === "ok") return void (flow!.isProven && this.#unproven.delete(flow!) && this.#socket.keep(peer));
     if (this.#away.take(datagram, peer, this.passable)) return;
@@ -187,7 +188,7 @@ export class KcpListening {
     this.#beginning.count();
     this.#away.delete(peer);
     // The address is another client's by now.
-    this.#flows.get(peer.key)?.lose("another conversation has begun at its address");
+    this.#flows.get(peer)?.lose("another conversation has begun at its address");
     const { kcp } = this.options;
     const fec = isFec ? this.#fec : undefined;
     const epoch = crypto.getRandomValues(new Uint32Array(1))[0]!;
@@ -216,7 +217,7 @@ export class KcpListening {
       },
       leave: this.passable && (() => this.#leave(peer, flow)),
     });
-    this.#flows.set(peer.key, flow);
+    this.#flows.set(peer, flow);
     if (flow.isProven) this.#socket.keep(peer);
     else this.#unproven.add(flow);
     this.#timer ??= setInterval(() => this.#look(), LOOK);
@@ -250,8 +251,8 @@ export class KcpListening {
 
   #forget(peer: DatagramPeer, flow: KcpFlow): void {
     this.#unproven.delete(flow);
-    if (this.#flows.get(peer.key) === flow) {
-      this.#flows.delete(peer.key);
+    if (this.#flows.get(peer) === flow) {
+      this.#flows.delete(peer);
       this.#around.onGone?.(peer);
     }
     if (this.#flows.size > 0) return;

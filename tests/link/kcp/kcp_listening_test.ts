@@ -3,6 +3,7 @@ import { ReedSolomon } from "../../../lib/link/kcp/fec/reed_solomon.ts";
 import { FecEncoder } from "../../../lib/link/kcp/fec/encoder.ts";
 import { KcpListeningStage, nextOf } from "../../helpers/kcp_listening_stage.ts";
 import { bytesOf, CONV, datagramOf, type Wanted } from "../../helpers/kcp_stage.ts";
+import { leftBehind } from "../../helpers/left_behind.ts";
 import { until } from "../../helpers/turns.ts";
 
 Deno.test("a conversation begins with a PUSH whose sn is 0, and nothing else makes one", async () => {
@@ -111,6 +112,19 @@ Deno.test("when 1,024 wait whose addresses are not proven, 256 others begin at o
   assert.equal(replace(300), 128);
   await stage.prove(stage.links.at(-1)!.remote.hostname, stage.links.at(-1)!);
   assert.deepEqual([stage.gauges.unproven, replace(3)], [1023, 1]);
+});
+
+Deno.test("what is of no conversation leaves no memory behind, whoever sends it", async () => {
+  await using stage = new KcpListeningStage();
+  stage.input("a client", { command: "push", sn: 0 });
+  stage.listening.giveTo(2, bytesOf("a client of another thread") as Uint8Array<ArrayBuffer>, CONV);
+  const later = datagramOf({ command: "push", sn: 5 });
+  const left = leftBehind((round) => {
+    for (let i = 0; i < 5000; i++) stage.comes(`a stranger, number ${round} ${i}`, later);
+    stage.junk.length = 0;
+  });
+  assert(left < 100_000, `${left} bytes are left of 5,000 datagrams`);
+  assert.equal(stage.stats.junk.unknown, 18 * 5000);
 });
 
 Deno.test("of a client's address no more is kept than it takes to answer, until it is proven", async () => {
