@@ -6,8 +6,8 @@ import { sleep } from "./sleep.ts";
 import { mib, usageOf } from "./usage.ts";
 
 const USAGE =
-  `Floods a listener of KCP with datagrams of forged addresses, while sessions over it go on, and says whether they did, and
-whether memory grew in the second half: it has settled after 10 s. Linux, with Python.
+  `Floods a listener of KCP with datagrams of forged addresses, while sessions over it go on, and others are begun, and says
+whether those went on, and whether memory grew: first they are busy for 10 s. Linux, with Python.
 
 Usage:
   deno task kcp-flood [datagrams a second] [seconds]      default: 100,000 and 30
@@ -18,13 +18,19 @@ GOSCON_SEED tries the chance of a run again. Exit codes: 0; 1 when a session was
 const SESSIONS = 50;
 /** Milliseconds between two echoes of a session. */
 const PAUSE = 100;
-/** Memory that it may need more in the second half of the flood than at the end of the first. */
+/** Milliseconds for which sessions are busy first, so that memory is that of a proxy which has work, and bytes of their echoes then. */
+const WARM_UP = 10_000;
+const BUSY = 4000;
+/** Milliseconds between two new sessions. */
+const NEWCOMER = 2000;
+/** Memory that it may need more than before the flood. */
 const GROWTH = 32 * 2 ** 20;
 
 /** A session that has its bytes come back, again and again. */
 class Echoes {
-  /** Of each, in milliseconds. */
+  /** Of each since it is not busy, in milliseconds. */
   readonly times: number[] = [];
+  isBusy = true;
   readonly #connection: ResumableConnection;
   resumes = 0;
   isOver = false;
@@ -38,16 +44,21 @@ class Echoes {
   async run(): Promise<void> {
     const writer = this.#connection.writable.getWriter();
     const reader = this.#connection.readable.getReader();
-    for (let at = 0; !this.isOver; at += 100) {
-      const wanted = pattern(at, 100);
+    for (let at = 0; !this.isOver;) {
+      const { isBusy } = this;
+      const wanted = pattern(at, isBusy ? BUSY : 100);
+      at += wanted.length;
       const begun = performance.now();
       await writer.write(wanted);
       for (let got = 0; got < wanted.length;) {
         const { value } = await reader.read();
         if (!value) throw new Error("the session has ended");
-        if (value.some((byte, i) => byte !== wanted[got + i])) throw new Error(`a wrong byte after ${at + got}`);
+        if (value.some((byte, i) => byte !== wanted[got + i])) {
+          throw new Error(`a wrong byte of the ${wanted.length} before ${at}`);
+        }
         got += value.length;
       }
+      if (isBusy) continue;
       this.times.push(performance.now() - begun);
       await sleep(PAUSE);
     }
@@ -81,8 +92,11 @@ async function run(rate: number, seconds: number, random: Random): Promise<numbe
   const echoes = await Promise.all(Array.from({ length: SESSIONS }, open));
   const faults: unknown[] = [];
   const running = echoes.map((each) => each.run().catch((error) => faults.push(error)));
+  await sleep(WARM_UP);
+  for (const each of echoes) each.isBusy = false;
   const memory = [usageOf(goscon.pid)!.memory];
   const flood = start(address, rate, seconds, random);
+  const newcomers = begin(address, seconds);
   await sleep(seconds * 500);
   memory.push(usageOf(goscon.pid)!.memory);
   const { success, stdout } = await flood.output();
@@ -90,20 +104,42 @@ async function run(rate: number, seconds: number, random: Random): Promise<numbe
   memory.push(usageOf(goscon.pid)!.memory);
   for (const each of echoes) each.isOver = true;
   await Promise.all(running);
+  const begun = await newcomers;
   const { stats, gauges } = JSON.parse((await goscon.manager("GET", "/status")).text);
-  const times = echoes.flatMap(({ times }) => times).sort((a, b) => a - b);
-  const at = (part: number) => times[Math.floor(part * (times.length - 1))]!.toFixed(1);
+  const times = echoes.flatMap(({ times }) => times);
   console.log(`sent ${sent}, ${Math.round(sent / seconds)} a second`);
   console.log(`dropped by cause: ${JSON.stringify(stats.kcp.junk)}; conversations now: ${JSON.stringify(gauges.kcp)}`);
-  console.log(`${times.length} echoes of ${SESSIONS} sessions: p50 ${at(0.5)} ms, p99 ${at(0.99)}, most ${at(1)}`);
+  console.log(`${times.length} echoes of ${SESSIONS} sessions: ${spread(times)}`);
+  console.log(`${begun.times.length} new sessions of ${begun.asked} begun: ${spread(begun.times)}`);
   console.log(`resumes ${echoes.reduce((sum, { resumes }) => sum + resumes, 0)}, faults ${faults.length}`);
   console.log(
     `lines of the log ${goscon.events.length}; memory before, half way, after: ${memory.map(mib).join(", ")}`,
   );
   for (const fault of faults) console.error(fault);
-  const isWell = success && faults.length === 0 && memory[2]! - memory[1]! < GROWTH;
+  const isWell = success && faults.length === 0 && Math.max(...memory) - memory[0]! < GROWTH;
   console.log(isWell ? "PASSED" : "FAILED");
   return isWell ? 0 : 1;
+}
+
+/** New sessions during the flood, one after another: how many were asked for, and how long those took that have begun, in milliseconds. */
+async function begin(address: string, seconds: number): Promise<{ asked: number; times: number[] }> {
+  const asked = Math.floor(seconds * 1000 / NEWCOMER);
+  const times: number[] = [];
+  const one = async (i: number) => {
+    await sleep(i * NEWCOMER);
+    const begun = performance.now();
+    const connection = await connect(`kcp://${address}`);
+    times.push(performance.now() - begun);
+    connection.close();
+  };
+  await Promise.allSettled(Array.from({ length: asked }, (_, i) => one(i)));
+  return { asked, times };
+}
+
+function spread(times: readonly number[]): string {
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (part: number) => sorted[Math.floor(part * (sorted.length - 1))]?.toFixed(1);
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)}, most ${at(1)}`;
 }
 
 function start(address: string, rate: number, seconds: number, random: Random): Deno.ChildProcess {

@@ -9,23 +9,9 @@ import { KcpLink } from "./kcp_link.ts";
 import type { Junk, KcpGauges, KcpStats } from "./kcp_stats.ts";
 import type { KcpOptions } from "./machine/options.ts";
 import { commandAt, convAt, PUSH, snAt, verdictOn } from "./machine/segment.ts";
-import { Pace } from "./pace.ts";
+import { Newcomers } from "./newcomers.ts";
 import { Ticker } from "./ticker.ts";
 
-/**
- * Conversations at most whose client's address is not proven: of more the oldest go first, so many a second. Who is there shows it within
- * a round trip: as many as that are forged, and each that takes the place of another leaves its memory behind.
- */
-const MOST_UNPROVEN = 1024;
-const MOST_REPLACED = 256;
-/**
- * Conversations that may begin in a second, and at once: each costs an answer, and whoever forges addresses can ask for any number. All
- * others wait meanwhile.
- */
-const MOST_BEGUN = 2048;
-const MOST_AT_ONCE = 256;
-/** Why one of more is lost: made once, as it costs more than much of the rest. */
-const TOO_MANY = new Error("too many others have begun whose addresses are not proven");
 /** Milliseconds between two looks at all conversations. */
 const LOOK = 1000;
 
@@ -70,10 +56,7 @@ export class KcpListening {
   readonly #ticker: Ticker;
   readonly #flows = new PeerMap<KcpFlow>();
   readonly #away: Away;
-  /** Those whose client's address is not proven, the oldest first. */
-  readonly #unproven = new Set<KcpFlow>();
-  readonly #beginning: Pace;
-  readonly #replacing: Pace;
+  readonly #newcomers: Newcomers;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** Owns the socket. `fec` is for all conversations that there will be. */
@@ -87,8 +70,7 @@ export class KcpListening {
     this.#fec = fec;
     this.#around = around;
     this.#ticker = new Ticker(around.soon);
-    this.#beginning = new Pace(MOST_BEGUN, MOST_AT_ONCE, around.now);
-    this.#replacing = new Pace(MOST_REPLACED, MOST_REPLACED, around.now);
+    this.#newcomers = new Newcomers(around.now);
     this.#away = new Away((thread, came) => around.onAway?.(thread, came));
     socket.onDatagram = (datagram, peer) => this.#input(datagram, peer);
     socket.onRound = () => {
@@ -105,7 +87,7 @@ export class KcpListening {
   /** Adds what there is now to a sum. */
   addTo(sum: KcpGauges): void {
     sum.conversations += this.#flows.size;
-    sum.unproven += this.#unproven.size;
+    sum.unproven += this.#newcomers.size;
     for (const { roundTrip } of this.#flows.values()) {
       sum.roundTrips += roundTrip;
       if (roundTrip > 0) sum.measured++;
@@ -157,20 +139,20 @@ export class KcpListening {
   #input(datagram: Uint8Array<ArrayBuffer>, peer: DatagramPeer): void {
     const flow = this.#flows.get(peer);
     const verdict = flow?.input(datagram) ?? "unknown";
-    if (verdict === "ok") return void (flow!.isProven && this.#unproven.delete(flow!) && this.#socket.keep(peer));
+    if (verdict === "ok") return void (flow!.isProven && this.#newcomers.proved(flow!) && this.#socket.keep(peer));
     if (this.#away.take(datagram, peer, this.passable)) return;
-    const first = this.#firstOf(datagram, flow);
+    const first = this.#firstOf(datagram, peer, flow);
     if (typeof first !== "string") return this.#begin(datagram, peer, first);
     this.#around.stats.junk[first]++;
     this.#around.onJunk(first, peer);
   }
 
-  get #hasRoom(): boolean {
-    return this.#beginning.isFree && (this.#unproven.size < MOST_UNPROVEN || this.#replacing.isFree);
-  }
-
   /** The conversation that begins with a datagram, and whether with FEC; or why none does. */
-  #firstOf(datagram: Uint8Array, before: KcpFlow | undefined): { conv: number; isFec: boolean } | Junk {
+  #firstOf(
+    datagram: Uint8Array,
+    peer: DatagramPeer,
+    before: KcpFlow | undefined,
+  ): { conv: number; isFec: boolean } | Junk {
     const kind = kindOf(datagram);
     const isFec = kind !== "plain";
     if (isFec && !this.#fec) return "fec";
@@ -181,11 +163,10 @@ export class KcpListening {
     if (verdict !== "ok") return verdict;
     const isBeginning = this.isOpen && commandAt(segments, 0) === PUSH && snAt(segments, 0) === 0;
     if (!isBeginning || conv === before?.conv) return before ? "conv" : "unknown";
-    return this.#hasRoom ? { conv, isFec } : "full";
+    return this.#newcomers.mayBegin(peer, conv) ? { conv, isFec } : "full";
   }
 
   #begin(datagram: Uint8Array, peer: DatagramPeer, { conv, isFec }: { conv: number; isFec: boolean }): void {
-    this.#beginning.count();
     this.#away.delete(peer);
     // The address is another client's by now.
     this.#flows.get(peer)?.lose("another conversation has begun at its address");
@@ -196,12 +177,7 @@ export class KcpListening {
     const link = new KcpLink(flow, peer);
     flow.input(datagram);
     this.#around.onConnection(link);
-    if (this.#unproven.size <= MOST_UNPROVEN) return;
-    this.#replacing.count();
-    const [oldest] = this.#unproven;
-    this.#unproven.delete(oldest!);
-    // Its owner is told, and closes it.
-    oldest!.lose(TOO_MANY);
+    this.#newcomers.began();
   }
 
   /** `make`: of what it has of this listening. */
@@ -219,7 +195,7 @@ export class KcpListening {
     });
     this.#flows.set(peer, flow);
     if (flow.isProven) this.#socket.keep(peer);
-    else this.#unproven.add(flow);
+    else this.#newcomers.add(flow);
     this.#timer ??= setInterval(() => this.#look(), LOOK);
     return flow;
   }
@@ -250,7 +226,7 @@ export class KcpListening {
   }
 
   #forget(peer: DatagramPeer, flow: KcpFlow): void {
-    this.#unproven.delete(flow);
+    this.#newcomers.forget(flow);
     if (this.#flows.get(peer) === flow) {
       this.#flows.delete(peer);
       this.#around.onGone?.(peer);

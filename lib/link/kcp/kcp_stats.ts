@@ -2,7 +2,7 @@ import { type Counters, newCounters } from "./machine/counters.ts";
 
 /**
  * Why a datagram was dropped: see `Verdict`; what FEC puts around it cannot be; it has FEC, and there is none here; it is of no
- * conversation, and begins none; too many have begun in this second.
+ * conversation, and begins none; so many have begun that it has to be asked for again.
  */
 export const JUNK = ["short", "long", "conv", "command", "cut", "malformed", "fec", "unknown", "full"] as const;
 export type Junk = (typeof JUNK)[number];

@@ -27,6 +27,11 @@ export class Pace {
     this.#left--;
   }
 
+  /** One of the times that it was done does not count: no more than `most` are left by that. */
+  giveBack(): void {
+    this.#left++;
+  }
+
   #refill(): void {
     const now = this.#now();
     this.#left = Math.min(this.#most, this.#left + (now - this.#at) * this.#perSecond / 1000);

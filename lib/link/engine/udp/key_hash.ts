@@ -15,6 +15,8 @@ export function hashOf(key: string): number {
     high = (high + Math.imul(COEFFICIENTS[at]!, code)) | 0;
     low = (low + Math.imul(COEFFICIENTS[at + 1]!, code)) | 0;
   }
-  // Of each sum only the upper half is by chance.
-  return (high & 0xffff0000) | (low >>> 16);
+  // Of each sum only the upper half is by chance; and any bits of both are to do for a table.
+  const both = (high & 0xffff0000) | (low >>> 16);
+  const mixed = Math.imul(both ^ (both >>> 16), 0x85ebca6b);
+  return mixed ^ (mixed >>> 13);
 }

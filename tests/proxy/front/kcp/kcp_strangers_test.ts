@@ -86,6 +86,17 @@ Deno.test("what fails of clients whose address anybody could have written is log
   assert.equal(proxy.log.of("handshake failed").length, 1);
 });
 
+Deno.test("a client gets in while more sessions are asked for than may begin, by who is not there: it asks again", async () => {
+  await using proxy = TestProxy.start(KEYS);
+  using forged = new BareKcp(proxy.address);
+  let conv = CONV;
+  const forge = () => forged.say({ command: "push", conv: conv++, sn: 0, data: textOf(record(HELLO)) });
+  while ((await proxy.stats()).kcp.junk.full < 100) await forge();
+  const client = openOver(await kcp(proxy.address));
+  while (!await settled(client)) await forge();
+  using _client = await client; // it was answered
+});
+
 Deno.test("limits and deny hold over KCP: who is refused for want of room is told, who is denied hears nothing", async () => {
   await using proxy = TestProxy.start({ ...KEYS, limits: { sessions: 1 } });
   using _first = await openOver(await kcp(proxy.address));
