@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Sends datagrams of addresses of chance, all in 127.0.0.0/8, to a port of UDP: PORT, so many a second, SECONDS, SEED.
+"""Sends datagrams of addresses of chance, all in 127.0.0.0/8, to a port of UDP: PORT, so many a second, SECONDS, SEED,
+and how many TIMES each.
 
 Half of them would begin a conversation of KCP, half of those with a request for a session; a quarter are of one that there is not, and a
 quarter are no segments. What is answered is not read. At the end it prints how many it sent.
@@ -16,7 +17,7 @@ BATCH = 200
 REQUEST = b"0\n782riWdFIwE=\n\n0"
 REQUEST = struct.pack(">H", len(REQUEST)) + REQUEST
 
-port, rate, seconds, seed = (int(word) for word in sys.argv[1:])
+port, rate, seconds, seed, times = (int(word) for word in sys.argv[1:])
 chance = random.Random(seed)
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sender.bind(("0.0.0.0", 0))
@@ -44,6 +45,8 @@ while (passed := time.monotonic() - begun) < seconds:
         continue
     for _ in range(BATCH):
         source = struct.pack("I4s4s", 0, bytes([127, *chance.randbytes(2), chance.randrange(1, 255)]), bytes(4))
-        sender.sendmsg([datagram()], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, target)
-    sent += BATCH
+        bytes_of_it = datagram()
+        for _ in range(times):
+            sender.sendmsg([bytes_of_it], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, target)
+    sent += BATCH * times
 print(sent)
