@@ -6,7 +6,7 @@ import { encodeHello, streamsOf } from "./hello.ts";
 import { comesTrue, sleep } from "./sleep.ts";
 import { Checker, HALF_OPEN, Sender } from "./stream.ts";
 import type { Tally } from "./tally.ts";
-import type { Transport } from "./transports.ts";
+import { SILENCE, type Transport } from "./transports.ts";
 import type { Weather } from "./weather.ts";
 
 /** How long a session may take to begin and to come to its end, in milliseconds. */
@@ -177,6 +177,7 @@ async function openConnection(options: SessionOptions): Promise<Opened> {
         version,
         target,
         ...(version === 1 && { cacheSize }),
+        ...(transport === "kcp" && { silence: SILENCE, pingTimeout: SILENCE }),
         allowHalfOpen: true,
         random: () => random.next(),
         onResumed: () => {
