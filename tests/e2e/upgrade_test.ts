@@ -264,6 +264,19 @@ Deno.test("a manager that a reload wanted elsewhere is there after an upgrade", 
   await assert.rejects(fetch(`${before}healthz`));
 });
 
+Deno.test("who has connected to the manager before an upgrade, and asks after it, is answered", LINUX, async () => {
+  await using goscon = await Goscon.start(ECHO);
+  const { url } = await goscon.event((e) => e.message === "manager");
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(String(url)).port) });
+  await conn.write(new TextEncoder().encode("GET /healthz HT")); // it is accepted for sure
+  assert.equal((await upgrade(goscon)).status, 200);
+  // The old process would be over by then.
+  for (let n = 0; n < 300; n++) await goscon.manager("GET", "/healthz");
+  await conn.write(new TextEncoder().encode("TP/1.1\r\nhost: goscon\r\n\r\n"));
+  assert.match(await new Response(conn.readable).text(), /^HTTP\/1.1 200 /);
+  await goscon.stopped(1);
+});
+
 Deno.test("the new process serves on when the old one is killed as soon as it has taken over", LINUX, async () => {
   await using goscon = await Goscon.start(ECHO);
   const upgrading = goscon.manager("POST", "/upgrade").catch(() => {});

@@ -62,6 +62,13 @@ export class HttpServer {
     this.listening.accept({ onConnection: (link) => this.#take(link), onFailure: this.#options.onFailure });
   }
 
+  /** How many clients are there whose requests have not come yet: each has `requestTimeout` for that. */
+  get asking(): number {
+    let asking = 0;
+    for (const phase of this.#waiting.values()) if (phase === "request") asking++;
+    return asking;
+  }
+
   /** Accepts nothing more. Settles when the answers that are under way have gone out. */
   async shutdown(): Promise<void> {
     this.#isClosing = true;

@@ -281,7 +281,10 @@ export class Upgrader {
     while (await this.#handshakes() > 0 && performance.now() < until) await pause();
   }
 
-  /** Who needs longer for it has a session later, which goes over as soon as it has begun. */
+  /**
+   * Who needs longer for it has a session later, which goes over as soon as it has begun; and who is about to ask the manager something is
+   * answered.
+   */
   async #passLate(successor: Successor): Promise<void> {
     await successor.late();
     const { handshakeTimeout } = this.#options.reloader.config.scp;
@@ -291,7 +294,8 @@ export class Upgrader {
     for (;;) {
       const handshakes = await this.#handshakes(); // and then what has come of those before
       await this.#passAll(successor, this.#dataPlane.moveLate(), passed);
-      if (handshakes === 0 || performance.now() >= until) break;
+      const isAwaited = handshakes > 0 || (this.#options.manager?.asking ?? 0) > 0;
+      if (!isAwaited || performance.now() >= until) break;
       await pause();
     }
     const { sessions } = passed;
