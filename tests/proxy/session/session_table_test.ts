@@ -65,7 +65,7 @@ function tableOf(count: number, onLook: (id: number) => void): SessionTable {
       rest: new Uint8Array(0),
     } as const;
     const { id, begin } = table.prepare(arrival);
-    begin({ onEnded() {}, isAnswered: false });
+    begin({ onGone() {}, isAnswered: false });
     const session = table.get(id);
     assert(session?.version === 1);
     const look = session.look.bind(session);
