@@ -156,7 +156,7 @@ export class NativeListening implements PassableListening, Pollable {
     const { system } = this.#poller;
     const fd = system.accept(this.#fd, this.#from);
     if (fd < 0) {
-      const { errno } = system;
+      const errno = system.transferErrno;
       if (errno === EAGAIN) this.#isReadable = false;
       else if (errno !== EINTR && !CLIENT_IS_GONE.includes(errno)) this.#failed(system.error(errno), onFailure);
       return;

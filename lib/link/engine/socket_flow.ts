@@ -232,7 +232,7 @@ export abstract class SocketFlow implements MovableFlow, Pollable {
       const n = system.send(this.fd, bytes);
       if (n === bytes.length) return n;
       if (n >= 0) return this.blocked(n);
-      const { errno } = system;
+      const errno = system.transferErrno;
       if (errno === EAGAIN) return this.blocked(0);
       if (errno === EINTR) continue;
       this.fault = system.error(errno);

@@ -58,6 +58,13 @@ export const EINPROGRESS = 115;
 export const ENOBUFS = 105;
 export const ECANCELED = 125;
 
+/** How a call that waits fails that is to be made again: EINTR, EAGAIN, ENOMEM, EBUSY, ETIME. */
+const PASSING: readonly number[] = [EINTR, EAGAIN, 12, 16, 62];
+/** So often in a row waiting may fail in some other way before it is taken for what it says. */
+const MOST_STRANGE = 8;
+/** How calls fail that are for files and processes: ENOENT, ESRCH, ECHILD, EEXIST, ENOTDIR, EISDIR, ENOTTY, ESPIPE, ERANGE. */
+const OF_FILES: readonly number[] = [2, 3, 10, 17, 20, 21, 25, 29, 34];
+
 /** How accepting fails for a client that is gone, or that may not come: ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH, EPERM. */
 export const CLIENT_IS_GONE: readonly number[] = [103, 71, 100, 113, 1];
 
@@ -172,6 +179,8 @@ export class System {
   readonly #info = new Uint32Array(LAST_ACK_RECEIVED + 1);
   readonly #cookie = new BigUint64Array(1);
   readonly #infoBytes = new Uint8Array(this.#info.buffer);
+  /** How often in a row waiting has failed in a way that is not its own. */
+  #strange = 0;
 
   static #opened: System | undefined;
 
@@ -185,8 +194,26 @@ export class System {
     this.#errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(this.#calls.__errno_location()!, 4));
   }
 
+  /** Of what the runtime calls between a call and this look, it may be another's: see `transferErrno`. */
   get errno(): number {
     return this.#errno[0]!;
+  }
+
+  /** Why a call failed that accepts, sends or receives. What no such call fails with is another's: then it is to be made again, as by EINTR. */
+  get transferErrno(): number {
+    const { errno } = this;
+    return OF_FILES.includes(errno) ? EINTR : errno;
+  }
+
+  /**
+   * What a call that waits gave: how much there is. Where it failed there is nothing, as after a signal, and it is to be made again; also
+   * when `errno` says what it does not fail with. Throws when it goes on to say so: nobody would hear of anything any more.
+   */
+  waited(result: number): number {
+    const isStrange = result < 0 && !PASSING.includes(this.errno);
+    if (result >= 0) this.#strange = 0;
+    else if (isStrange && ++this.#strange === MOST_STRANGE) throw this.error();
+    return Math.max(0, result);
   }
 
   /** What the last call failed with. */
@@ -337,8 +364,7 @@ export class System {
 
   /** How many events there are, after at most `timeout` milliseconds; none when a signal came. */
   wait(epoll: number, events: Events, timeout: number): number {
-    const n = this.#calls.epoll_wait(epoll, events.bytes, events.capacity, timeout);
-    return n < 0 ? this.#interrupted() : n;
+    return this.waited(this.#calls.epoll_wait(epoll, events.bytes, events.capacity, timeout));
   }
 
   /** The same in a thread of the pool, while this one goes on. `events` is not to be touched meanwhile. */
@@ -362,18 +388,12 @@ export class System {
     this.#calls.read(bell, new Uint8Array(8), 8);
   }
 
-  /** Waits in a thread of the pool until it rings, at most so many milliseconds. */
-  async waitForBell(bell: number, timeout: number): Promise<void> {
+  /** Waits in a thread of the pool until it rings, at most so many milliseconds. Gives whether it did. */
+  async waitForBell(bell: number, timeout: number): Promise<boolean> {
     const request = new Int32Array(new ArrayBuffer(8)); // a `struct pollfd`, which does not move
     request[0] = bell;
     request[1] = EPOLLIN;
     await this.#calls.poll(new Uint8Array(request.buffer), 1, timeout);
-  }
-
-  #interrupted(): 0 {
-    // A signal's handler may have run since, and have left its own: that it could write nothing more to a pipe.
-    const { errno } = this;
-    if (errno === EINTR || errno === EAGAIN) return 0;
-    throw this.error();
+    return request[1]! >>> 16 !== 0; // until then this keeps the memory, which nothing else does
   }
 }

@@ -77,7 +77,7 @@ export class EpollFlow extends SocketFlow {
       if (this.#isReadable) this.#queue();
       return this.sink.readable(buffer.subarray(0, n));
     }
-    const errno = n < 0 ? system.errno : 0;
+    const errno = n < 0 ? system.transferErrno : 0;
     if (errno === EINTR) return this.#queue();
     this.#isReadable = false;
     if (errno === EAGAIN) return;

@@ -43,7 +43,7 @@ abstract class Waiting implements Pollable {
       const changed = this.#changed.promise; // before the attempt: an event is told once
       const result = attempt();
       if (result !== undefined) return result;
-      const { errno } = this.poller.system;
+      const errno = this.poller.system.transferErrno;
       if (errno === EINTR) continue;
       if (errno !== EAGAIN) throw this.poller.system.error(errno);
       await changed;

@@ -143,7 +143,7 @@ export abstract class NativeDatagrams implements DatagramSocket, Pollable, Sende
   #sendAll(batch: Outgoing): boolean {
     while (batch.length > 0) {
       if (batch.send(this.#fd) > 0) continue;
-      const { errno } = this.shared.poller.system;
+      const errno = this.shared.poller.system.transferErrno;
       if (errno === EAGAIN) return false;
       if (errno === EINTR) continue;
       // Without room somewhere else, of which nobody tells, all of it; else that one: it is too long for the way, or may not go there.
@@ -161,7 +161,7 @@ export abstract class NativeDatagrams implements DatagramSocket, Pollable, Sende
     const { incoming, poller, queue } = this.shared;
     const count = incoming.receive(this.#fd);
     if (count === 0) {
-      const { errno } = poller.system;
+      const errno = poller.system.transferErrno;
       if (errno === EAGAIN) return;
       if (errno !== EINTR) this.refused(errno);
       return this.#again();

@@ -28,9 +28,6 @@ const SQ_CQ_OVERFLOW = 1 << 1;
 const SQ_TASKRUN = 1 << 2;
 const CQ_EVENTFD_DISABLED = 1 << 0;
 
-/** How a call fails that is to be made again: EINTR, EAGAIN, ENOMEM, EBUSY, ETIME. */
-const PASSING = [4, 11, 12, 16, 62];
-
 /** Words of an entry. */
 const SQE = 16;
 const CQE = 4;
@@ -202,9 +199,9 @@ export class Ring {
     if (timeout > 0 && this.ready === 0) {
       this.#nanoseconds[0] = timeout * 1_000_000;
       const flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
-      this.#entered(this.#calls.enter(this.#fd, this.#pending, 1, flags, this.#argumentAt, BigInt(ARGUMENT)));
+      this.#system.waited(this.#calls.enter(this.#fd, this.#pending, 1, flags, this.#argumentAt, BigInt(ARGUMENT)));
     } else {
-      this.#entered(this.#calls.enter(this.#fd, this.#pending, 0, ENTER_GETEVENTS, 0n, 0n));
+      this.#system.waited(this.#calls.enter(this.#fd, this.#pending, 0, ENTER_GETEVENTS, 0n, 0n));
     }
     // How many it took is told by the head also when the wait failed: by a signal, or as the time is over.
     this.#pending = (this.#tail - Atomics.load(this.#words, this.#sqHead)) | 0;
@@ -255,10 +252,6 @@ export class Ring {
   }
 
   /** Whatever else it failed by, something that was done may never be told. */
-  #entered(result: number): void {
-    if (result < 0 && !PASSING.includes(this.#system.errno)) throw this.#system.error();
-  }
-
   /** Writes an entry; numbers of 32 bits each. */
   #ask(
     codeAndFlags: number,

@@ -219,7 +219,7 @@ export class RingFlow extends SocketFlow implements Operating {
     const { buffer, system, share } = this.poller;
     const most = Math.min(this.most, share);
     const n = system.receive(this.fd, buffer, most);
-    const errno = n < 0 ? system.errno : 0;
+    const errno = n < 0 ? system.transferErrno : 0;
     if (n > 0) {
       this.#isFlooded = n === most || this.#isEnding;
       this.#patience = n >= LONGEST_READ ? PATIENCE : Math.max(0, this.#patience - 1);
