@@ -45,16 +45,18 @@ export class NativeEngine implements Engine {
     const to = encodeAddress(address, system);
     const fd = system.socket(familyOf(to));
     if (fd < 0) throw system.error();
-    if (familyOf(to) !== AF_UNIX) tune(system, fd, options);
-    // After a signal it goes on all the same.
-    const errno = system.connect(fd, to) < 0 ? system.errno : 0;
+    const isUnix = familyOf(to) === AF_UNIX;
+    if (!isUnix) tune(system, fd, options);
+    const isStarted = system.connect(fd, to) >= 0;
+    // After a signal it goes on all the same. What may be missing is a path, and no address.
+    const errno = isStarted ? 0 : isUnix ? system.errno : system.transferErrno;
     const isConnecting = errno === EINPROGRESS || errno === EINTR;
     if (errno !== 0 && !isConnecting) {
       system.close(fd);
       throw system.error(errno);
     }
     const ends = { local: this.#localOf(fd), remote: decodeEndpoint(to) };
-    const flow = this.#poller.flow(fd, { isConnecting, isUnix: address.kind === "unix" });
+    const flow = this.#poller.flow(fd, { isConnecting, isUnix });
     try {
       if (isConnecting) await connected(flow, options.signal);
       // A port of those that the system gives to who connects may be its own other end.

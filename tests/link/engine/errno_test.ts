@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { System } from "../../../lib/link/engine/system.ts";
+import { familyOf } from "../../../lib/link/engine/sockaddr.ts";
+import { AF_UNIX, System } from "../../../lib/link/engine/system.ts";
 import { RingCalls } from "../../../lib/link/engine/uring/ring_calls.ts";
 import { writeAll } from "../../../lib/link/link.ts";
 import { readExactly } from "../../helpers/backend.ts";
@@ -19,8 +20,8 @@ class Meddling implements Disposable {
   readonly #libc = Deno.dlopen("libc.so.6", { access: { parameters: ["buffer", "i32"], result: "i32" } });
 
   constructor() {
-    const meddle = (result: number) => {
-      if (result >= 0 || this.#failures++ % 2 > 0) return result;
+    const meddle = (result: number, isAlways = false) => {
+      if (result >= 0 || (!isAlways && this.#failures++ % 2 > 0)) return result;
       this.#libc.symbols.access(new TextEncoder().encode("/nowhere/at all\0"), 0);
       this.count++;
       return result;
@@ -29,6 +30,11 @@ class Meddling implements Disposable {
       // deno-lint-ignore no-explicit-any -- each takes what it takes
       this.#wraps.around(System.prototype as any, name, (call: any) => (...args: any[]) => meddle(call(...args)));
     }
+    // A connection that is being made is no failure; of a path errno is believed.
+    this.#wraps.around(System.prototype, "connect", (connect) => (fd, to) => {
+      const result = connect(fd, to);
+      return familyOf(to) === AF_UNIX ? result : meddle(result, true);
+    });
     this.#wraps.around(RingCalls.prototype, "enter", (enter) => (...args) => meddle(enter(...args)));
     this.#wraps.around(System.prototype, "waited", (waited) => (result) => waited(meddle(result)));
   }
