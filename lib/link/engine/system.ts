@@ -211,8 +211,8 @@ export class System {
    */
   waited(result: number): number {
     const isStrange = result < 0 && !PASSING.includes(this.errno);
-    if (result >= 0) this.#strange = 0;
-    else if (isStrange && ++this.#strange === MOST_STRANGE) throw this.error();
+    this.#strange = isStrange ? this.#strange + 1 : 0;
+    if (this.#strange >= MOST_STRANGE) throw this.error();
     return Math.max(0, result);
   }
 
