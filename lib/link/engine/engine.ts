@@ -109,6 +109,8 @@ export interface ConnectOptions extends TcpOptions {
 /** How sockets are had: by the C library, or by Deno. */
 export interface Engine {
   readonly name: Exclude<EngineName, "auto">;
+  /** Why it serves nobody any more, which it has reported. Missing: it does. */
+  readonly failure?: Error | undefined;
   /** Listens on an address. Throws when it cannot be had, why, in one sentence. */
   listen(endpoint: Endpoint, options: ListenOptions): Listening;
   /**

@@ -28,6 +28,10 @@ export class NativeEngine implements Engine {
     this.#poller = poller;
   }
 
+  get failure(): Error | undefined {
+    return this.#poller.failure;
+  }
+
   listen(endpoint: Endpoint, options: ListenOptions): Listening {
     return orExplain(
       endpoint,

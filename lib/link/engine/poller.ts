@@ -44,6 +44,8 @@ export abstract class Poller {
   share: number = this.buffer.length;
   /** Messages of other threads and processes follow each other: what is waited for here does not hold them up. */
   expectsMessages = false;
+  /** Why it has come to its end though it holds something: nobody is told of anything any more. */
+  failure: Error | undefined;
   /** Wakes it; it owns the descriptor. */
   protected readonly bell: number;
   /** Who wants to be served in the next round. */
@@ -110,7 +112,7 @@ export abstract class Poller {
   /** To be called when nothing is watched any more. Settles when it has come to its end; it cannot be used then. May be called again. */
   async stop(): Promise<void> {
     // Whoever is added while it comes to its end is waited for too.
-    while (this.#running) await this.#running;
+    while (this.#running && !this.failure) await this.#running;
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.system.close(this.bell);
@@ -144,7 +146,10 @@ export abstract class Poller {
 
   /** Something is held from now on. */
   protected begin(): void {
-    this.#running ??= this.#run();
+    this.#running ??= this.#run().catch((error) => {
+      this.failure = error;
+      reportError(error);
+    });
   }
 
   /** Nothing is held any more. */
@@ -160,7 +165,7 @@ export abstract class Poller {
 
   /** Has a round soon, while the thread sleeps or nothing is held. */
   protected kick(): void {
-    if (this.#isKicked) return;
+    if (this.#isKicked || this.failure) return;
     this.#isKicked = true;
     setImmediate(() => {
       this.#isKicked = false;

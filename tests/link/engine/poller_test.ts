@@ -8,6 +8,7 @@ import { ownDescriptors } from "../../helpers/own_descriptors.ts";
 import { datagramPair, RawSocket } from "../../helpers/raw_socket.ts";
 import { turn } from "../../helpers/turns.ts";
 import { NATIVE } from "../../helpers/engine.ts";
+import { Wraps } from "../../helpers/wraps.ts";
 
 const POLLERS: Partial<Record<string, () => Poller>> = {
   uring: () => new RingPoller(System.open()),
@@ -277,4 +278,28 @@ test("while messages are expected the thread waits for nothing that would hold t
   assert(await longest() > 0);
   bell.close();
   await poller.stop();
+});
+
+test("a poller that cannot wait any more says why, once, and comes to its end when it is stopped", async (open) => {
+  using wraps = new Wraps();
+  const poller = open();
+  const bell = new Bell(poller);
+  await rounds(poller);
+  assert.equal(poller.failure, undefined);
+  const reported: unknown[] = [];
+  const listener = (event: ErrorEvent) => {
+    event.preventDefault();
+    reported.push(event.error);
+  };
+  globalThis.addEventListener("error", listener);
+  const failure = new Error("nothing can be waited for");
+  wraps.around(System.prototype, "waited", () => () => {
+    throw failure;
+  });
+  bell.ring();
+  while (reported.length === 0) await turn();
+  globalThis.removeEventListener("error", listener);
+  assert.deepEqual([poller.failure, reported], [failure, [failure]]);
+  await poller.stop();
+  System.open().close(bell.fd);
 });

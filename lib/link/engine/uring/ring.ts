@@ -194,7 +194,7 @@ export class Ring {
 
   /** Hands over what was asked for, and waits at most `timeout` milliseconds, below 1,000, for something to be done; 0: not at all. */
   enter(timeout: number): void {
-    if (timeout === 0 && this.#pending === 0 && !this.#hasMore) return;
+    if (timeout === 0 && !this.needsEnter) return;
     Atomics.store(this.#words, this.#sqTail, this.#tail);
     if (timeout > 0 && this.ready === 0) {
       this.#nanoseconds[0] = timeout * 1_000_000;
@@ -246,12 +246,11 @@ export class Ring {
     for (const mapping of [this.#queues, this.#entries, this.#argument]) this.#calls.unmap(mapping);
   }
 
-  /** Whether the kernel has something to tell that is not in the queue yet. */
-  get #hasMore(): boolean {
-    return (Atomics.load(this.#words, this.#sqFlags) & (SQ_TASKRUN | SQ_CQ_OVERFLOW)) !== 0;
+  /** Whether something is to be handed over, or the kernel has something to tell that is not in the queue yet. */
+  get needsEnter(): boolean {
+    return this.#pending > 0 || (Atomics.load(this.#words, this.#sqFlags) & (SQ_TASKRUN | SQ_CQ_OVERFLOW)) !== 0;
   }
 
-  /** Whatever else it failed by, something that was done may never be told. */
   /** Writes an entry; numbers of 32 bits each. */
   #ask(
     codeAndFlags: number,

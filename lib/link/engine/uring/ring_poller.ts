@@ -206,7 +206,8 @@ export class RingPoller extends Poller {
     this.system.hush(this.bell);
     this.#ring.isTelling = true;
     this.#ring.enter(0);
-    if (this.#ring.ready === 0) await this.system.waitForBell(this.bell, SLEEP);
+    // What could not be handed over, or told, as that failed, does not ring.
+    if (this.#ring.ready === 0 && !this.#ring.needsEnter) await this.system.waitForBell(this.bell, SLEEP);
     this.#ring.isTelling = false;
     this.#ring.enter(0);
   }

@@ -97,7 +97,10 @@ const methods = {
     member?.accept((link, read) => proxy.takeOver(link, read));
     await proxy.ready;
   },
-  ping(): void {},
+  /** Rejects when it serves nobody any more. */
+  ping(): void {
+    if (engine.failure) throw engine.failure;
+  },
   snapshot: () => proxy.snapshot(),
   sessions: (query: SessionQuery) => proxy.sessions(query),
   session: (id: number) => proxy.session(id),
@@ -143,9 +146,12 @@ const methods = {
   takeKcp: (cookie: number, came: Came[]) => proxy.takeKcp(cookie, came),
   drain: () => proxy.drain(),
   async stop(): Promise<void> {
-    await Promise.all([proxy.stop(), member?.stop(config.shutdownTimeout)]);
-    await engine.close();
-    await flushLog();
+    try {
+      await Promise.all([proxy.stop(), member?.stop(config.shutdownTimeout)]);
+      await engine.close();
+    } finally {
+      await flushLog();
+    }
   },
 };
 export type WorkerMethods = typeof methods;

@@ -293,9 +293,14 @@ export class WorkerPool implements ReplaceableDataPlane {
     await this.#heartbeat.tell((remote) => remote.drain());
   }
 
-  /** A thread that does not come to its end in time is ended as it is. */
+  /** A thread that does not come to its end in time, or as it should, is ended as it is. */
   async stop(): Promise<void> {
-    await within(this.#shutdownTimeout + LAST_WORDS, Promise.all(this.#remotes.map((remote) => remote.stop())));
+    const stops = this.#remotes.map((remote, thread) =>
+      remote.stop().catch(({ message }) =>
+        this.#log.error("cannot stop a thread in order", { thread, reason: message })
+      )
+    );
+    await within(this.#shutdownTimeout + LAST_WORDS, Promise.all(stops));
     this.terminate();
   }
 

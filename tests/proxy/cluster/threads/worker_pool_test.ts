@@ -14,6 +14,7 @@ import { AckedClient } from "../../../helpers/acked_client.ts";
 import { Backend, readExactly } from "../../../helpers/backend.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
 import { ownDescriptors } from "../../../helpers/own_descriptors.ts";
+import { NATIVE } from "../../../helpers/engine.ts";
 import { TestLog, TestProxy } from "../../../helpers/proxy.ts";
 import { pattern } from "../../../helpers/random.ts";
 import { ask, RawClient } from "../../../helpers/raw_client.ts";
@@ -268,6 +269,35 @@ Deno.test("a thread that is hung when clients are accepted again accepts them wh
   assert.equal(new Set(clients.map(({ id }) => id % 2)).size, 2, "the kernel gave a thread no connection");
   for (const client of clients) client[Symbol.dispose]();
   await pool.stop();
+});
+
+/** Rings of io_uring that this process has. */
+function rings(): number[] {
+  return [...ownDescriptors()].flatMap(([fd, what]) => what === "anon_inode:[io_uring]" ? [fd] : []);
+}
+
+Deno.test("a thread that can wait for its sockets no more counts as hung, and holds no end up", {
+  ignore: !NATIVE.includes("uring"),
+}, async () => {
+  const others = rings();
+  await using open_ = await open({ ...ECHO, workers: 2, io: "uring" });
+  const { pool, address } = open_;
+  const ring = rings().find((fd) => !others.includes(fd))!;
+  const clients = await Promise.all(Array.from({ length: 8 }, () => RawClient.open(address)));
+  await Promise.all(clients.map((client) => echoes(client, 0)));
+  const echoing = clients.map(async (client) => {
+    for (let at = 100;; at += 100) await echoes(client, at); // so that no thread sleeps
+  });
+  const libc = Deno.dlopen("libc.so.6", { dup2: { parameters: ["i32", "i32"], result: "i32" } });
+  const system = System.open();
+  const bell = system.createBell();
+  assert.equal(libc.symbols.dup2(bell, ring), ring); // what it waits by is no ring from now on
+  system.close(bell);
+  libc.close();
+  while (pool.hung.length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(pool.hung.length, 1);
+  for (const client of clients) client[Symbol.dispose]();
+  await Promise.allSettled(echoing);
 });
 
 Deno.test("of listeners that not all threads pass no descriptor is left", PASSABLE, async () => {
