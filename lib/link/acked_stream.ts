@@ -1,10 +1,10 @@
 import {
   type AckedSession,
+  type Consumer,
   FrameError,
   Liveness,
   type LivenessOptions,
   type LivenessSnapshot,
-  type Take,
 } from "../scp/v2/mod.ts";
 import { Farewell } from "./farewell.ts";
 import { type Flow, isMovableFlow, type LetGo, letGo, type MovableFlow, type Sink } from "./flow.ts";
@@ -16,12 +16,12 @@ const LARGEST_READ = 256 * 1024;
 const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /** What uses a stream of version 2: an end of a session. Nothing is told while a call of the stream is under way. */
-export interface StreamUser {
+export interface StreamUser extends Consumer {
   /**
    * Takes bytes of the stream, which it has until it returns and may overwrite, and gives how many: these are consumed. The rest waits
-   * until `takeMore` is called. It is called without its object.
+   * until `takeMore` is called.
    */
-  readonly take: Take;
+  take(bytes: Uint8Array<ArrayBuffer>): number;
   /** The peer has ended its direction, and all of it was taken. Gives whether the end is taken too: if not, it is asked again as for bytes. */
   ended(): boolean;
   /** Something came: more may be acknowledged or consumed, and so there may be room again, or what waits may have grown. */
@@ -76,6 +76,9 @@ export class AckedStream implements Sink {
   #flow: Flow | undefined;
   #rest = NOTHING as Uint8Array;
   #liveness: Liveness;
+  /** What happened since that was told last: it lies elsewhere in memory, which each message would have to fetch. */
+  #isHeard = false;
+  #isSaid = false;
   /** Bytes of the answer that the link has not taken. */
   #unanswered = 0;
   /** The link takes nothing now. */
@@ -116,7 +119,11 @@ export class AckedStream implements Sink {
     flow.sink = this;
     this.#flow = flow;
     this.#liveness = new Liveness(this.#livenessOptions, performance.now());
-    this.#isBlocked = this.#isDoubted = false;
+    this.#isBlocked =
+      this.#isDoubted =
+      this.#isHeard =
+      this.#isSaid =
+        false;
     this.#unanswered = first.length;
     this.session.attach(received, first);
     if (rest.length === 0) flow.resume(LARGEST_READ);
@@ -159,6 +166,7 @@ export class AckedStream implements Sink {
   /** How it is with the link that there is. */
   get standing(): AckedLinkStanding | undefined {
     if (!this.#flow) return undefined;
+    this.#tellLiveness();
     return { unanswered: this.#unanswered, liveness: this.#liveness.snapshotAt(performance.now()) };
   }
 
@@ -216,7 +224,7 @@ export class AckedStream implements Sink {
   /** The user takes more, after it did not. */
   takeMore(): void {
     if (this.#isEnded) return;
-    this.session.drain(this.#user.take);
+    this.session.drain(this.#user);
     this.#consumed();
   }
 
@@ -254,6 +262,7 @@ export class AckedStream implements Sink {
     this.session.trim();
     if (!this.#flow) return;
     const { owesAck, sent, acked, received } = this.session;
+    this.#tellLiveness();
     const duty = this.#liveness.look(now, { owesAck, isUnacked: sent > acked, received });
     // What came while this end could not look, as a machine that slept, is to be read first.
     const wasDoubted = this.#isDoubted;
@@ -268,9 +277,9 @@ export class AckedStream implements Sink {
   }
 
   readable(bytes: Uint8Array<ArrayBuffer>): void {
-    this.#liveness.heard();
+    this.#isHeard = true;
     try {
-      this.session.receive(bytes, this.#user.take);
+      this.session.receive(bytes, this.#user);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       return this.#user.failed(error.message);
@@ -290,6 +299,12 @@ export class AckedStream implements Sink {
 
   lost(error: unknown): void {
     this.#lose(reasonOf(error));
+  }
+
+  #tellLiveness(): void {
+    if (this.#isHeard) this.#liveness.heard();
+    if (this.#isSaid) this.#liveness.said();
+    this.#isHeard = this.#isSaid = false;
   }
 
   /** What came with the handshake goes first. */
@@ -335,7 +350,7 @@ export class AckedStream implements Sink {
         const n = flow.write(bytes);
         this.session.wrote(n);
         this.#unanswered -= n;
-        if (n > 0) this.#liveness.said();
+        if (n > 0) this.#isSaid = true;
         if (n < bytes.length) {
           this.#isBlocked = true;
           break;

@@ -39,12 +39,12 @@ function ackedPair(): (bytes: Uint8Array<ArrayBuffer>) => void {
   const [one, other] = [new AckedSession(options), new AckedSession(options)];
   for (const end of [one, other]) end.attach(0, new Uint8Array(0));
   const wire = new Uint8Array(2 ** 17);
-  const take = (bytes: Uint8Array) => bytes.length;
+  const consumer = { take: (bytes: Uint8Array) => bytes.length };
   const carry = (from: AckedSession, to: AckedSession) => {
     for (let bytes = from.wire; bytes.length > 0; bytes = from.wire) {
       wire.set(bytes);
       from.wrote(bytes.length);
-      to.receive(wire.subarray(0, bytes.length), take);
+      to.receive(wire.subarray(0, bytes.length), consumer);
     }
   };
   return (bytes) => {

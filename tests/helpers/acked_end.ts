@@ -53,7 +53,7 @@ export class AckedEnd {
   /** The application consumes so many bytes more. */
   eat(count: number): void {
     this.appetite += count;
-    this.session.drain(this.#take);
+    this.session.drain(this);
     this.#seeEnd();
   }
 
@@ -76,7 +76,7 @@ export class AckedEnd {
     if (!this.link) return 0;
     const bytes = this.link.in.take(count);
     for (let at = 0; at < bytes.length; at += piece) {
-      this.session.receive(bytes.slice(at, at + piece), this.#take);
+      this.session.receive(bytes.slice(at, at + piece), this);
       this.#seeEnd();
     }
     return bytes.length;
@@ -125,7 +125,7 @@ export class AckedEnd {
     assert.equal(acked, this.session.consumed, "the last ACK is not of all");
   }
 
-  readonly #take = (bytes: Uint8Array<ArrayBuffer>): number => {
+  take(bytes: Uint8Array<ArrayBuffer>): number {
     assert(!this.hasSeenEnd && bytes.length > 0, "something is given after the end, or nothing");
     const n = Math.min(this.appetite, bytes.length);
     const expected = this.#other.subarray(this.eaten, this.eaten + n);
@@ -134,7 +134,7 @@ export class AckedEnd {
     this.appetite -= n;
     this.eaten += n;
     return n;
-  };
+  }
 
   #seeEnd(): void {
     if (!this.session.isAtEnd) return;

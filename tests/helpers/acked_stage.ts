@@ -197,7 +197,7 @@ export class AckedStage {
     const { written } = this.flow;
     const from = Math.max(this.#read, this.#answer);
     this.#read = Math.min(this.#read + most, written.length);
-    this.client.receive(written.slice(from, Math.max(from, this.#read)), this.#take);
+    this.client.receive(written.slice(from, Math.max(from, this.#read)), this);
     this.#takeEnd();
   }
 
@@ -214,7 +214,7 @@ export class AckedStage {
   /** The client takes so many bytes more. */
   feed(appetite: number): void {
     this.appetite += appetite;
-    this.client.drain(this.#take);
+    this.client.drain(this);
     this.#takeEnd();
   }
 
@@ -261,12 +261,12 @@ export class AckedStage {
     return `${isWriteClosed ? "end, " : ""}${isReset ? "reset" : "closed"}` as "reset";
   }
 
-  readonly #take = (part: Uint8Array<ArrayBuffer>): number => {
+  take(part: Uint8Array<ArrayBuffer>): number {
     const n = Math.min(part.length, this.appetite);
     this.appetite -= n;
     this.got = concat([this.got, part.slice(0, n)]);
     return n;
-  };
+  }
 
   #takeEnd(): void {
     if (this.client.isAtEnd) this.client.consumeEnd();

@@ -165,7 +165,7 @@ export class Version2Connection implements Connection {
   #deliver(): void {
     const { session, isEnded } = this.#stream;
     if (this.#reading && !this.#isLeft) {
-      if (isEnded) session.drain((bytes) => this.#take(bytes));
+      if (isEnded) session.drain({ take: (bytes) => this.#take(bytes) });
       else this.#stream.takeMore();
     }
     const reading = this.#reading;

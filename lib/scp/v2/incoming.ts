@@ -5,6 +5,12 @@ import { Ring } from "./ring.ts";
 const DUE_PART = 1 / 4;
 const DUE_BYTES = 16 * 1024;
 
+/** Where what comes goes. */
+export interface Consumer {
+  /** Takes bytes of the stream, which it has until it returns and may overwrite, and says how many: what it does not is given again. */
+  take(bytes: Uint8Array<ArrayBuffer>): number;
+}
+
 /** What comes into one end of a session, as plain data. */
 export interface IncomingSnapshot {
   received: number;
@@ -113,20 +119,20 @@ export class Incoming {
     this.#received++;
   }
 
-  /** Gives to `take` what waits, and then these bytes, which came: it says how many it takes, and the rest waits. */
-  deliver(bytes: Uint8Array<ArrayBuffer>, take: (bytes: Uint8Array<ArrayBuffer>) => number): void {
+  /** Gives to `consumer` what waits, and then these bytes, which came: what it does not take waits. */
+  deliver(bytes: Uint8Array<ArrayBuffer>, consumer: Consumer): void {
     this.#received += bytes.length;
-    this.drain(take);
-    const n = this.#waiting.length > 0 || bytes.length === 0 ? 0 : take(bytes);
+    this.drain(consumer);
+    const n = this.#waiting.length > 0 || bytes.length === 0 ? 0 : consumer.take(bytes);
     this.#consumed += n;
     if (n < bytes.length) this.#waiting.push(n > 0 ? bytes.subarray(n) : bytes);
   }
 
-  /** Gives to `take` what waits. */
-  drain(take: (bytes: Uint8Array<ArrayBuffer>) => number): void {
+  /** Gives to `consumer` what waits. */
+  drain(consumer: Consumer): void {
     while (this.#waiting.length > 0) {
       const part = this.#waiting.from(0);
-      const n = take(part);
+      const n = consumer.take(part);
       this.#waiting.drop(n);
       this.#consumed += n;
       if (n < part.length) return;

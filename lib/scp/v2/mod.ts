@@ -29,4 +29,5 @@ export {
   type Terms,
 } from "./message.ts";
 export { goneProofText, KEY_INFO, resumedProofText, resumeProofText, saltInput } from "./proof.ts";
-export { AckedSession, type AckedSessionOptions, type AckedSessionSnapshot, type Take } from "./session.ts";
+export type { Consumer } from "./incoming.ts";
+export { AckedSession, type AckedSessionOptions, type AckedSessionSnapshot } from "./session.ts";

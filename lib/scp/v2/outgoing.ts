@@ -15,7 +15,6 @@ import {
 } from "./frame.ts";
 import { Ring } from "./ring.ts";
 
-const TWO_TO_32 = 2 ** 32;
 const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 /** Where what is said is put together. */
 const SAID = new Uint8Array(MOST_SAID);
@@ -169,7 +168,7 @@ export class Outgoing {
 
   /** The peer has consumed up to a position, mod 2^32. Throws `FrameError` when that was never sent. */
   acknowledged(onWire: number): void {
-    const more = (onWire - this.#acked % TWO_TO_32 + TWO_TO_32) % TWO_TO_32;
+    const more = (onWire - this.#acked) >>> 0; // mod 2^32, and no double, which V8 would keep outside of this
     if (more > this.#sent - this.#acked) throw new FrameError(`an ACK of ${onWire}, which was never sent`);
     this.#acked += more;
     this.#forget();
@@ -345,6 +344,11 @@ export class Outgoing {
   /** Drops the frames that are acknowledged whole; what was said between them with them. */
   #forget(): void {
     let at = 0;
+    // Most often these are all, and need not be looked at.
+    if (this.#acked === this.#sent && this.#written === this.#frames.length) {
+      this.#base = this.#sent;
+      at = this.#written;
+    }
     while (at < this.#written) {
       const { size, positions } = this.#frameAt(at);
       if (this.#base + positions > this.#acked || at + size > this.#written) break;

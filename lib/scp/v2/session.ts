@@ -2,7 +2,7 @@ import { ScpError } from "../error.ts";
 import type { Dialect } from "../message.ts";
 import { Rc4, rc4Key, type Rc4State } from "../rc4.ts";
 import { FrameReader, type FrameReaderSnapshot, type FrameSink } from "./frame.ts";
-import { Incoming, type IncomingSnapshot } from "./incoming.ts";
+import { type Consumer, Incoming, type IncomingSnapshot } from "./incoming.ts";
 import { Outgoing, type OutgoingSnapshot } from "./outgoing.ts";
 
 /** What one end of a new session of version 2 starts from. */
@@ -34,9 +34,6 @@ export interface AckedSessionSnapshot extends Omit<AckedSessionOptions, "secret"
   /** Of what goes out, and of what comes in; `undefined` where nothing is ciphered. */
   ciphers: [Rc4State, Rc4State] | undefined;
 }
-
-/** Takes bytes of the stream, which it may overwrite, and says how many: what it does not take is given again. */
-export type Take = (bytes: Uint8Array<ArrayBuffer>) => number;
 
 /**
  * One end of a session of version 2, the proxy's or the client's: what it sends, what it has received, and what a resume needs. It
@@ -186,19 +183,19 @@ export class AckedSession implements FrameSink {
   }
 
   /**
-   * Reads what the link brings, in place: each byte of the stream goes to `take`, or waits, and answers are made ready. See `isAtEnd`,
+   * Reads what the link brings, in place: each byte of the stream goes to `consumer`, or waits, and answers are made ready. See `isAtEnd`,
    * `closed` and `takeMove` then. Throws `FrameError` when the peer breaks the protocol.
    */
-  receive(bytes: Uint8Array<ArrayBuffer>, take: Take): void {
+  receive(bytes: Uint8Array<ArrayBuffer>, consumer: Consumer): void {
     const fresh = this.#reader.read(bytes, this);
     if (fresh.length === 0) return;
     this.#incomingCipher?.xor(fresh);
-    this.#incoming.deliver(fresh, take);
+    this.#incoming.deliver(fresh, consumer);
   }
 
-  /** Gives what waits to `take`, which may take more now. */
-  drain(take: Take): void {
-    this.#incoming.drain(take);
+  /** Gives what waits to `consumer`, which may take more now. */
+  drain(consumer: Consumer): void {
+    this.#incoming.drain(consumer);
   }
 
   /** The consumer has taken the end. */

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { openAcked } from "../../helpers/acked_session.ts";
 import { assertSameBytes, concat } from "../../helpers/bytes.ts";
+import { none } from "../../helpers/consumers.ts";
 import { allOf, frame, streamOf } from "../../helpers/frames.ts";
 import { pattern } from "../../helpers/random.ts";
 import { toHex, u64, vectors } from "../../helpers/vectors.ts";
 
 const NOTHING = new Uint8Array(0);
-const none = () => 0;
 
 Deno.test("what DATA holds is ciphered as in version 1, position by position, and FIN takes none of it", () => {
   for (const { secret, keystream_0_32 } of vectors.rc4) {
@@ -16,8 +16,8 @@ Deno.test("what DATA holds is ciphered as in version 1, position by position, an
     session.finish();
     assert.equal(toHex(streamOf(allOf(session))), keystream_0_32);
     const taken: Uint8Array[] = [];
-    const take = (bytes: Uint8Array) => (taken.push(bytes.slice()), bytes.length);
-    session.receive(concat([frame.data(new Uint8Array(20)), frame.ping(1), frame.data(new Uint8Array(12))]), take);
+    const eater = { take: (bytes: Uint8Array) => (taken.push(bytes.slice()), bytes.length) };
+    session.receive(concat([frame.data(new Uint8Array(20)), frame.ping(1), frame.data(new Uint8Array(12))]), eater);
     assert.equal(toHex(concat(taken)), keystream_0_32);
   }
 });
@@ -28,7 +28,7 @@ Deno.test("what waited is deciphered once, and what is sent again is ciphered on
   session.receive(frame.data(new Uint8Array(20)), none);
   session.receive(frame.data(new Uint8Array(12)), none);
   const taken: Uint8Array[] = [];
-  session.drain((bytes) => (taken.push(bytes.slice()), bytes.length));
+  session.drain({ take: (bytes) => (taken.push(bytes.slice()), bytes.length) });
   assert.equal(toHex(concat(taken)), keystream_0_32);
   session.send(new Uint8Array(32));
   allOf(session);

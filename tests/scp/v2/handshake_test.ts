@@ -66,10 +66,11 @@ Deno.test("an offer that is taken makes two ends of one session, each with its o
       from.send(pattern(0, 50));
       const wire = allOf(from);
       assert.equal(wire.slice(-50).every((byte, i) => byte === pattern(0, 50)[i]), dialect === "plain");
-      to.receive(wire, (bytes) => {
+      const take = (bytes: Uint8Array) => {
         assert.deepEqual(bytes.slice(), pattern(0, 50));
         return bytes.length;
-      });
+      };
+      to.receive(wire, { take });
     }
   }
 });

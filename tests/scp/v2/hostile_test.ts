@@ -4,6 +4,7 @@ import { AckedSession, FrameError } from "../../../lib/scp/v2/mod.ts";
 import { ringOf } from "../../helpers/acked_end.ts";
 import { concat } from "../../helpers/bytes.ts";
 import { frame } from "../../helpers/frames.ts";
+import { none } from "../../helpers/consumers.ts";
 import { pattern } from "../../helpers/random.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -32,12 +33,13 @@ Deno.test("whatever a peer sends, it is refused by a FrameError, or taken, and m
         session.attach(0, NOTHING);
         for (const { bytes, taken, sends, written } of steps) {
           let left = taken;
+          const take = (part: Uint8Array) => {
+            const n = Math.min(left, part.length);
+            left -= n;
+            return n;
+          };
           try {
-            session.receive(bytes.slice(), (part) => {
-              const n = Math.min(left, part.length);
-              left -= n;
-              return n;
-            });
+            session.receive(bytes.slice(), { take });
           } catch (error) {
             assert(error instanceof FrameError, String(error));
             return;
@@ -65,7 +67,7 @@ Deno.test("a peer that never acknowledges, and asks for answers for ever, is ans
   });
   session.attach(0, NOTHING);
   for (let i = 0; i < 5000; i++) {
-    session.receive(concat([frame.ping(i), frame.move("x".repeat(255)), frame.ack(0)]), () => 0);
+    session.receive(concat([frame.ping(i), frame.move("x".repeat(255)), frame.ack(0)]), none);
     if (session.room > 0) session.send(new Uint8Array(1));
     if (i % 3 === 0) session.wrote(session.wire.length);
   }

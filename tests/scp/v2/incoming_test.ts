@@ -1,20 +1,19 @@
 import assert from "node:assert/strict";
 import { FrameError } from "../../../lib/scp/v2/frame.ts";
 import { Incoming } from "../../../lib/scp/v2/incoming.ts";
+import type { Consumer } from "../../../lib/scp/v2/mod.ts";
 import { assertSameBytes, concat } from "../../helpers/bytes.ts";
+import { all, none } from "../../helpers/consumers.ts";
 import { pattern } from "../../helpers/random.ts";
 
-const all = (bytes: Uint8Array) => bytes.length;
-const none = () => 0;
-
 /** So many bytes come, of which so many are taken. */
-function bring(incoming: Incoming, count: number, take: (bytes: Uint8Array<ArrayBuffer>) => number = all): void {
+function bring(incoming: Incoming, count: number, consumer: Consumer = all): void {
   incoming.expect(count, 0);
-  incoming.deliver(pattern(incoming.received, count), take);
+  incoming.deliver(pattern(incoming.received, count), consumer);
 }
 
 /** A consumer that takes so many bytes at all, and keeps them. */
-function eater(most: number): { take: (bytes: Uint8Array<ArrayBuffer>) => number; eaten: () => Uint8Array } {
+function eater(most: number): Consumer & { eaten: () => Uint8Array } {
   const parts: Uint8Array[] = [];
   let left = most;
   const take = (bytes: Uint8Array<ArrayBuffer>) => {
@@ -31,11 +30,11 @@ Deno.test("what is not taken waits, and is given first, in order", () => {
   for (const most of [0, 1, 99, 100, 101, 250, 300]) {
     const incoming = new Incoming(4096);
     const first = eater(most);
-    bring(incoming, 100, first.take);
-    bring(incoming, 200, first.take);
+    bring(incoming, 100, first);
+    bring(incoming, 200, first);
     assert.deepEqual([incoming.received, incoming.consumed, incoming.waiting], [300, most, 300 - most]);
     const second = eater(Infinity);
-    incoming.drain(second.take);
+    incoming.drain(second);
     assertSameBytes(concat([first.eaten(), second.eaten()]), pattern(0, 300), `${most} at first`);
     assert.deepEqual([incoming.received, incoming.consumed, incoming.waiting], [300, 300, 0]);
   }
@@ -44,7 +43,7 @@ Deno.test("what is not taken waits, and is given first, in order", () => {
 Deno.test("the consumer is not asked about nothing, nor past what it refused", () => {
   const incoming = new Incoming(4096);
   let asked = 0;
-  const refuse = () => (asked++, 0);
+  const refuse = { take: () => (asked++, 0) };
   incoming.deliver(new Uint8Array(0), refuse);
   incoming.drain(refuse);
   assert.equal(asked, 0);
@@ -106,7 +105,7 @@ Deno.test("the end takes a position, waits for what is before it, and its ACK is
   bring(incoming, 4095, none);
   incoming.finish(0);
   assert.deepEqual([incoming.received, incoming.isFinished, incoming.isAtEnd], [4096, true, false]);
-  incoming.drain(eater(4094).take);
+  incoming.drain(eater(4094));
   assert.equal(incoming.isAtEnd, false);
   incoming.drain(all);
   incoming.sayAck();
@@ -140,7 +139,7 @@ Deno.test("its memory is what waits, and is given back when asked", () => {
   incoming.sayAck();
   bring(incoming, 40_000, none);
   assert.equal(incoming.allocated, 40_960);
-  incoming.drain(eater(39_900).take);
+  incoming.drain(eater(39_900));
   incoming.trim();
   assert.equal(incoming.allocated, 256);
   incoming.drain(all);
@@ -165,14 +164,14 @@ Deno.test("what is written down goes on the same, at any point, and is a copy", 
   assert.throws(() => incoming.expect(3497, 0), FrameError);
   snapshot.waiting.fill(0);
   const eaten = eater(250);
-  incoming.drain(eaten.take);
+  incoming.drain(eaten);
   incoming.finish(0);
   const again = Incoming.restore(4096, incoming.snapshot);
   assert.deepEqual(again.snapshot, incoming.snapshot);
   assert.deepEqual([again.received, again.consumed, again.isAtEnd], [base + 701, base + 350, false]);
-  again.drain(eaten.take);
+  again.drain(eaten);
   const rest = eater(Infinity);
-  again.drain(rest.take);
+  again.drain(rest);
   assertSameBytes(concat([eaten.eaten(), rest.eaten()]), pattern(0, 600));
   again.consumeEnd();
   const done = Incoming.restore(4096, again.snapshot);
@@ -183,11 +182,11 @@ Deno.test("what is written down goes on the same, at any point, and is a copy", 
 Deno.test("what waits round the corner of its ring is written down in order, and given at once", () => {
   const incoming = new Incoming(4096);
   bring(incoming, 200, none);
-  incoming.drain(eater(150).take);
+  incoming.drain(eater(150));
   bring(incoming, 190, none);
   assert.equal(incoming.allocated, 256);
   assertSameBytes(incoming.snapshot.waiting, pattern(150, 240));
   const eaten = eater(Infinity);
-  incoming.drain(eaten.take);
+  incoming.drain(eaten);
   assertSameBytes(eaten.eaten(), pattern(150, 240));
 });

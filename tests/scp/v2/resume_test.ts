@@ -4,11 +4,10 @@ import { openAcked } from "../../helpers/acked_session.ts";
 import { assertSameBytes, concat } from "../../helpers/bytes.ts";
 import { allOf, frame, framesOf, summaryOf } from "../../helpers/frames.ts";
 import { outgoingAt } from "../../helpers/outgoing.ts";
+import { all, none } from "../../helpers/consumers.ts";
 import { pattern } from "../../helpers/random.ts";
 
 const NOTHING = new Uint8Array(0);
-const all = (bytes: Uint8Array) => bytes.length;
-const none = () => 0;
 const SIZES = { cacheSize: 65536, window: 65536, peerWindow: 65536 };
 
 /** One whose streams have come so far, all of it consumed both ways. */
@@ -58,8 +57,8 @@ Deno.test("the frame that was begun on the old link is forgotten, and its bytes 
   assert.equal(session.received, 4);
   session.attach(0, NOTHING);
   const parts: Uint8Array[] = [];
-  const take = (bytes: Uint8Array) => (parts.push(bytes.slice()), bytes.length);
-  session.receive(concat([frame.data(pattern(4, 5)), frame.ping(1)]), take);
+  const eater = { take: (bytes: Uint8Array) => (parts.push(bytes.slice()), bytes.length) };
+  session.receive(concat([frame.data(pattern(4, 5)), frame.ping(1)]), eater);
   assertSameBytes(concat(parts), pattern(0, 9));
   assert.equal(summaryOf(allOf(session)), "ack 9 pong 1");
 });

@@ -3,10 +3,8 @@ import { type AckedSession, FrameError } from "../../../lib/scp/v2/mod.ts";
 import { openAcked } from "../../helpers/acked_session.ts";
 import { concat } from "../../helpers/bytes.ts";
 import { allOf, frame, summaryOf } from "../../helpers/frames.ts";
+import { all, none } from "../../helpers/consumers.ts";
 import { pattern } from "../../helpers/random.ts";
-
-const all = (bytes: Uint8Array) => bytes.length;
-const none = () => 0;
 
 /** These frames come, of which the consumer takes all. */
 const bring = (session: AckedSession, ...frames: Uint8Array[]) => session.receive(concat(frames), all);
@@ -126,9 +124,9 @@ Deno.test("the end that waited for room is due as soon as an ACK makes some", ()
 Deno.test("what waits for the consumer is told, and what is no part of the stream asks nobody to take it", () => {
   const session = openAcked();
   session.receive(frame.data(pattern(0, 9)), none);
-  session.receive(concat([frame.ping(1), frame.ack(0)]), () => assert.fail("it is asked"));
+  session.receive(concat([frame.ping(1), frame.ack(0)]), { take: () => assert.fail("it is asked") });
   assert.equal(session.waiting, 9);
-  session.drain((bytes) => Math.min(bytes.length, 4));
+  session.drain({ take: (bytes) => Math.min(bytes.length, 4) });
   assert.deepEqual([session.waiting, session.consumed, session.received], [5, 4, 9]);
 });
 

@@ -16,7 +16,7 @@ export interface Operating extends Pollable {
   onBytes(bytes: Uint8Array<ArrayBuffer>, isMore: boolean): void;
   /** A receive brought nothing, and is over: there is something to be read; 0, the end of the stream; or why, a negative errno. */
   onNothing(result: number): void;
-  /** All was sent; or not, a negative errno. */
+  /** All was sent, of which only who has asked for that hears; or not, a negative errno. */
   onSent(result: number): void;
   /** There may be room for what is written; flags of epoll. */
   onRoom(flags: number): void;
@@ -39,6 +39,8 @@ export class Place {
   request = 0;
   sent = 0;
   length = 0;
+  /** Its owner is to hear when it is sent. */
+  isAwaited = false;
   /** Whatever is left of it is not to be sent. */
   isGivenUp = false;
   /** Its direction is to be ended after that. */

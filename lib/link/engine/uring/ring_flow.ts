@@ -21,7 +21,6 @@ export class RingFlow extends SocketFlow implements Operating {
   #isReceiving = false;
   /** That is to come to its end. */
   #isStopping = false;
-  #isSending = false;
   /** There is more than a buffer of the ring holds: it reads by calls, once no receive is under way. */
   #isFlooded = false;
   /** The other end has ended its direction, or it broke. */
@@ -71,7 +70,6 @@ export class RingFlow extends SocketFlow implements Operating {
   }
 
   onSent(result: number): void {
-    this.#isSending = false;
     if (result < 0) this.fault ??= this.poller.system.error(-result);
     if (!this.isBlocked && result >= 0) return;
     this.isBlocked = false;
@@ -119,7 +117,6 @@ export class RingFlow extends SocketFlow implements Operating {
   protected take(fd: number): void {
     this.#isReceiving =
       this.#isStopping =
-      this.#isSending =
       this.#isAsking =
         false;
     this.#isFlooded = this.#isEnding = false;
@@ -131,7 +128,7 @@ export class RingFlow extends SocketFlow implements Operating {
   }
 
   protected override get unsent(): number {
-    return this.#isSending ? this.poller.unsent(this.place) : 0;
+    return this.poller.unsent(this.place);
   }
 
   protected override quiet(): Promise<Unsent> {
@@ -145,10 +142,9 @@ export class RingFlow extends SocketFlow implements Operating {
 
   protected blocked(taken: number): number {
     this.isBlocked = true;
-    if (!this.#isSending && !this.#isAsking) {
-      this.#isAsking = true;
-      this.poller.room(this.place);
-    }
+    if (this.poller.awaitSent(this.place) || this.#isAsking) return taken;
+    this.#isAsking = true;
+    this.poller.room(this.place);
     return taken;
   }
 
@@ -158,12 +154,10 @@ export class RingFlow extends SocketFlow implements Operating {
   protected override send(bytes: Uint8Array<ArrayBuffer>): number {
     if (this.isBlocked) return this.blocked(0);
     // Where much comes, much may go too, and would wait for what is sent by the ring.
-    if (bytes.length <= LONGEST_COPY && !this.#isLong && this.poller.sendCopy(this.place, bytes)) {
-      this.#isSending = true;
-      return bytes.length;
-    }
+    const isShort = bytes.length <= LONGEST_COPY && !this.#isLong;
+    if (isShort && this.poller.sendCopy(this.place, bytes)) return bytes.length;
     // What was taken goes first.
-    return this.#isSending ? this.blocked(0) : super.send(bytes);
+    return this.poller.isSending(this.place) ? this.blocked(0) : super.send(bytes);
   }
 
   get #isLong(): boolean {

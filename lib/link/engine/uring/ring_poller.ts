@@ -148,6 +148,15 @@ export class RingPoller extends Poller {
     return true;
   }
 
+  isSending(number: number): boolean {
+    return (this.#places[number]!.flying & SEND) !== 0;
+  }
+
+  /** Has `onSent` told that all is sent that is being sent, which else it is not: gives whether something is. */
+  awaitSent(number: number): boolean {
+    return this.#places[number]!.isAwaited = this.isSending(number);
+  }
+
   /** Bytes of the copy that is being sent. */
   unsent(number: number): number {
     const { length, sent } = this.#places[number]!;
@@ -287,7 +296,11 @@ export class RingPoller extends Poller {
     clearTimeout(place.timer);
     if (place.isClosing) this.closeDescriptor(place.fd);
     place.fd = -1;
-    place.isClosing = place.isEnding = place.isGivenUp = false;
+    place.isClosing =
+      place.isEnding =
+      place.isGivenUp =
+      place.isAwaited =
+        false;
     place.unsent = NO_BYTES;
     place.generation = (place.generation + 1) | 0;
     this.#free.push(number);
@@ -332,9 +345,16 @@ export class RingPoller extends Poller {
     this.#buffers.free(place.copy);
     place.copy = -1;
     place.length = place.sent = 0;
-    if (isLeft) return place.operating?.onSent(0);
+    if (isLeft) return this.#tellSent(place, 0);
     if (place.isEnding) this.system.shutdownWrite(place.fd);
     place.isEnding = false;
+    this.#tellSent(place, result);
+  }
+
+  /** Who does not wait is left alone: with many flows what they are is in no cache of the processor. */
+  #tellSent(place: Place, result: number): void {
+    if (result >= 0 && !place.isAwaited) return;
+    place.isAwaited = false;
     place.operating?.onSent(result);
   }
 

@@ -349,7 +349,9 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     return this.#record.describe(this.state);
   }
 
-  readonly take = (bytes: Uint8Array<ArrayBuffer>): number => this.#backend.feed(bytes, this.#session.waiting);
+  take(bytes: Uint8Array<ArrayBuffer>): number {
+    return this.#backend.feed(bytes, this.#session.waiting);
+  }
 
   ended(): boolean {
     const isTaken = this.#backend.endOfInput();
@@ -359,9 +361,10 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
 
   changed(): void {
     if (this.#stream.isEnded) return;
-    if (this.#backend.isBroken) this.#session.drain(this.take);
-    if (this.#way.goOn()) this.#backend.resume();
-    this.#record.account();
+    if (this.#backend.isBroken) this.#session.drain(this);
+    const { isHeldUp } = this.#way;
+    if (isHeldUp && this.#way.goOn()) this.#backend.resume();
+    if (isHeldUp || this.#session.waiting > 0) this.#record.account();
     this.#endIfDone();
   }
 
@@ -398,8 +401,9 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
   }
 
   fromBackend(bytes: Uint8Array<ArrayBuffer>): boolean {
+    const before = this.#session.cacheInUse;
     const isMoreWanted = this.#way.send(bytes);
-    this.#record.account();
+    if (!isMoreWanted || this.#session.cacheInUse !== before) this.#record.account();
     return isMoreWanted;
   }
 

@@ -39,6 +39,11 @@ export class AckedWay {
     return this.#held.length > 0;
   }
 
+  /** Whether the backend may not send more, until `goOn` says so. */
+  get isHeldUp(): boolean {
+    return this.#isHeldUp;
+  }
+
   /** Bytes of the backend, whose content is lost. Gives whether it may send more. */
   send(bytes: Uint8Array<ArrayBuffer>): boolean {
     const n = this.#stream.write(bytes);
@@ -47,9 +52,8 @@ export class AckedWay {
     return !this.#isHeldUp;
   }
 
-  /** There may be room again: what is held goes first. Gives whether the backend, which was held up, may send more. */
+  /** There may be room again, for one that is held up: what is held goes first. Gives whether the backend may send more. */
   goOn(): boolean {
-    if (!this.#isHeldUp) return false;
     const n = this.isHolding ? this.#stream.write(this.#held) : 0;
     this.#held = n < this.#held.length ? this.#held.subarray(n) : NOTHING;
     if (!this.#takesMore) return false;
