@@ -15,9 +15,14 @@ export async function askManager(
   const headers: HeadersInit = managerToken === "" ? {} : { authorization: `Bearer ${managerToken}` };
   const signal = AbortSignal.timeout(patience);
   const response = await fetch(url, { method: "POST", headers, signal }).catch((error) => {
-    throw new Error(`Cannot ${what}: the manager at ${url} cannot be reached: ${reasonOf(error)}`);
+    throw new Error(`Cannot ${what}: the manager at ${url} cannot be reached: ${faultOf(error)}`);
   });
   const text = await response.text();
   if (response.ok || response.status === 422) return { ok: response.ok, body: JSON.parse(text) };
   throw new Error(`Cannot ${what}: the manager at ${url} answers ${response.status}: ${text.trim()}`);
+}
+
+/** Why a `fetch` has failed: what it throws says so only in its cause. */
+export function faultOf(error: unknown): string {
+  return reasonOf((error instanceof Error && error.cause) || error);
 }

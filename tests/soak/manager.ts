@@ -1,3 +1,4 @@
+import { faultOf } from "../../lib/admin/ask_manager.ts";
 import { reasonOf } from "../../lib/link/link.ts";
 
 /** The longest that an answer may take, in milliseconds; and that of an upgrade. */
@@ -16,7 +17,9 @@ export class Manager {
   /** The text of an answer. Rejects, in one sentence, when it is not 200. */
   async ask(method: string, path: string, patience = PATIENCE): Promise<string> {
     const signal = AbortSignal.timeout(patience);
-    const response = await fetch(`http://${this.#address}${path}`, { method, signal });
+    const response = await fetch(`http://${this.#address}${path}`, { method, signal }).catch((error) => {
+      throw new Error(`${method} ${path}: ${faultOf(error)}`);
+    });
     const text = await response.text();
     if (response.ok) return text;
     throw new Error(`${method} ${path}: the answer is ${response.status} ${text.trim()}`);
