@@ -15,13 +15,11 @@ const LARGEST_READ = 256 * 1024;
 
 const NOTHING: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
-/** What uses a stream of version 2: an end of a session. Nothing is told while a call of the stream is under way. */
+/**
+ * What uses a stream of version 2: an end of a session. Nothing is told while a call of the stream is under way. What it takes is
+ * consumed; the rest waits until `takeMore` is called.
+ */
 export interface StreamUser extends Consumer {
-  /**
-   * Takes bytes of the stream, which it has until it returns and may overwrite, and gives how many: these are consumed. The rest waits
-   * until `takeMore` is called.
-   */
-  take(bytes: Uint8Array<ArrayBuffer>): number;
   /** The peer has ended its direction, and all of it was taken. Gives whether the end is taken too: if not, it is asked again as for bytes. */
   ended(): boolean;
   /** Something came: more may be acknowledged or consumed, and so there may be room again, or what waits may have grown. */

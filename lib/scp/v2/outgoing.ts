@@ -344,11 +344,6 @@ export class Outgoing {
   /** Drops the frames that are acknowledged whole; what was said between them with them. */
   #forget(): void {
     let at = 0;
-    // Most often these are all, and need not be looked at.
-    if (this.#acked === this.#sent && this.#written === this.#frames.length) {
-      this.#base = this.#sent;
-      at = this.#written;
-    }
     while (at < this.#written) {
       const { size, positions } = this.#frameAt(at);
       if (this.#base + positions > this.#acked || at + size > this.#written) break;
