@@ -128,6 +128,7 @@ async function takeOver(
   const heir: Heir = {
     assertMovable: (session, descriptors) => dataPlane.assertMovable(session, descriptors),
     take: (session, descriptors) => dataPlane.moveIn(session, descriptors),
+    hearDatagrams: (cookie, came) => dataPlane.hearDatagrams(cookie, came),
     onLost: (reason) => log.error("session lost in the upgrade", { reason }),
   };
   const isWhole = asked === "asked" && await inheritance.takeSessions(heir);

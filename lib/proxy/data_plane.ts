@@ -2,6 +2,7 @@ import type { Public } from "./publics.ts";
 import type { Config } from "../config.ts";
 import type { ClusterInfo } from "./cluster_info.ts";
 import type { EngineName } from "../config/engines.ts";
+import type { Came } from "../link/kcp/away.ts";
 import type { KcpGauges } from "../link/kcp/kcp_stats.ts";
 import type { Endpoint } from "../link/link.ts";
 import type { SessionInfo, SessionState } from "./session/session_record.ts";
@@ -168,12 +169,15 @@ export interface RestingSession {
   count: number;
   /** All sessions have gone before. */
   isAfterAll?: true;
-  /** It has stood still since then, by `performance.now()`, and does until all has gone over; missing: only from its turn to its end. */
-  stillSince?: number | undefined;
+  /** Sessions that have gone over stand still once more, so many, since then, by `performance.now()`, until this has; missing: none. */
+  still?: { sessions: number; since: number } | undefined;
   /** One of these is called: the other process has it, and what is here of it is to be closed; or it has not, and it goes on here. */
   onTaken(): void;
   onKept(): void;
 }
+
+/** What came for clients of KCP whose sessions another process has, to the socket of that cookie. Some of it may be lost. */
+export type OnDatagrams = (cookie: number, came: readonly Came[]) => void;
 
 /** A data plane that another process can go on with, from one that it has. */
 export interface ReplaceableDataPlane extends PassableDataPlane {
@@ -182,7 +186,7 @@ export interface ReplaceableDataPlane extends PassableDataPlane {
   /** What is to come by `moveOut`, for `moveIn`. */
   sessionIds(): Promise<unknown>;
   /** Gives its sessions, some at a time, each of which stands still until it is known what came of it. */
-  moveOut(): AsyncIterable<RestingSession[]>;
+  moveOut(onDatagrams: OnDatagrams): AsyncIterable<RestingSession[]>;
   /** Gives, after that, the sessions of clients who were in the middle of a handshake; to be asked for again and again. */
   moveLate(): AsyncIterable<RestingSession[]>;
   /**
@@ -190,6 +194,8 @@ export interface ReplaceableDataPlane extends PassableDataPlane {
    * nothing has changed.
    */
   moveIn(data: unknown, descriptors: readonly number[]): Promise<void>;
+  /** Takes what another one was told by `OnDatagrams`, also for sessions that come after that. */
+  hearDatagrams(cookie: number, came: readonly Came[]): void;
   /** Throws when what another one gave with so many descriptors is nothing that it can take. */
   assertMovable(data: unknown, descriptors: number): void;
 }

@@ -202,6 +202,11 @@ export class Proxy implements PassableDataPlane {
     for (const listener of this.#kcpListeners) listener.take(cookie, came);
   }
 
+  /** Takes what came to a socket of this thread while another process reads that. */
+  hearKcp(cookie: number, came: readonly Came[]): void {
+    for (const listener of this.#kcpListeners) listener.hear(cookie, came);
+  }
+
   // deno-lint-ignore require-await -- it rejects
   async passListeners(): Promise<PassedListener[]> {
     using made = new Descriptors();

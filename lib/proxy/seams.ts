@@ -118,7 +118,9 @@ export interface KcpThreads {
   /** Has the thread that reads that socket give what comes of a conversation to this one, until `release`. Gives whether any does. */
   redirect(conversation: KcpPlace & { conv: number }): Promise<boolean>;
   release(place: KcpPlace): void;
-  /** Gives that thread what came for its conversations. */
+  /** Another process has that conversation of this thread: it gets what comes of it. */
+  leave(conversation: KcpPlace & { conv: number }): void;
+  /** Gives that thread, or `SUCCESSOR`, what came for its conversations. */
   give(thread: number, cookie: number, came: Came[]): void;
 }
 

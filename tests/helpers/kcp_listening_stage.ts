@@ -5,7 +5,7 @@ import { FEC_HEADER, kindOf, segmentsOf as coveredBy, seqidOf } from "../../lib/
 import type { ReedSolomon } from "../../lib/link/kcp/fec/reed_solomon.ts";
 import type { KcpLink } from "../../lib/link/kcp/kcp_link.ts";
 import type { Came } from "../../lib/link/kcp/away.ts";
-import { KcpListening } from "../../lib/link/kcp/kcp_listening.ts";
+import { KcpListening, type Surroundings } from "../../lib/link/kcp/kcp_listening.ts";
 import { type Junk, type KcpGauges, newKcpGauges, newKcpStats } from "../../lib/link/kcp/kcp_stats.ts";
 import { bytesOf, datagramOf, OPTIONS, type Segment, segmentsOf, textOf, type Wanted } from "./kcp_stage.ts";
 import { until } from "./turns.ts";
@@ -18,6 +18,7 @@ export class KcpListeningStage implements AsyncDisposable {
   readonly links: KcpLink[] = [];
   readonly junk: Junk[] = [];
   closes = 0;
+  onGone: Surroundings["onGone"];
   isSocketClosed = false;
   /** What another descriptor of the socket is; -1: there is none left. */
   fd = 4711;
@@ -67,6 +68,7 @@ export class KcpListeningStage implements AsyncDisposable {
       onConnection: (link) => this.links.push(link),
       onClose: () => this.closes++,
       onJunk: (cause) => this.junk.push(cause),
+      onGone: (...args) => this.onGone?.(...args),
       onAway: (thread, came) => this.away.push([thread, came]),
     });
   }

@@ -22,7 +22,7 @@ export async function moveAll(from: TestProxy, to: TestProxy): Promise<number> {
 /** All that one data plane has goes to the other, as between processes. Gives what went last. */
 export async function movePlane(from: ReplaceableDataPlane, to: ReplaceableDataPlane): Promise<unknown> {
   let last: unknown;
-  for await (const pieces of from.moveOut()) {
+  for await (const pieces of from.moveOut((cookie, came) => to.hearDatagrams(cookie, came))) {
     for (const { data, descriptors, onTaken } of pieces) {
       await to.moveIn(structuredClone(data), descriptors.map((fd) => DescriptorCalls.open().duplicate(fd)));
       onTaken();

@@ -63,7 +63,7 @@ def hear(step):
 if UNTIL == "enter":
     stop()
 channel.connect(os.environ["GOSCON_UPGRADE"])
-say("started", format=1, version="stub")
+say("started", format=2, version="stub")
 hear("hello")
 say("read")
 hear("listeners")

@@ -33,6 +33,7 @@ const heir: Heir = {
     tell(fd!, `${(session as { key: bigint }).key}\n`);
     system.close(fd!);
   },
+  hearDatagrams: (cookie, came) => tell(fd, `${cookie} ${came.map(({ peer, datagram }) => [...peer, ...datagram])}\n`),
   onLost: () => {},
 };
 const isWhole = await inheritance.takeSessions(heir);

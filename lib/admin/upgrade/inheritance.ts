@@ -1,6 +1,7 @@
 import type { Config } from "../../config.ts";
 import { descriptorLimit, openDescriptors } from "../../link/descriptor_limit.ts";
 import { Descriptors } from "../../link/engine/passing/descriptors.ts";
+import type { Came } from "../../link/kcp/away.ts";
 import { type Endpoint, reasonOf } from "../../link/link.ts";
 import type { InheritedPlane } from "../../proxy/cluster/node_process.ts";
 import type { PassedListener } from "../../proxy/data_plane.ts";
@@ -33,6 +34,8 @@ export interface Heir {
   assertMovable(session: unknown, descriptors: number): void;
   /** Takes it over, and its descriptors, which it owns when this has settled. Rejects when it cannot after all. */
   take(session: unknown, descriptors: readonly number[]): Promise<void> | void;
+  /** What came for sessions of KCP while the other process reads their sockets: see `OnDatagrams`. */
+  hearDatagrams(cookie: number, came: readonly Came[]): void;
   /** One is lost, and why. */
   onLost(reason: string): void;
 }
@@ -214,6 +217,7 @@ export class Inheritance {
       return await this.#say({ step: "held", ...(refused !== undefined && { refused }) });
     }
     message[Symbol.dispose]();
+    if (said.step === "datagrams") return heir.hearDatagrams(said.cookie, said.came);
     // Others come and are looked at meanwhile, but no two steps are taken at once: what comes first is there first, and nothing piles up.
     await this.#taking;
     if (said.step === "go on") {

@@ -7,15 +7,16 @@ export class Passed {
   sessions = 0;
   /** So many sessions stood still for so many milliseconds. */
   readonly #stoodStill: { count: number; time: number }[] = [];
-  /** Those that stand still until all of them go on. */
-  #standing = 0;
 
-  /** So many sessions, which stood still for so many milliseconds; `isStanding`: and do on, until that is told of none. */
-  add(count: number, time: number, isStanding = false): void {
+  /** So many sessions, which stood still for so many milliseconds. */
+  add(count: number, time: number): void {
     this.sessions += count;
-    this.#standing += isStanding ? count : 0;
-    if (!isStanding) this.#stoodStill.push({ count, time });
-    else if (count === 0) this.#stoodStill.push({ count: this.#standing, time });
+    this.stoodStill(count, time);
+  }
+
+  /** So many of them once more. */
+  stoodStill(count: number, time: number): void {
+    this.#stoodStill.push({ count, time });
   }
 
   /** For how long they stood still. */

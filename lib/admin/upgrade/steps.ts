@@ -11,6 +11,7 @@
  *                        <- take over  the old one accepts nobody any more; the ids of the sessions that are to come
  *     serving  ->                      the new one does
  *                        <- session    with its descriptors: some at a time, again and again
+ *                        <- datagrams  at any time until `done`: what came for clients of KCP whose sessions are the new one's, or will be
  *     held     ->                      of each: the new one can take it, or cannot, with the reason
  *                        <- go on      those that it can are the new one's: until then it has not touched them
  *                        <- done       there are no more; what came of all upgrades, of this one as well
@@ -20,6 +21,7 @@
  *
  * Instead of what is its turn the new one may say `faults`, and end. Before `take over` the old one may go as if it had asked nothing.
  */
+import type { Came } from "../../link/kcp/away.ts";
 import type { ClusterIdentity } from "../cluster_identity.ts";
 import type { PassedListener } from "../../proxy/data_plane.ts";
 import type { PlainData } from "./plain_data.ts";
@@ -29,7 +31,7 @@ import type { UpgradeRecord } from "./upgrade_record.ts";
 export const UPGRADE_VARIABLE = "GOSCON_UPGRADE";
 
 /** Of what is passed. The new process reads this one and the one before, and refuses others. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 
 /** Milliseconds at the most from `late` to the end. */
 export const LATEST = 10_000;
@@ -59,7 +61,9 @@ export type FromOld =
   | { step: "done"; record: UpgradeRecord }
   /** What is to come: see `ReplaceableDataPlane.sessionIds`. */
   | { step: "take over"; coming: PlainData }
-  | { step: "session"; session: PlainData };
+  | { step: "session"; session: PlainData }
+  /** To the socket of that cookie; not in format 1. */
+  | { step: "datagrams"; cookie: number; came: readonly Came[] };
 
 /** An upgrade that came to nothing. */
 export class UpgradeFailed extends Error {

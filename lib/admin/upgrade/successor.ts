@@ -1,4 +1,5 @@
 import type { Log } from "../../log.ts";
+import type { Came } from "../../link/kcp/away.ts";
 import { openDescriptors } from "../../link/descriptor_limit.ts";
 import { reasonOf } from "../../link/link.ts";
 import type { PassedListener } from "../../proxy/data_plane.ts";
@@ -20,6 +21,8 @@ import type { UpgradeRecord } from "./upgrade_record.ts";
 
 /** Milliseconds from the break of the channel to the end of the process, which says more. */
 const LAST_WORDS = 1000;
+/** Messages of datagrams at most that wait for the other process to read: of more, as when it hangs, the last are lost. */
+const MOST_UNTAKEN = 256;
 
 export interface SuccessorOptions {
   invocation: Invocation;
@@ -44,6 +47,8 @@ export class Successor {
   readonly #abandoned = Promise.withResolvers<never>();
   readonly #begun = performance.now();
   #parcel: Parcel | undefined;
+  /** Datagrams that are on their way, in so many messages. */
+  #untaken = 0;
 
   /** Starts it. Throws `UpgradeFailed` when it cannot. */
   constructor(options: SuccessorOptions) {
@@ -119,6 +124,16 @@ export class Successor {
   /** Has it go on with what it was given. When this rejects nobody knows whether it does, if it lives. */
   async goOn(): Promise<void> {
     await this.#say({ step: "go on" });
+  }
+
+  /** Gives it what came for sessions that it has been given, or is to be: see `OnDatagrams`. What it does not take is lost. */
+  tellDatagrams(cookie: number, came: readonly Came[]): void {
+    if (this.#untaken > MOST_UNTAKEN) return;
+    this.#untaken++;
+    const message = { step: "datagrams", cookie, came } as const;
+    this.#parcel!.send(message as unknown as PlainData)
+      .catch(() => {}) // whoever passes sessions hears of it
+      .finally(() => this.#untaken--);
   }
 
   /** Says that it has all now, and what came of all upgrades, of this one as well. */

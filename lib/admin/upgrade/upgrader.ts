@@ -205,7 +205,8 @@ export class Upgrader {
       await this.#setListening("paused");
       await successor.takeOver(await this.#dataPlane.sessionIds() as PlainData);
       await this.#handshakesOver();
-      await this.#passAll(successor, this.#dataPlane.moveOut(), passed);
+      const pieces = this.#dataPlane.moveOut((cookie, came) => successor.tellDatagrams(cookie, came));
+      await this.#passAll(successor, pieces, passed);
       passed.hasAll = true;
       const last = done();
       const record = { ...this.#record, done: this.#record.done + 1, last };
@@ -232,8 +233,8 @@ export class Upgrader {
       const count = await this.#passBatch(successor, batch, passed);
       // From before the first was taken out to when all go on.
       const now = performance.now();
-      const stillSince = batch[0]?.stillSince;
-      passed.add(count, now - (stillSince ?? since), stillSince !== undefined);
+      passed.add(count, now - since);
+      for (const { still } of batch) if (still) passed.stoodStill(still.sessions, now - still.since);
       since = now;
     }
   }

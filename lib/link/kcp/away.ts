@@ -1,7 +1,11 @@
 import type { DatagramPeer, PassableDatagrams } from "../engine/udp/datagrams.ts";
 import { PeerMap } from "../engine/udp/peer_map.ts";
+import { Early } from "./early.ts";
 import { FEC_HEADER, kindOf, segmentsOf } from "./fec/fec_frame.ts";
 import { convAt } from "./machine/segment.ts";
+
+/** In place of the number of a thread: another process, that goes on with all conversations. */
+export const SUCCESSOR = -1;
 
 /** A datagram that came to a socket, and from whom: see `PassableDatagrams.bytesOf`. */
 export interface Came {
@@ -9,37 +13,63 @@ export interface Came {
   datagram: Uint8Array<ArrayBuffer>;
 }
 
-/** Conversations over a socket that other threads have: who has which, and what came for each thread in this round. */
+type Owner = { conv: number; thread: number };
+
+/**
+ * Conversations over a socket that other threads have, or another process: who has which, and what came for each in this round. While it
+ * is another process that reads the socket, also what came before anybody had its conversation.
+ */
 export class Away {
   readonly #give: (thread: number, came: Came[]) => void;
-  readonly #conversations = new PeerMap<{ conv: number; thread: number }>();
+  readonly #ofThreads = new PeerMap<Owner>();
+  #ofSuccessor = new PeerMap<Owner>();
+  #early: Early | undefined;
   readonly #came = new Map<number, Came[]>();
 
-  /** `give`: gives what came to a thread, by its number. */
+  /** `give`: gives what came to a thread, by its number, or to `SUCCESSOR`. */
   constructor(give: (thread: number, came: Came[]) => void) {
     this.#give = give;
   }
 
-  /** That thread has the conversation of a peer. */
-  add(peer: DatagramPeer, conv: number, thread: number): void {
-    this.#conversations.set(peer, { conv, thread });
+  /** Another process reads the socket, and gives what comes, until `accept`. */
+  expect(): void {
+    this.#early = new Early();
   }
 
-  delete(peer: DatagramPeer): void {
-    this.#conversations.delete(peer);
+  /** The socket is read here, and nobody else goes on with what was had here. */
+  accept(): void {
+    this.#early = undefined;
+    this.#ofSuccessor = new PeerMap();
   }
 
-  /** Takes what came of one of them, a copy, for `flush`: gives whether it is of one. */
-  take(datagram: Uint8Array, peer: DatagramPeer, socket: PassableDatagrams | undefined): boolean {
-    const away = this.#conversations.get(peer);
-    if (!away || !mayBeOf(datagram, away.conv)) return false;
-    const came = this.#came.get(away.thread) ?? [];
-    this.#came.set(away.thread, came);
+  /** That thread, or `SUCCESSOR`, has the conversation of a peer. */
+  add(peer: DatagramPeer, owner: Owner, socket: PassableDatagrams): void {
+    const early = this.take(peer);
+    (owner.thread === SUCCESSOR ? this.#ofSuccessor : this.#ofThreads).set(peer, owner);
+    for (const datagram of early) this.hold(datagram, peer, socket);
+  }
+
+  /** No other has it. Gives what came early. */
+  take(peer: DatagramPeer): Uint8Array<ArrayBuffer>[] {
+    this.#ofThreads.delete(peer);
+    this.#ofSuccessor.delete(peer);
+    return this.#early?.take(peer) ?? [];
+  }
+
+  /** Holds a copy of what came for one of them, until `flush`, or before anybody had its conversation: gives whether it does. */
+  hold(datagram: Uint8Array<ArrayBuffer>, peer: DatagramPeer, socket: PassableDatagrams | undefined): boolean {
+    const owner = this.#ofThreads.get(peer) ?? this.#ofSuccessor.get(peer);
+    if (!owner || !mayBeOf(datagram, owner.conv)) {
+      this.#early?.keep(datagram, peer);
+      return this.#early !== undefined;
+    }
+    const came = this.#came.get(owner.thread) ?? [];
+    this.#came.set(owner.thread, came);
     came.push({ peer: socket!.bytesOf(peer), datagram: datagram.slice() });
     return true;
   }
 
-  /** Gives to each thread what came for it. */
+  /** Gives to each what came for it. */
   flush(): void {
     if (this.#came.size === 0) return;
     for (const [thread, came] of this.#came) this.#give(thread, came);

@@ -1,7 +1,7 @@
 import { type DatagramPeer, type DatagramSocket, isPassable, type PassableDatagrams } from "../engine/udp/datagrams.ts";
 import { PeerMap } from "../engine/udp/peer_map.ts";
 import type { ConversationPlace, RemainsOfKcp } from "./conversation.ts";
-import { Away, type Came } from "./away.ts";
+import { Away, type Came, SUCCESSOR } from "./away.ts";
 import { FEC_HEADER, kindOf, segmentsOf } from "./fec/fec_frame.ts";
 import { ReedSolomon } from "./fec/reed_solomon.ts";
 import { KcpFlow, type KcpFlowOptions } from "./kcp_flow.ts";
@@ -31,9 +31,9 @@ export interface Surroundings {
   onConnection: (link: KcpLink) => void;
   /** One is over, as this end closed it. */
   onClose: () => void;
-  /** One is not had here any more, of that peer: it is over, or has left. */
-  onGone?: (peer: DatagramPeer) => void;
-  /** Gets what came for conversations that another thread has, which its number says. */
+  /** One is not had here any more, of that peer: it is over; or it has left for another process, and which it is. */
+  onGone?: (peer: DatagramPeer, left?: { conv: number }) => void;
+  /** Gets what came for conversations that another thread has, which its number says, or `SUCCESSOR`. */
   onAway?: (thread: number, came: Came[]) => void;
   /** Milliseconds of a clock that never goes back; missing: the system's. */
   now?: (() => number) | undefined;
@@ -79,6 +79,17 @@ export class KcpListening {
     };
   }
 
+  /** Another process reads the socket: what it gives may come before its conversation. Until `accept`. */
+  expect(): void {
+    this.#away.expect();
+  }
+
+  /** What comes is read here, and by nobody else. */
+  accept(): void {
+    this.#away.accept();
+    this.passable?.resume();
+  }
+
   /** Whether there are no conversations. */
   get isEmpty(): boolean {
     return this.#flows.size === 0;
@@ -111,22 +122,29 @@ export class KcpListening {
       peer,
       (at) => new KcpFlow({ ...at, conv, kcp: machine.options, fec: code, epoch: 0 }, remains),
     );
+    for (const datagram of this.#away.take(peer)) flow.input(datagram);
     return new KcpLink(flow, peer);
   }
 
-  /** Another thread has a conversation of that peer: it gets what comes, until `takeBack`, or until another one begins there. */
+  /**
+   * Another thread, or `SUCCESSOR`, has a conversation of that peer: it gets what comes, until `takeBack`, or until another one begins
+   * there.
+   */
   giveTo(thread: number, peer: Uint8Array, conv: number): void {
-    this.#away.add(this.passable!.peerOf(peer), conv, thread);
+    const socket = this.passable!;
+    this.#away.add(socket.peerOf(peer), { conv, thread }, socket);
+    this.#away.flush();
   }
 
   takeBack(peer: Uint8Array): void {
-    this.#away.delete(this.passable!.peerOf(peer));
+    this.#away.take(this.passable!.peerOf(peer));
   }
 
-  /** Takes what came where the socket is read: another thread. */
+  /** Takes what came where the socket is read: another thread, or process. */
   take(came: readonly Came[]): void {
     for (const { peer, datagram } of came) this.#input(datagram, this.passable!.peerOf(peer));
     this.#ticker.flush();
+    this.#away.flush();
   }
 
   /** Gives up what is not over yet. Settles when the socket is closed. */
@@ -140,7 +158,7 @@ export class KcpListening {
     const flow = this.#flows.get(peer);
     const verdict = flow?.input(datagram) ?? "unknown";
     if (verdict === "ok") return void (flow!.isProven && this.#newcomers.proved(flow!) && this.#socket.keep(peer));
-    if (this.#away.take(datagram, peer, this.passable)) return;
+    if (this.#away.hold(datagram, peer, this.passable)) return;
     const first = this.#firstOf(datagram, peer, flow);
     if (typeof first !== "string") return this.#begin(datagram, peer, first);
     this.#around.stats.junk[first]++;
@@ -167,7 +185,7 @@ export class KcpListening {
   }
 
   #begin(datagram: Uint8Array, peer: DatagramPeer, { conv, isFec }: { conv: number; isFec: boolean }): void {
-    this.#away.delete(peer);
+    this.#away.take(peer);
     // The address is another client's by now.
     this.#flows.get(peer)?.lose("another conversation has begun at its address");
     const { kcp } = this.options;
@@ -206,7 +224,8 @@ export class KcpListening {
       place: { at: socket.address, cookie: socket.cookie, peer: socket.bytesOf(peer) },
       fd: socket.duplicate(),
     };
-    this.#forget(peer, flow); // with the last one the socket may be closed
+    this.#away.add(peer, { conv: flow.conv, thread: SUCCESSOR }, socket);
+    this.#forget(peer, flow, { conv: flow.conv }); // with the last one the socket may be closed
     return left;
   }
 
@@ -225,11 +244,12 @@ export class KcpListening {
     }
   }
 
-  #forget(peer: DatagramPeer, flow: KcpFlow): void {
+  /** `left`: it has left for another process; missing: it is over. */
+  #forget(peer: DatagramPeer, flow: KcpFlow, left?: { conv: number }): void {
     this.#newcomers.forget(flow);
     if (this.#flows.get(peer) === flow) {
       this.#flows.delete(peer);
-      this.#around.onGone?.(peer);
+      this.#around.onGone?.(peer, left);
     }
     if (this.#flows.size > 0) return;
     clearInterval(this.#timer);

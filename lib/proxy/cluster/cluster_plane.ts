@@ -1,4 +1,5 @@
 import type { Config } from "../../config.ts";
+import type { Came } from "../../link/kcp/away.ts";
 import type { Endpoint } from "../../link/link.ts";
 import type { Log } from "../../log.ts";
 import {
@@ -6,6 +7,7 @@ import {
   isAccepting,
   type ListeningState,
   type MoveOutcome,
+  type OnDatagrams,
   type PassedListener,
   type ReplaceableDataPlane,
   type RestingSession,
@@ -113,8 +115,8 @@ export class ClusterPlane implements Plane, ReplaceableDataPlane {
     return { kind: "node", node: this.#process.node.snapshot, ids: await this.#process.pool.sessionIds() };
   }
 
-  async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
-    yield* this.#process.pool.moveOut();
+  async *moveOut(onDatagrams: OnDatagrams): AsyncGenerator<RestingSession[], void, void> {
+    yield* this.#process.pool.moveOut(onDatagrams);
     yield [this.#closed];
   }
 
@@ -140,6 +142,10 @@ export class ClusterPlane implements Plane, ReplaceableDataPlane {
     if (coming?.kind === "closed") return coming.closed.forEach((name) => this.#process.node.tellClosed(name));
     await this.#process.pool.moveIn(coming ? coming.ids : data, descriptors);
     if (coming) await this.#process.goOn(coming.node);
+  }
+
+  hearDatagrams(cookie: number, came: readonly Came[]): void {
+    this.#process.pool.hearDatagrams(cookie, came);
   }
 
   async stop(): Promise<void> {

@@ -99,6 +99,9 @@ test("another process gets listeners, then sessions, some at a time, and lets th
     const keys = Array.from({ length: count }, () => key++);
     assert.deepEqual(await pass(successor, ...keys), keys.map((key) => [undefined, String(key)]));
   }
+  const bytes = (...bytes: number[]) => Uint8Array.from(bytes);
+  successor.tellDatagrams(5, [{ peer: bytes(1), datagram: bytes(2, 3) }, { peer: bytes(4), datagram: bytes() }]);
+  assert.equal(await wire.said(), "5 1,2,3,4");
   await successor.finish({ done: 7, failed: 1 });
   await successor.late();
   assert.equal(await wire.said(), "7");
@@ -177,7 +180,7 @@ test("the format of now and the one before are taken over, others are refused on
       if (inheritance instanceof Inheritance) {
         assert(format === FORMAT - 1 || format === FORMAT);
         await inheritance.refuse(["one", "two"]);
-      } else assert.match(inheritance.message, /1\.0\.0 cannot take over from goscon 2\.0\.0: formats 1 and (-1|2)$/);
+      } else assert.match(inheritance.message, /1\.0\.0 cannot take over from goscon 2\.0\.0: formats 2 and (0|3)$/);
       using faults = (await parcel.receive())!;
       const { step, faults: told } = faults.data as { step: string; faults: string[] };
       assert.deepEqual([step, told], ["faults", inheritance instanceof Error ? [inheritance.message] : ["one", "two"]]);
@@ -196,6 +199,7 @@ for (const isToldSo of [true, false]) {
           taken.push(session);
           System.open().close(fd!);
         },
+        hearDatagrams: () => assert.fail(),
         onLost: () => assert.fail(),
       };
       const taking = inheritance.takeSessions(heir);
@@ -219,6 +223,35 @@ for (const isToldSo of [true, false]) {
     }));
 }
 
+test("datagrams are heard of at once, whatever is being taken", () =>
+  withInheritance(async (door) => {
+    const { parcel, inheritance } = await introduced(door);
+    const heard: unknown[] = [];
+    const taken = Promise.withResolvers<void>();
+    const heir: Heir = {
+      assertMovable() {},
+      take: () => taken.promise,
+      hearDatagrams: (...datagrams) => heard.push(datagrams),
+      onLost: () => assert.fail(),
+    };
+    const taking = inheritance.takeSessions(heir);
+    (await parcel.receive())![Symbol.dispose]();
+    await parcel.send({ step: "session", session: 1 });
+    (await parcel.receive())![Symbol.dispose]();
+    await parcel.send({ step: "go on" });
+    const came = [{ peer: Uint8Array.of(1), datagram: Uint8Array.of(2, 3) }, {
+      peer: Uint8Array.of(4),
+      datagram: new Uint8Array(0),
+    }];
+    await parcel.send({ step: "datagrams", cookie: 5, came });
+    await until(() => heard.length > 0, () => "nothing is heard");
+    assert.deepEqual(heard, [[5, came]]);
+    parcel.close();
+    taken.resolve();
+    assert.equal(await taking, false);
+    await inheritance.leave(heir);
+  }));
+
 test("the next sessions are looked at while those before are being taken, and are not taken before these are", () =>
   withInheritance(async (door) => {
     const { parcel, inheritance } = await introduced(door);
@@ -230,6 +263,7 @@ test("the next sessions are looked at while those before are being taken, and ar
         begun.push(session);
         return session === 1 ? first.promise : second.promise;
       },
+      hearDatagrams: () => assert.fail(),
       onLost: () => assert.fail(),
     };
     const taking = inheritance.takeSessions(heir);
@@ -268,7 +302,7 @@ test("a session whose descriptors the new process has no room for is refused, an
       taken.push([session, descriptors.length]);
       for (const fd of descriptors) System.open().close(fd);
     };
-    const heir: Heir = { assertMovable: () => {}, take, onLost: () => assert.fail() };
+    const heir: Heir = { assertMovable() {}, take, hearDatagrams() {}, onLost: () => assert.fail() };
     const taking = inheritance.takeSessions(heir);
     (await parcel.receive())![Symbol.dispose]();
     using wire = new Wire();

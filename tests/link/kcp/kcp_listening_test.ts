@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { ReedSolomon } from "../../../lib/link/kcp/fec/reed_solomon.ts";
+import { SUCCESSOR } from "../../../lib/link/kcp/away.ts";
 import { FecEncoder } from "../../../lib/link/kcp/fec/encoder.ts";
+import type { KcpLink } from "../../../lib/link/kcp/kcp_link.ts";
 import { KcpListeningStage, nextOf } from "../../helpers/kcp_listening_stage.ts";
 import { bytesOf, CONV, datagramOf, type Wanted } from "../../helpers/kcp_stage.ts";
 import { leftBehind } from "../../helpers/left_behind.ts";
@@ -280,8 +282,73 @@ Deno.test("a conversation goes on where another thread or process goes on with i
   link.close();
   assert.deepEqual([next.gauges.conversations, next.closes], [0, 1]);
   // The old one has none, and begins none by what comes late.
-  old.input("a", { command: "push", sn: 3, data: "three" });
-  assert.deepEqual(old.junk, ["unknown"]);
+  old.input("a", { command: "push", sn: 0, data: "zero" });
+  assert.deepEqual([old.links.length, old.junk], [1, []]);
+});
+
+Deno.test("what comes for a conversation that has left is given to the other process, until it is back, or that one reads by itself", async () => {
+  await using old = new KcpListeningStage();
+  old.input("a", { command: "push", sn: 0, data: "zero" });
+  const leave = async (link: KcpLink) => (await link.carriedBy.giveAway())!.remains;
+  const given = () => old.away.splice(0).map(([thread, came]) => [thread, came.length]);
+  const remains = await leave(old.links[0]!);
+  old.input("a", { command: "push", sn: 1, data: "one" });
+  old.input("a", { conv: 5, command: "push", sn: 1 }); // of another one
+  assert.deepEqual([given(), old.junk], [[], ["unknown"]]);
+  old.input("a", { command: "push", sn: 2, data: "two" });
+  old.round();
+  assert.deepEqual(given(), [[SUCCESSOR, 2]]);
+  const back = old.adopt(remains);
+  assert.equal(await nextOf(back), "zero");
+  old.input("a", { command: "push", sn: 1, data: "one" });
+  old.round();
+  assert.deepEqual([await nextOf(back), given()], ["one", []]);
+  await leave(back);
+  old.listening.accept();
+  old.input("a", { command: "push", sn: 3 });
+  old.round();
+  assert.deepEqual([given(), old.junk], [[], ["unknown", "unknown"]]);
+});
+
+Deno.test("a conversation that another thread had, and that has left from there, is the other process's as well", async () => {
+  await using reads = new KcpListeningStage();
+  reads.listening.giveTo(7, bytesOf("a"), CONV);
+  reads.listening.giveTo(SUCCESSOR, bytesOf("a"), CONV);
+  reads.input("a", { command: "push", sn: 1 });
+  reads.round();
+  reads.listening.giveTo(7, bytesOf("a"), CONV); // it is back
+  reads.input("a", { command: "push", sn: 2 });
+  reads.round();
+  assert.deepEqual(reads.away.map(([thread, came]) => [thread, came.length]), [[SUCCESSOR, 1], [7, 1]]);
+});
+
+Deno.test("what another process gives may come before its conversation, of this thread or of another, and waits for that", async () => {
+  await using old = new KcpListeningStage();
+  await using next = new KcpListeningStage();
+  for (const name of ["a", "b"]) old.input(name, { command: "push", sn: 0, data: "zero" });
+  const [ofA] = await Promise.all(old.links.map(({ carriedBy }) => carriedBy.giveAway()));
+  for (const sn of [1, 2]) for (const name of ["a", "b"]) old.input(name, { command: "push", sn, data: `${sn}` });
+  old.round();
+  next.listening.expect();
+  for (const [, came] of old.away) next.listening.take(came);
+  assert.deepEqual([next.links, next.junk, next.away], [[], [], []]);
+  assert.equal(await nextOf(next.adopt(ofA!.remains)), "zero12");
+  next.listening.giveTo(7, bytesOf("b"), CONV);
+  assert.deepEqual(next.away.map(([thread, came]) => [thread, came.length]), [[7, 2]]);
+  // From then on it has all.
+  next.listening.accept();
+  next.input("c", { command: "push", sn: 1 });
+  assert.deepEqual(next.junk, ["unknown"]);
+});
+
+Deno.test("of what comes before its conversations 1,024 datagrams are kept", async () => {
+  await using next = new KcpListeningStage();
+  next.listening.expect();
+  for (let sn = 0; sn < 1030; sn++) next.input("a", { command: "push", sn: sn % 100 });
+  next.listening.giveTo(7, bytesOf("a"), CONV);
+  for (let sn = 0; sn < 3; sn++) next.input("b", { command: "push", sn });
+  next.listening.giveTo(8, bytesOf("b"), CONV);
+  assert.deepEqual(next.away.map(([thread, came]) => [thread, came.length]), [[7, 1024], [8, 3]]);
 });
 
 Deno.test("an end and a fault that were not told go along", async () => {

@@ -1,7 +1,9 @@
 import type { Config } from "../../../config.ts";
-import type { RestingSession, Snapshot } from "../../data_plane.ts";
+import type { Came } from "../../../link/kcp/away.ts";
+import { isOfKcp } from "../../../link/kcp/conversation.ts";
+import type { OnDatagrams, RestingSession, Snapshot } from "../../data_plane.ts";
 import { layoutFor, ownerOf } from "../../owner.ts";
-import { FORMAT, type MovedEnd, readMoved } from "../../session/move/moved.ts";
+import { FORMAT, type Moved, type MovedEnd, readMoved } from "../../session/move/moved.ts";
 import type { Packed } from "../../session/move/packed.ts";
 import { partsOf } from "../../session/move/parts.ts";
 import { within } from "../../../within.ts";
@@ -25,31 +27,39 @@ export interface MovingOptions {
 
 /** What of the threads of a process goes to another process, and comes from one: see `ReplaceableDataPlane`. */
 export class Moving {
+  /** Gets what comes for clients of KCP whose sessions have gone over; missing: nobody does. */
+  onDatagrams: OnDatagrams | undefined;
   readonly #options: MovingOptions;
 
   constructor(options: MovingOptions) {
     this.#options = options;
   }
 
-  /** That all has come is told when it has of all threads. */
-  async *moveOut(): AsyncGenerator<RestingSession[], void, void> {
+  /**
+   * That all has come is told when it has of all threads. Only one process may read a socket of KCP, where each of its clients may have a
+   * session in either: until then that is the old one, which gives what is not its own. In between nobody does.
+   */
+  async *moveOut(onDatagrams: OnDatagrams): AsyncGenerator<RestingSession[], void, void> {
     const { remotes, ledger, snapshot, end } = this.#options;
+    this.onDatagrams = onDatagrams;
+    let sessions = 0;
+    const counted = (resting: RestingSession[]) => {
+      sessions += resting.filter(({ data }) => isOverKcp(data)).length;
+      return resting;
+    };
     try {
       // From then on the other process knows of all that are to come.
       yield (await this.#next(remotes)).resting;
-      for (const remote of remotes) yield* this.#moveOut([remote]);
-      const stillSince = performance.now();
+      for (const remote of remotes) for await (const resting of this.#moveOut([remote])) yield counted(resting);
+      const since = performance.now();
       await this.#inTime(Promise.all(remotes.map((remote) => remote.setListening("still"))));
-      let isAny = false;
-      for await (const resting of this.#moveOut(remotes, { stillSince })) {
-        isAny ||= resting.some(({ count }) => count > 0);
-        yield resting;
-      }
-      // With which they go on.
-      yield [{ ...about(END), ...(isAny && { stillSince }), isAfterAll: true }];
+      // What has begun meanwhile.
+      for await (const resting of this.#moveOut(remotes)) yield counted(resting);
+      yield [{ ...about(END), still: { sessions, since }, isAfterAll: true }];
       const last = await snapshot().catch(() => undefined);
       if (last) yield [{ ...about(ledger.moved(last)), isAfterAll: true }];
     } finally {
+      this.onDatagrams = undefined;
       await end();
     }
   }
@@ -57,7 +67,7 @@ export class Moving {
   async *moveLate(): AsyncGenerator<RestingSession[], void, void> {
     const { remotes, end } = this.#options;
     try {
-      yield* this.#moveOut(remotes, { isLate: true });
+      yield* this.#moveOut(remotes, true);
     } finally {
       await end();
     }
@@ -66,19 +76,19 @@ export class Moving {
   /** One part of what these threads have, see `SessionTable.moveOut`, what all give at a time together: see `#next`. */
   async *#moveOut(
     remotes: readonly Remote<WorkerMethods>[],
-    how?: { stillSince?: number; isLate?: boolean },
+    isLate = false,
   ): AsyncGenerator<RestingSession[], void, void> {
     for (let left = remotes; left.length > 0;) {
-      const next = await this.#next(left, how);
+      const next = await this.#next(left, isLate);
       if (next.resting.length > 0) yield next.resting;
       left = next.left;
     }
   }
 
-  /** The next of what these threads have; and those that have not come to the end of a part. `stillSince`: see `RestingSession`. */
+  /** The next of what these threads have; and those that have not come to the end of a part. */
   async #next(
     remotes: readonly Remote<WorkerMethods>[],
-    { stillSince, isLate = false }: { stillSince?: number; isLate?: boolean } = {},
+    isLate = false,
   ): Promise<{ resting: RestingSession[]; left: Remote<WorkerMethods>[] }> {
     const given = await this.#inTime(
       Promise.all(remotes.map(async (remote) => ({ remote, pieces: await remote.moveNext({ isLate }) }))),
@@ -87,7 +97,7 @@ export class Moving {
       pieces.flatMap((piece, i): RestingSession[] => {
         const { data } = piece;
         if (data.kind === "end") return [];
-        return ["snapshot" in data ? restingOf(piece, i, { remote, stillSince }) : about(data)];
+        return ["snapshot" in data ? restingOf(piece, i, remote) : about(data)];
       })
     );
     return { resting, left: given.filter(({ pieces }) => pieces.length > 0).map(({ remote }) => remote) };
@@ -111,16 +121,27 @@ export class Moving {
     const parts = partsOf(readMoved(data, descriptors.length), remotes.length, (id) => ownerOf(id, layout).thread);
     await Promise.all(parts.map(({ thread, part }) => remotes[thread]!.moveIn(part, descriptors)));
   }
+
+  /** Only the threads know whose socket that is. */
+  hearDatagrams(cookie: number, came: readonly Came[]): void {
+    for (const remote of this.#options.remotes) void remote.hearKcp(cookie, came);
+  }
 }
 
 /** That one of the pieces of a thread. */
 function restingOf(
   piece: Pick<Packed, "data" | "descriptors">,
   index: number,
-  { remote, stillSince }: { remote: Remote<WorkerMethods>; stillSince: number | undefined },
+  remote: Remote<WorkerMethods>,
 ): RestingSession {
   const onTaken = () => void remote.movedOver(index);
-  return { ...piece, count: 1, stillSince, onTaken, onKept: () => void remote.movedBack(index) };
+  return { ...piece, count: 1, onTaken, onKept: () => void remote.movedBack(index) };
+}
+
+/** Whether that is a session whose client comes by KCP. */
+function isOverKcp(data: unknown): boolean {
+  const { client } = data as Partial<Extract<Moved, { snapshot: unknown }>>;
+  return client !== undefined && isOfKcp(client);
 }
 
 /** What is not a session itself. */

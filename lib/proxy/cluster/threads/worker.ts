@@ -5,7 +5,7 @@ import type { EngineName } from "../../../config/engines.ts";
 import type { Engine, Listening } from "../../../link/engine/engine.ts";
 import { openEngine } from "../../../link/engine/open_engine.ts";
 import { Descriptors } from "../../../link/engine/passing/descriptors.ts";
-import type { Came } from "../../../link/kcp/away.ts";
+import { type Came, SUCCESSOR } from "../../../link/kcp/away.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import { flushLog, logInternalErrors, openLog } from "../../../log.ts";
 import type { ListeningState, PassedListener, SessionQuery } from "../../data_plane.ts";
@@ -89,6 +89,7 @@ const methods = {
       kcpThreads: {
         redirect: (conversation) => maker.redirectKcp(conversation, options.index),
         release: (place) => void maker.releaseKcp(place),
+        leave: (conversation) => void maker.redirectKcp(conversation, SUCCESSOR),
         give: (thread, cookie, came) => void maker.giveKcp(thread, cookie, came),
       },
       portOf: ({ port }) => port,
@@ -144,6 +145,7 @@ const methods = {
   redirectKcp: (conversation: KcpPlace & { conv: number }, thread: number) => proxy.redirectKcp(conversation, thread),
   releaseKcp: (place: KcpPlace) => proxy.releaseKcp(place),
   takeKcp: (cookie: number, came: Came[]) => proxy.takeKcp(cookie, came),
+  hearKcp: (cookie: number, came: readonly Came[]) => proxy.hearKcp(cookie, came),
   drain: () => proxy.drain(),
   async stop(): Promise<void> {
     try {

@@ -1,7 +1,7 @@
 import type { Public } from "../../publics.ts";
 import type { Config, Listen } from "../../../config.ts";
 import { Descriptors } from "../../../link/engine/passing/descriptors.ts";
-import type { Came } from "../../../link/kcp/away.ts";
+import { type Came, SUCCESSOR } from "../../../link/kcp/away.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import { droppedLines, type Log } from "../../../log.ts";
 import type { CarriedCounts } from "../../cluster_info.ts";
@@ -13,6 +13,7 @@ import {
   type ListeningState,
   mergePages,
   type MoveOutcome,
+  type OnDatagrams,
   type PassedListener,
   type ReplaceableDataPlane,
   type RestingSession,
@@ -273,8 +274,8 @@ export class WorkerPool implements ReplaceableDataPlane {
     return { ...first!, ids: [first!, ...others].flatMap(({ ids }) => ids) };
   }
 
-  moveOut(): AsyncGenerator<RestingSession[], void, void> {
-    return this.#moving.moveOut();
+  moveOut(onDatagrams: OnDatagrams): AsyncGenerator<RestingSession[], void, void> {
+    return this.#moving.moveOut(onDatagrams);
   }
 
   moveLate(): AsyncGenerator<RestingSession[], void, void> {
@@ -287,6 +288,10 @@ export class WorkerPool implements ReplaceableDataPlane {
 
   moveIn(data: unknown, descriptors: readonly number[]): Promise<void> {
     return this.#moving.moveIn(data, descriptors);
+  }
+
+  hearDatagrams(cookie: number, came: readonly Came[]): void {
+    this.#moving.hearDatagrams(cookie, came);
   }
 
   async drain(): Promise<void> {
@@ -371,7 +376,10 @@ export class WorkerPool implements ReplaceableDataPlane {
       redirectKcp: async (conversation: KcpPlace & { conv: number }, thread: number) =>
         (await Promise.all(this.#remotes.map((remote) => remote.redirectKcp(conversation, thread)))).includes(true),
       releaseKcp: (place: KcpPlace) => this.#remotes.forEach((remote) => void remote.releaseKcp(place)),
-      giveKcp: (thread: number, cookie: number, came: Came[]) => void this.#remotes[thread]!.takeKcp(cookie, came),
+      giveKcp: (thread: number, cookie: number, came: Came[]) => {
+        if (thread === SUCCESSOR) this.#moving.onDatagrams?.(cookie, came);
+        else void this.#remotes[thread]!.takeKcp(cookie, came);
+      },
       answerPeer: (from: PeerIdentity, method: string, args: unknown) => this.#others.answer(from, method, args),
     });
   }

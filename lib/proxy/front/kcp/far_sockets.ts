@@ -64,8 +64,10 @@ export class FarSockets {
   #open(cookie: number, fd: number): KcpListening {
     const { engine, hostname, threads, listen } = this.#options;
     const socket = engine.adoptDatagrams!(fd, hostname, { use: "send" });
-    const onGone = (peer: DatagramPeer) => {
-      threads.release({ cookie, peer: socket.bytesOf(peer) });
+    const onGone = (peer: DatagramPeer, left?: { conv: number }) => {
+      const place = { cookie, peer: socket.bytesOf(peer) };
+      if (left) threads.leave({ ...place, ...left });
+      else threads.release(place);
       this.#closeIfEmpty(cookie, listening);
     };
     const listening = listen(socket, { onGone });

@@ -106,7 +106,7 @@ export class KcpListener {
   /** Conversations begin from now on, and what comes is read. */
   accept(): void {
     this.isOpen = true;
-    for (const { passable } of this.#listenings) passable?.resume();
+    for (const listening of this.#listenings) listening.accept();
   }
 
   /** Reads nothing, until `accept`: all that comes waits. */
@@ -131,7 +131,7 @@ export class KcpListener {
     return this.#far.adopt(remains, () => descriptor.take(1)[0]!);
   }
 
-  /** Another thread has a conversation over a socket of this one: gives whether there is such a socket. */
+  /** Another thread, or `SUCCESSOR`, has a conversation over a socket of this one: gives whether there is such a socket. */
   redirect({ cookie, peer, conv }: KcpPlace & { conv: number }, thread: number): boolean {
     const own = this.#listeningAt(cookie);
     own?.giveTo(thread, peer, conv);
@@ -146,6 +146,11 @@ export class KcpListener {
   /** Takes what came for conversations of this thread to a socket of another one. */
   take(cookie: number, came: readonly Came[]): void {
     this.#far?.take(cookie, came);
+  }
+
+  /** Takes what came to a socket of this thread while another process reads that, whichever thread has the conversation. */
+  hear(cookie: number, came: readonly Came[]): void {
+    this.#listeningAt(cookie)?.take(came);
   }
 
   /**
@@ -179,6 +184,7 @@ export class KcpListener {
     // It is the same for all threads.
     if (thread === 0 && sockets[0]) this.#compareBuffers(sockets[0]);
     this.#listenings = sockets.map((socket) => this.#listenOn(socket));
+    if (this.#options.descriptors) { for (const listening of this.#listenings) listening.expect(); }
     this.#isReady = true;
   }
 

@@ -13,17 +13,13 @@ import type { Parting } from "./parting.ts";
  */
 const MOST_TOGETHER = 16;
 const MOST_BYTES_TOGETHER = 1024 * 1024;
-/** Of those that stand still in any case. */
-const MOST_STANDING = 64;
 
 /** Why a session has ended that could not go where its client's socket has gone. */
 const NOT_HEARD = "the socket of its client is another process's, where the session cannot go";
 
-type AnySession = ProxySession | AckedProxySession;
-
 /** What a table has. */
 export interface Having {
-  sessions: ReadonlyMap<number, AnySession>;
+  sessions: ReadonlyMap<number, ProxySession | AckedProxySession>;
   ended: EndedSessions;
   gone: GoneSessions;
   now: () => number;
@@ -44,9 +40,9 @@ export class Going {
   async *all(most = MOST_TOGETHER): AsyncGenerator<Packed[], void, void> {
     yield [about(idsOf(this.#of))];
     yield* this.#memories();
-    yield* this.#sessions(({ sharesSocket }) => !sharesSocket, most);
+    yield* this.#sessions(most);
     yield [];
-    yield* this.#sessions(() => true, MOST_STANDING);
+    yield* this.#sessions(most);
     yield* this.#memories();
     yield [about({ format: FORMAT, kind: "end" })];
   }
@@ -54,7 +50,7 @@ export class Going {
   /** What has come to be there since. */
   async *late(): AsyncGenerator<Packed[], void, void> {
     for (const session of this.#of.sessions.values()) if (session.sharesSocket) session.abort("shutdown", NOT_HEARD);
-    yield* this.#sessions(() => true, MOST_TOGETHER);
+    yield* this.#sessions(MOST_TOGETHER);
     yield* this.#memories();
   }
 
@@ -62,12 +58,12 @@ export class Going {
     for (const memory of memoryOf(this.#of, this.#told, this.#of.now())) yield [about(memory)];
   }
 
-  /** Those that fit, each once: one that is given back does not go again. */
-  async *#sessions(fits: (session: AnySession) => boolean, most: number): AsyncGenerator<Packed[], void, void> {
+  /** Each once: one that is given back does not go again. */
+  async *#sessions(most: number): AsyncGenerator<Packed[], void, void> {
     const { sessions } = this.#of;
     let [together, bytes]: [Promise<Packed>[], number] = [[], 0];
     for (const session of [...sessions.values()]) {
-      if (sessions.get(session.id) !== session || this.#given.has(session.id) || !fits(session)) continue;
+      if (sessions.get(session.id) !== session || this.#given.has(session.id)) continue;
       this.#given.add(session.id);
       const one = session.version === 1
         ? packedOf("session", session.leave())

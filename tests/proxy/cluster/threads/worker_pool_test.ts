@@ -323,7 +323,7 @@ Deno.test(
     });
     using client = await RawClient.open(address);
     const far = await backend.accept();
-    const moving = pool.moveOut();
+    const moving = pool.moveOut(() => {});
     await moving.next(); // the ids
     thread().stall();
     await assert.rejects(moving.next(), /a thread does not answer/);
@@ -348,7 +348,7 @@ Deno.test(
       ids.add(clients.use(await RawClient.open(address)).id);
       await backend.accept();
     }
-    const moving = pool.moveOut();
+    const moving = pool.moveOut(() => {});
     const told = (await moving.next()).value!.map(({ data }) => data as MovedIds);
     assert.deepEqual(new Set(told.flatMap(({ ids }) => ids)), ids);
     for (let i = 0; i < 20; i++) {

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import type { RemainsOfKcp } from "../../../../lib/link/kcp/conversation.ts";
 import { FarSockets } from "../../../../lib/proxy/front/kcp/far_sockets.ts";
+import type { KcpPlace } from "../../../../lib/proxy/seams.ts";
 import { KcpListeningStage, nextOf } from "../../../helpers/kcp_listening_stage.ts";
+import { textOf } from "../../../helpers/kcp_stage.ts";
 import { until } from "../../../helpers/turns.ts";
 
 /** A conversation that has left its listening. */
@@ -32,6 +34,29 @@ Deno.test("the socket of a conversation that cannot go on is closed, and taken o
   assert.throws(() => far.adopt(broken, () => ++taken), /in the middle of a group/);
   await until(() => stage.isSocketClosed, () => "the socket is open");
   assert.deepEqual([taken, [...far.listenings]], [1, []]);
+});
+
+Deno.test("the thread that reads the socket is told of a conversation that is over, and of one that has left for another process", async () => {
+  const remains = await givenAway();
+  const told: string[] = [];
+  await using stage = new KcpListeningStage();
+  const far = new FarSockets({
+    engine: { adoptDatagrams: () => stage.socket } as never,
+    hostname: "10.0.0.1",
+    threads: {
+      redirect: () => Promise.resolve(true),
+      release: ({ peer }: KcpPlace) => told.push(`${textOf(peer)} is over`),
+      leave: ({ peer, conv }: KcpPlace & { conv: number }) => told.push(`${textOf(peer)} has left, ${conv}`),
+    } as never,
+    listen: (_, { onGone }) => {
+      stage.onGone = onGone;
+      return stage.listening;
+    },
+  });
+  const { conv } = remains.conversation;
+  const left = (await far.adopt(remains, () => 1).carriedBy.giveAway())!.remains;
+  far.adopt(left, () => 1).close();
+  assert.deepEqual(told, [`client has left, ${conv}`, "client is over"]);
 });
 
 Deno.test("a conversation is lost when a thread that is asked for its socket fails", async () => {

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { SUCCESSOR } from "../../../../lib/link/kcp/away.ts";
 import { DescriptorCalls } from "../../../../lib/link/engine/passing/descriptor_calls.ts";
+import { type Link, writeAll } from "../../../../lib/link/link.ts";
+import type { KcpThreads } from "../../../../lib/proxy/seams.ts";
+import type { Packed } from "../../../../lib/proxy/session/move/packed.ts";
 import { AckedClient } from "../../../helpers/acked_client.ts";
 import { Backend, readExactly } from "../../../helpers/backend.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
@@ -57,6 +61,78 @@ Deno.test(
       await old.proxy.setListening("off");
       await carries(3);
       assert.deepEqual([late.losses, next.log.of("datagrams dropped")], [[], []]);
+    }
+    for (const engine of engines) await engine.close();
+  },
+);
+
+Deno.test(
+  "while sessions go over the old proxy reads on: what comes for those that go is the new one's, also before it has them",
+  { ignore: NATIVE.length === 0 },
+  async () => {
+    const engines = [engineOf(NATIVE[0]!), engineOf(NATIVE.at(-1)!)];
+    {
+      await using backend = new Backend();
+      const keys = { hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" };
+      let given = 0;
+      const kcpThreads: KcpThreads = {
+        redirect: () => Promise.resolve(false),
+        release() {},
+        leave: () => assert.fail("it is no other thread's"),
+        give: (thread, cookie, came) => {
+          assert.equal(thread, SUCCESSOR);
+          given += came.length;
+          next.proxy.hearKcp(cookie, structuredClone(came));
+        },
+      };
+      await using old = TestProxy.start({ ...keys, listen: [{ kcp: "127.0.0.1:0" }] }, {
+        engine: engines[0]!,
+        kcpThreads,
+      });
+      const { address } = old;
+      using one = await AckedClient.open(address, { dial: kcp });
+      const farOne = await backend.accept();
+      using other = await AckedClient.open(address, { dial: kcp });
+      const farOther = await backend.accept();
+      const inherited = (await old.proxy.passListeners()).map(({ descriptors }) => descriptors);
+      await using next = TestProxy.start({ ...keys, listen: [{ kcp: address }] }, {
+        engine: engines[1]!,
+        portOf: ({ port }) => port,
+      }, inherited);
+      await next.proxy.ready;
+      const carries = async (client: AckedClient, far: Link, from: number) => {
+        await client.send(pattern(from, 100));
+        assertSameBytes(await readExactly(far, 100), pattern(from, 100));
+        await writeAll(far, pattern(from, 100));
+        assertSameBytes(await client.receive(100), pattern(from, 100));
+      };
+      await next.proxy.setListening("streams");
+      await old.proxy.setListening("paused");
+      const moving = old.proxy.moveOut(1);
+      const give = (pieces: Packed[] | void) => {
+        for (const { data, descriptors, done } of pieces!) {
+          next.proxy.moveIn(structuredClone(data), descriptors);
+          done();
+        }
+      };
+      give((await moving.next()).value);
+      const first = (await moving.next()).value;
+      const carried = carries(one, farOne, 0);
+      await until(() => given > 0, () => "the new one hears of nothing");
+      give(first);
+      await carried;
+      await carries(other, farOther, 0); // by the old one
+      assert.deepEqual([await old.size(), await next.size()], [1, 1]);
+      give((await moving.next()).value);
+      await carries(other, farOther, 100);
+      assert.deepEqual((await moving.next()).value, []);
+      await old.proxy.setListening("still");
+      const before = given;
+      for await (const pieces of moving) give(pieces);
+      for (const [client, far] of [[one, farOne], [other, farOther]] as const) await carries(client, far, 200);
+      await old.proxy.setListening("off");
+      assert.deepEqual([given, one.losses, other.losses], [before, [], []]);
+      for (const { log } of [old, next]) assert.deepEqual(log.of("datagrams dropped"), []);
     }
     for (const engine of engines) await engine.close();
   },
