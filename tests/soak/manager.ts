@@ -22,6 +22,8 @@ export class Manager {
     });
     const text = await response.text();
     if (response.ok) return text;
+    // The runtime leaves sockets alone for seconds when this process has much to do: nothing was asked.
+    if (response.status === 408) return await this.ask(method, path, patience);
     throw new Error(`${method} ${path}: the answer is ${response.status} ${text.trim()}`);
   }
 

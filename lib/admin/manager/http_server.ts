@@ -105,7 +105,8 @@ export class HttpServer {
   async #serve(link: AcceptedLink): Promise<void> {
     const { answer, requestTimeout, answerTimeout } = this.#options;
     try {
-      const request = await this.#wait(link, "request", requestTimeout, () => readRequest(link));
+      const late = () => void tellLate(link, requestTimeout);
+      const request = await this.#wait(link, "request", requestTimeout, () => readRequest(link), late);
       if (!request) return;
       const response = request instanceof BadRequest
         ? new Response(`${request.message}\n`, { status: request.status })
@@ -120,10 +121,16 @@ export class HttpServer {
     }
   }
 
-  /** What `work` comes to, for which the connection has so many milliseconds. Rejects when it is closed. */
-  async #wait<T>(link: AcceptedLink, phase: Phase, ms: number, work: () => Promise<T>): Promise<T> {
+  /** What `work` comes to, for which the connection has so many milliseconds: it is closed then, by `late`. Rejects when it is closed. */
+  async #wait<T>(
+    link: AcceptedLink,
+    phase: Phase,
+    ms: number,
+    work: () => Promise<T>,
+    late = () => link.close(),
+  ): Promise<T> {
     if (!this.#open.has(link)) throw new Error("closed");
-    const deadline = setTimeout(() => link.close(), ms);
+    const deadline = setTimeout(late, ms);
     this.#waiting.set(link, phase);
     try {
       return await work();
@@ -132,6 +139,14 @@ export class HttpServer {
       clearTimeout(deadline);
     }
   }
+}
+
+/** Tells a client that its request did not come in time, and closes. Never rejects. */
+async function tellLate(link: Link, ms: number): Promise<void> {
+  const response = new Response(`the request did not come within ${ms} ms\n`, { status: 408 });
+  const bytes = await encodeResponse(response, "");
+  await writeAll(link, bytes).catch(() => {}); // it is gone
+  link.close();
 }
 
 /** `undefined`: the client ended before. */

@@ -119,9 +119,14 @@ Deno.test("when as many requests as may be are worked on, the next connection is
   assertAnswer(await server.ask("/a"), "/a");
 });
 
-Deno.test("a client that is slow to send its request, or to take its answer, is closed", async () => {
+Deno.test("a client that is slow to send its request is told so, and one that is slow to take its answer is closed", async () => {
   await using slow = new TestServer({ requestTimeout: 20 });
-  for (const text of ["", HALF]) assert.equal(await received(await slow.send(text)), "");
+  for (const text of ["", HALF]) {
+    assert.match(
+      await received(await slow.send(text)),
+      /^HTTP\/1\.1 408 Request Timeout\r\n[^]*\r\n\r\nthe request did not come within 20 ms\n$/,
+    );
+  }
   await using stuck = new TestServer({ answerTimeout: 20 });
   await stuck.send(REQUEST.replace("/", "/large"));
   await stuck.answers(1);
