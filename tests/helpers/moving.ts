@@ -3,13 +3,18 @@ import { joinLinks } from "../../lib/link/relay.ts";
 import { DescriptorCalls } from "../../lib/link/engine/passing/descriptor_calls.ts";
 import { TcpLink } from "../../lib/link/tcp.ts";
 import type { ReplaceableDataPlane } from "../../lib/proxy/data_plane.ts";
+import { FORMAT, type MovedEnd } from "../../lib/proxy/session/move/moved.ts";
 import type { TestProxy } from "./proxy.ts";
 import { tcp } from "./raw_client.ts";
 
+/** All sessions have come. */
+export const END: MovedEnd = { format: FORMAT, kind: "end" };
+
 /** All sessions of one proxy go to another, each as soon as it can: as plain data and descriptors. Gives how many did. */
 export async function moveAll(from: TestProxy, to: TestProxy): Promise<number> {
-  let moved = 0;
+  let [moved, parts] = [0, 0];
   for await (const pieces of from.proxy.moveOut()) {
+    if (pieces.length === 0 && ++parts === 2) to.proxy.moveIn(END, []);
     for (const { data, descriptors, done } of pieces) {
       to.proxy.moveIn(structuredClone(data), descriptors);
       done();

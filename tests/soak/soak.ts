@@ -1,4 +1,7 @@
-/** `deno task soak`: see `USAGE` of options.ts. */
+/**
+ * `deno task soak`: see `USAGE` of options.ts. The task has the runtime look at all sockets often: else a few that are busy keep it from
+ * others for many seconds, and clients of the run would be what fails.
+ */
 import { reasonOf } from "../../lib/link/link.ts";
 import { descriptorsFor, raiseDescriptors } from "./descriptors.ts";
 import { type Options, readOptions } from "./options.ts";

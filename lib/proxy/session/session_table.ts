@@ -217,8 +217,8 @@ export class SessionTable {
    * Gives to another table what is remembered of sessions that have ended, and then all sessions, so many at a time at the most, of which each
    * stands still only until that has it. Each piece is the caller's, who may give it back by `moveIn`. A resume of one that has left meets
    * 501. Those stay that cannot go, as their backends have no connection that can, and what is left of those that have ended: see
-   * `closed`. An empty list comes once, before those that have begun meanwhile: from then on nobody is to read sockets that clients share,
-   * until the other table has the last piece.
+   * `closed`. An empty list comes twice, before and after those that have begun meanwhile: then nobody is to read sockets that clients
+   * share, until the other table is told that all sessions have come, by `MovedEnd`.
    */
   async *moveOut(most?: number): AsyncGenerator<Packed[], void, void> {
     this.#going = new Going(this.#having);

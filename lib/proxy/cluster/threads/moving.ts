@@ -56,6 +56,7 @@ export class Moving {
       // What has begun meanwhile.
       for await (const resting of this.#moveOut(remotes)) yield counted(resting);
       yield [{ ...about(END), still: { sessions, since }, isAfterAll: true }];
+      yield* this.#moveOut(remotes);
       const last = await snapshot().catch(() => undefined);
       if (last) yield [{ ...about(ledger.moved(last)), isAfterAll: true }];
     } finally {
@@ -94,11 +95,7 @@ export class Moving {
       Promise.all(remotes.map(async (remote) => ({ remote, pieces: await remote.moveNext({ isLate }) }))),
     );
     const resting = given.flatMap(({ remote, pieces }) =>
-      pieces.flatMap((piece, i): RestingSession[] => {
-        const { data } = piece;
-        if (data.kind === "end") return [];
-        return ["snapshot" in data ? restingOf(piece, i, remote) : about(data)];
-      })
+      pieces.map((piece, i) => "snapshot" in piece.data ? restingOf(piece, i, remote) : about(piece.data))
     );
     return { resting, left: given.filter(({ pieces }) => pieces.length > 0).map(({ remote }) => remote) };
   }

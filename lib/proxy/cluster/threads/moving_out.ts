@@ -14,7 +14,7 @@ export class MovingOut {
   }
 
   /**
-   * The next pieces, whose descriptors stay this one's; none: one of the two parts has come to its end. See `SessionTable.moveOut`, and
+   * The next pieces, whose descriptors stay this one's; none: one of the three parts has come to its end. See `SessionTable.moveOut`, and
    * `moveLate`.
    */
   async next({ isLate = false } = {}): Promise<Pick<Packed, "data" | "descriptors">[]> {

@@ -43,8 +43,8 @@ export class Going {
     yield* this.#sessions(most);
     yield [];
     yield* this.#sessions(most);
+    yield [];
     yield* this.#memories();
-    yield [about({ format: FORMAT, kind: "end" })];
   }
 
   /** What has come to be there since. */

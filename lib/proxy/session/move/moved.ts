@@ -60,7 +60,7 @@ export interface MovedMemory {
   gone: GoneSnapshot[];
 }
 
-/** All that stood still together has come. */
+/** All sessions have come: sockets that their clients share are to be read. */
 export interface MovedEnd {
   format: typeof FORMAT;
   kind: "end";

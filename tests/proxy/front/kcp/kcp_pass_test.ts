@@ -9,7 +9,7 @@ import { Backend, readExactly } from "../../../helpers/backend.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
 import { engineOf, NATIVE } from "../../../helpers/engine.ts";
 import { kcp } from "../../../helpers/kcp_client.ts";
-import { moveAll } from "../../../helpers/moving.ts";
+import { END, moveAll } from "../../../helpers/moving.ts";
 import { TestProxy } from "../../../helpers/proxy.ts";
 import { pattern } from "../../../helpers/random.ts";
 import { turn, until } from "../../../helpers/turns.ts";
@@ -128,6 +128,8 @@ Deno.test(
       assert.deepEqual((await moving.next()).value, []);
       await old.proxy.setListening("still");
       const before = given;
+      assert.deepEqual((await moving.next()).value, []);
+      next.proxy.moveIn(END, []);
       for await (const pieces of moving) give(pieces);
       for (const [client, far] of [[one, farOne], [other, farOther]] as const) await carries(client, far, 200);
       await old.proxy.setListening("off");

@@ -9,7 +9,7 @@ import { Backend, readExactly } from "../../../helpers/backend.ts";
 import { BareWebSocket } from "../../../helpers/bare_web_socket.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
 import { engineOf, NATIVE } from "../../../helpers/engine.ts";
-import { moveAll } from "../../../helpers/moving.ts";
+import { END, moveAll } from "../../../helpers/moving.ts";
 import { ownDescriptors } from "../../../helpers/own_descriptors.ts";
 import { TestProxy } from "../../../helpers/proxy.ts";
 import { pattern } from "../../../helpers/random.ts";
@@ -111,7 +111,7 @@ test("sessions of both versions go over: their connections go on, and both proxi
   const farOther = await backend.accept();
   assert.deepEqual(await two.atHosts(), [2, 0]);
   const packed = await pieces(old);
-  assert.deepEqual(packed.map(({ data: { kind } }) => kind), ["ids", "session", "acked session", "end"]);
+  assert.deepEqual(packed.map(({ data: { kind } }) => kind), ["ids", "session", "acked session"]);
   assert(packed.every(({ data }) => isPlain(data)));
   assert.deepEqual(await two.sizes(), [0, 0]);
   give(next, packed);
@@ -262,7 +262,7 @@ test("what is remembered goes before any session stands still, and after these o
     given.push(...pieces);
     give(next, pieces);
   }
-  assert.deepEqual(told(), ["acked session", [first.id, fourth.id, fifth.id], "end"]);
+  assert.deepEqual(told(), ["acked session", [first.id, fourth.id, fifth.id]]);
   assert.equal(await codeOf(next.address, last), "403");
   for (const client of [first, second, fourth, fifth]) {
     client.address = next.address;
@@ -291,7 +291,7 @@ test("the ids of what is there, remembered, to come or elsewhere are not given t
   for (let i = 0; i < 5; i++) await open(old);
   next.proxy.moveIn({ format: 1, kind: "ids", ids: ids.slice() }, []);
   for (let i = 0; i < 4; i++) await open(next);
-  next.proxy.moveIn({ format: 1, kind: "end" }, []);
+  next.proxy.moveIn(END, []);
   for (let i = 0; i < 6; i++) await open(next);
   assert.equal(new Set(ids).size, 15);
   assert.equal(await codeOf(next.address, NEW), "501");
@@ -312,7 +312,7 @@ test("the id of a session that has ended, and is not remembered any more, is fre
   const gone = ids.map((id) => ({ id, key: new Uint8Array(32), end: 1, index: 0, left: 0 }));
   next.proxy.moveIn({ format: 1, kind: "ids", ids }, []);
   next.proxy.moveIn({ format: 1, kind: "memory", ended: [], gone }, []);
-  next.proxy.moveIn({ format: 1, kind: "end" }, []);
+  next.proxy.moveIn(END, []);
   assert.equal(await codeOf(next.address, NEW), "501");
   while ((await next.gauges()).gone > 0) await turn(); // at the next look
   using _client = await RawClient.open(next.address);
