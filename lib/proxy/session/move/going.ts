@@ -11,8 +11,8 @@ import type { Parting } from "./parting.ts";
  * Sessions at most that stand still together on their way to another table, and bytes that they have in hands: on that way each meets
  * several threads, whose turns are for all of them at once.
  */
-const MOST_TOGETHER = 16;
-const MOST_BYTES_TOGETHER = 1024 * 1024;
+const MOST_TOGETHER = 4;
+const MOST_BYTES_TOGETHER = 256 * 1024;
 
 /** Why a session has ended that could not go where its client's socket has gone. */
 const NOT_HEARD = "the socket of its client is another process's, where the session cannot go";
