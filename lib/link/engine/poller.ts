@@ -191,14 +191,19 @@ export abstract class Poller {
         this.#isSleeping = false;
         this.#round();
         quiet = 0;
-      } else if (!busy || isYielding || this.#turns > 0 || performance.now() - turned >= TURN) {
-        await turn(); // timers, messages, and whatever else is Deno's
+      } else if (!busy || isYielding || this.#turns > 0 || this.expectsMessages || performance.now() - turned >= TURN) {
+        await (this.expectsMessages ? this.#hearMessages() : turn()); // timers, messages, and whatever else is Deno's
         turned = performance.now();
       } else {
         for (let i = 0; i < HOPS; i++) await undefined;
       }
     }
     this.#running = undefined;
+  }
+
+  /** A turn in which messages are heard: what waits for nothing but a turn has 26 of them before Deno's loop looks for messages. */
+  async #hearMessages(): Promise<void> {
+    await this.system.waitForBell(this.bell, 0);
   }
 
   /** How much each of so many may read at once. */

@@ -280,6 +280,24 @@ test("while messages are expected the thread waits for nothing that would hold t
   await poller.stop();
 });
 
+for (const engine of NATIVE) {
+  Deno.test(`${engine}: a thread that expects messages hears them within a few rounds, also when each has something to do`, async () => {
+    const said = new Int32Array(new SharedArrayBuffer(4));
+    const worker = new Worker(import.meta.resolve("../../helpers/hearing_worker.ts"), { type: "module" });
+    const hear = () => new Promise<unknown>((resolve) => worker.onmessage = ({ data }) => resolve(data));
+    worker.postMessage({ engine, said });
+    for (let i = 0; i < 10; i++) {
+      assert.equal(await hear(), "say");
+      worker.postMessage("word");
+      Atomics.add(said, 0, 1);
+      Atomics.notify(said, 0);
+      const rounds = await hear() as number;
+      assert(rounds <= 4, `${rounds} rounds`);
+    }
+    worker.terminate();
+  });
+}
+
 test("a poller that cannot wait any more says why, once, and comes to its end when it is stopped", async (open) => {
   using wraps = new Wraps();
   const poller = open();

@@ -11,6 +11,8 @@ import { isMovedCounts, type Ledger } from "./counts.ts";
 import type { Remote } from "./rpc.ts";
 import type { WorkerMethods } from "./worker.ts";
 
+/** Of what comes for clients of KCP, so much may wait for a thread that does not hear: of more the last is lost. */
+const MOST_HEARD = 1024;
 const END: MovedEnd = { format: FORMAT, kind: "end" };
 
 export interface MovingOptions {
@@ -30,6 +32,8 @@ export class Moving {
   /** Gets what comes for clients of KCP whose sessions have gone over; missing: nobody does. */
   onDatagrams: OnDatagrams | undefined;
   readonly #options: MovingOptions;
+  /** What the threads are being told of, and what came since. */
+  readonly #heard: [cookie: number, came: readonly Came[]][] = [];
 
   constructor(options: MovingOptions) {
     this.#options = options;
@@ -119,9 +123,18 @@ export class Moving {
     await Promise.all(parts.map(({ thread, part }) => remotes[thread]!.moveIn(part, descriptors)));
   }
 
-  /** Only the threads know whose socket that is. */
+  /** Only the threads know whose socket that is. They are told of more when they have heard of what there was: see `rpc.ts`. */
   hearDatagrams(cookie: number, came: readonly Came[]): void {
-    for (const remote of this.#options.remotes) void remote.hearKcp(cookie, came);
+    if (this.#heard.length === MOST_HEARD) return;
+    this.#heard.push([cookie, came]);
+    if (this.#heard.length === 1) void this.#tellHeard();
+  }
+
+  async #tellHeard(): Promise<void> {
+    const all = this.#heard.slice();
+    await Promise.all(this.#options.remotes.map((remote) => remote.hearKcp(all))).catch(() => {}); // it may be lost
+    this.#heard.splice(0, all.length);
+    if (this.#heard.length > 0) void this.#tellHeard();
   }
 }
 

@@ -24,27 +24,41 @@ type Message =
 export function connectPort<T extends Methods>(port: Port, own: Methods): Remote<T> {
   const pending = new Map<number, PromiseWithResolvers<unknown>>();
   let calls = 0;
-  port.addEventListener("message", ({ data }) => {
-    const message = data as Message;
+  const post = postTogether(port);
+  const receive = (message: Message) => {
     if ("call" in message) return void answer(message.call, own[message.method]!, message.args);
     const { resolve, reject } = pending.get(message.answer)!;
     pending.delete(message.answer);
     if ("error" in message) reject(new Error(message.error));
     else resolve(message.value);
-  });
+  };
+  port.addEventListener("message", ({ data }) => (data as Message[]).forEach(receive));
   const answer = async (call: number, method: Methods[string], args: unknown[]) => {
     try {
-      port.postMessage({ answer: call, value: await method(...args) });
+      post({ answer: call, value: await method(...args) });
     } catch (error) {
-      port.postMessage({ answer: call, error: error instanceof Error ? error.message : String(error) });
+      post({ answer: call, error: error instanceof Error ? error.message : String(error) });
     }
   };
   const call = (method: string) => (...args: unknown[]) => {
     const outcome = Promise.withResolvers<unknown>();
     pending.set(++calls, outcome);
-    port.postMessage({ call: calls, method, args });
+    post({ call: calls, method, args });
     return outcome.promise;
   };
   // Not a promise: `then` is no method of the other end.
   return new Proxy({}, { get: (_, method) => method === "then" ? undefined : call(String(method)) }) as Remote<T>;
+}
+
+/** Posts what is said at once as one message: a thread that is busy hears of one in each turn of the runtime's loop, and no more. */
+function postTogether(port: Port): (message: Message) => void {
+  let together: Message[] = [];
+  return (message) => {
+    if (together.push(message) > 1) return;
+    queueMicrotask(() => {
+      const messages = together;
+      together = [];
+      port.postMessage(messages);
+    });
+  };
 }

@@ -145,7 +145,7 @@ const methods = {
   redirectKcp: (conversation: KcpPlace & { conv: number }, thread: number) => proxy.redirectKcp(conversation, thread),
   releaseKcp: (place: KcpPlace) => proxy.releaseKcp(place),
   takeKcp: (cookie: number, came: Came[]) => proxy.takeKcp(cookie, came),
-  hearKcp: (cookie: number, came: readonly Came[]) => proxy.hearKcp(cookie, came),
+  hearKcp: (all: [cookie: number, came: readonly Came[]][]) => all.forEach((heard) => proxy.hearKcp(...heard)),
   drain: () => proxy.drain(),
   async stop(): Promise<void> {
     try {
