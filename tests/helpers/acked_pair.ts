@@ -102,7 +102,7 @@ export class AckedPair {
     if (!late) return;
     if (late.index > this.#usedIndex) return void this.#taken(late);
     const { snapshot } = this.proxy.session;
-    assert.throws(() => this.proxy.session.assertIndex(late.index), { name: "ScpError", code: 403 });
+    assert.throws(() => this.proxy.session.useIndex(late.index), { name: "ScpError", code: 403 });
     assert.deepEqual(this.proxy.session.snapshot, snapshot);
   }
 
@@ -131,7 +131,7 @@ export class AckedPair {
   settle(more: readonly [number, number]): void {
     this.#capacity = Infinity;
     this.resume();
-    const left = this.ends.map(({ session }, i) => session.isFinished ? 0 : more[i]!);
+    const left = this.ends.map(({ session }, i) => session.snapshot.outgoing.finish !== "none" ? 0 : more[i]!);
     for (let moved = 1; moved > 0;) {
       moved = 0;
       this.ends.forEach((end, i) => {
@@ -159,9 +159,8 @@ export class AckedPair {
   /** The proxy takes a request: the link that it had is gone, and this is the client's end of the new one. */
   #taken({ index, received }: Attempt): LinkEnd {
     const { session } = this.proxy;
-    session.assertIndex(index);
-    session.assertPosition(received);
     session.useIndex(this.#usedIndex = index);
+    session.assertPosition(received);
     const [client, proxy] = this.#newLink();
     this.proxy.detach();
     this.proxy.attach(proxy, received);

@@ -210,7 +210,6 @@ export class AckedServer implements AsyncDisposable {
       const gone = { value: end.end, mac: mac(end.key, `gone\n${request.index}\n410\n${end.end}\n`) };
       return await this.#refuse(link, altered(goneContent(dialect, gone)));
     }
-    session.assertIndex(request.index);
     session.useIndex(request.index);
     session.assertPosition(proof.value);
     end.stream.detach("resumed");

@@ -51,8 +51,7 @@ export class Incoming {
     incoming.#isDone = snapshot.isDone;
     incoming.#isAckWanted = snapshot.isAckWanted;
     incoming.#waiting.push(snapshot.waiting);
-    const end = snapshot.isFinished && !snapshot.isDone ? 1 : 0;
-    incoming.#consumed = snapshot.received - snapshot.waiting.length - end;
+    incoming.#consumed = incoming.waiting - snapshot.waiting.length; // none was so far
     return incoming;
   }
 
@@ -86,9 +85,9 @@ export class Incoming {
     return this.#isDone;
   }
 
-  /** Bytes that wait for the consumer. */
+  /** Bytes that wait for the consumer: `#waiting` has as many, and with many sessions it is in no cache of the processor. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#received - this.#consumed - (this.#isFinished && !this.#isDone ? 1 : 0);
   }
 
   get allocated(): number {
@@ -119,13 +118,14 @@ export class Incoming {
     this.#received++;
   }
 
-  /** Gives to `consumer` what waits, and then these bytes, which came: what it does not take waits. */
+  /** Gives to `consumer` what waits, and then these bytes, at least one, which came: what it does not take waits. */
   deliver(bytes: Uint8Array<ArrayBuffer>, consumer: Consumer): void {
+    const isNext = this.waiting === 0;
     this.#received += bytes.length;
-    this.drain(consumer);
-    const n = this.#waiting.length > 0 || bytes.length === 0 ? 0 : consumer.take(bytes);
+    const n = isNext ? consumer.take(bytes) : 0;
     this.#consumed += n;
-    if (n < bytes.length) this.#waiting.push(n > 0 ? bytes.subarray(n) : bytes);
+    if (n < bytes.length) this.#waiting.push(bytes.subarray(n));
+    if (!isNext) this.drain(consumer);
   }
 
   /** Gives to `consumer` what waits. */
@@ -141,7 +141,7 @@ export class Incoming {
 
   /** Whether nothing is left to be consumed but the end. */
   get isAtEnd(): boolean {
-    return this.#isFinished && !this.#isDone && this.#waiting.length === 0;
+    return this.#isFinished && !this.#isDone && this.waiting === 0;
   }
 
   /** The consumer has taken the end. */
@@ -169,6 +169,6 @@ export class Incoming {
 
   #assertRoom(count: number, before: number): void {
     const room = this.#said + this.window - this.#received - before;
-    if (count > room) throw new FrameError(`${count} more bytes of the stream, where the window has room for ${room}`);
+    if (count > room) throw new FrameError(`${count} bytes, where the window has room for ${room}`);
   }
 }

@@ -32,7 +32,7 @@ export interface OutgoingSnapshot {
   sent: number;
   acked: number;
   finish: "none" | "wanted" | "sent";
-  /** Frames as they go over the wire, from one on that is not acknowledged whole, and where in the stream that begins. */
+  /** Frames as they go over the wire, of which the first may be acknowledged, and where in the stream that begins. */
   frames: Uint8Array;
   base: number;
   /** How many bytes of them the link has taken. */
@@ -48,29 +48,30 @@ export interface OutgoingSnapshot {
  * with it.
  */
 export class Outgoing {
-  /** The most bytes of frames. */
-  readonly cacheSize: number;
-  /** The most positions that are not acknowledged, as the peer holds them. */
-  readonly peerWindow: number;
-  /** Frames as they go over the wire: DATA and FIN, and between them what was said. */
-  readonly #frames = new Ring();
-  /** The position in the stream of the first of these. */
-  #base = 0;
-  /** How many bytes of them the link has taken, and where one of them begins or ends. */
-  #written = 0;
-  #boundary = 0;
+  // What each frame that comes has to do with is first: with many sessions it is in no cache of the processor.
   #sent = 0;
   #acked = 0;
+  /** How many bytes of the frames the link has not taken. */
+  #unwritten = 0;
   #finish: OutgoingSnapshot["finish"] = "none";
+  /** Of what was said, the bytes that the link has not taken yet. */
+  #saying = NOTHING;
   /** What is to be said: in this order. */
   #ack: number | undefined;
   #pong: number | undefined;
   #ping: number | undefined;
   #move: string | undefined;
   #close: { code: number; reason: string } | undefined;
-  /** What of that the link has not taken yet. */
-  #saying = NOTHING;
   #isClosing = false;
+  /** The most bytes of frames. */
+  readonly cacheSize: number;
+  /** The most positions that are not acknowledged, as the peer holds them. */
+  readonly peerWindow: number;
+  /** Frames as they go over the wire: DATA and FIN, and between them what was said. Those that are acknowledged stay until there is need. */
+  readonly #frames = new Ring();
+  /** The position in the stream of the first of these, and where one of them begins or ends. */
+  #base = 0;
+  #boundary = 0;
 
   constructor(cacheSize: number, peerWindow: number) {
     this.cacheSize = cacheSize;
@@ -84,7 +85,7 @@ export class Outgoing {
     outgoing.#finish = snapshot.finish;
     outgoing.#frames.push(snapshot.frames);
     outgoing.#base = snapshot.base;
-    outgoing.#written = snapshot.written;
+    outgoing.#unwritten = snapshot.frames.length - snapshot.written;
     const { ack, pong, ping, move } = snapshot.toSay;
     [outgoing.#ack, outgoing.#pong, outgoing.#ping, outgoing.#move] = [ack, pong, ping, move];
     outgoing.#saying = Uint8Array.from(snapshot.saying);
@@ -141,6 +142,7 @@ export class Outgoing {
   /** How many bytes of the stream may be sent now. */
   get room(): number {
     if (this.isFinished) return 0;
+    this.#forget();
     return Math.max(0, Math.min(this.#positionsLeft, this.cacheSize - this.#frames.length));
   }
 
@@ -150,7 +152,7 @@ export class Outgoing {
 
   /** Whether the link has taken all there is. */
   get isEmpty(): boolean {
-    return this.#written === this.#frames.length && this.#saying.length === 0 && !this.hasSomethingToSay;
+    return this.#unwritten + this.#saying.length === 0 && !this.hasSomethingToSay;
   }
 
   /** Bytes that come next in the stream, no more than there is room for, as they go over the wire: copies them. */
@@ -171,7 +173,6 @@ export class Outgoing {
     const more = (onWire - this.#acked) >>> 0; // mod 2^32, and no double, which V8 would keep outside of this
     if (more > this.#sent - this.#acked) throw new FrameError(`an ACK of ${onWire}, which was never sent`);
     this.#acked += more;
-    this.#forget();
     this.#tryFinish();
   }
 
@@ -184,7 +185,7 @@ export class Outgoing {
     const holdsFin = this.#holdsFin(received);
     this.#frames.drop(this.#frames.length);
     this.#base = this.#sent = received;
-    this.#written = this.#boundary = 0;
+    this.#unwritten = this.#boundary = 0;
     this.#pong = this.#ping = this.#move = undefined;
     this.#ack = ack;
     this.#saying = NOTHING;
@@ -221,21 +222,18 @@ export class Outgoing {
   get wire(): Uint8Array<ArrayBuffer> {
     if (this.#saying.length > 0) return this.#saying;
     if (this.#isClosing) return NOTHING;
-    const end = this.hasSomethingToSay ? this.#endOfFrame() : this.#frames.length;
-    if (this.#written === end && this.hasSomethingToSay) return this.#saying = SAID.slice(0, this.#takeSaid());
-    const view = this.#frames.from(this.#written);
-    return view.length > end - this.#written ? view.subarray(0, end - this.#written) : view;
+    const written = this.#written;
+    if (!this.hasSomethingToSay) return this.#frames.from(written);
+    const end = this.#endOfFrame();
+    if (written === end) return this.#saying = SAID.slice(0, this.#takeSaid());
+    return this.#frames.from(written).subarray(0, end - written);
   }
 
   /** The link has taken so many bytes of `wire`. */
   wrote(count: number): void {
     // Nothing of what was said is kept then.
     if (this.#saying.length > 0) this.#saying = count < this.#saying.length ? this.#saying.subarray(count) : NOTHING;
-    else {
-      this.#written += count;
-      // Its ACK may have come first.
-      this.#forget();
-    }
+    else this.#unwritten -= count;
   }
 
   /** Before all else the link is given these bytes, which it has taken before. */
@@ -245,13 +243,13 @@ export class Outgoing {
 
   /** Gives back the memory that what is not acknowledged does not need. */
   trim(): void {
+    this.#forget();
     this.#frames.trim();
   }
 
   /** Whether something is to be said beside the stream. */
   get hasSomethingToSay(): boolean {
-    return this.#ack !== undefined || this.#pong !== undefined || this.#ping !== undefined ||
-      this.#move !== undefined || this.#close !== undefined;
+    return (this.#ack ?? this.#pong ?? this.#ping ?? this.#move ?? this.#close) !== undefined;
   }
 
   /** Writes all there is to say to the beginning of `SAID`, and gives how many bytes that is; the close comes last. */
@@ -274,10 +272,10 @@ export class Outgoing {
 
   /** Where nothing waits for the link, what is to be said lies together with the DATA that comes. */
   #sayFirst(): void {
-    if (!this.hasSomethingToSay || this.#close) return;
-    if (this.#written < this.#frames.length || this.#saying.length > 0) return;
+    if (!this.hasSomethingToSay || this.#close || this.#unwritten + this.#saying.length > 0) return;
     const end = this.#takeSaid();
     for (let i = 0; i < end; i++) this.#frames.pushByte(SAID[i]!);
+    this.#unwritten += end;
   }
 
   #push(bytes: Uint8Array): void {
@@ -285,6 +283,7 @@ export class Outgoing {
       const part = bytes.length > MOST_DATA ? bytes.subarray(at, at + MOST_DATA) : bytes;
       this.#pushHeader(part.length);
       this.#frames.push(part);
+      this.#unwritten += DATA_HEADER + part.length;
     }
     this.#sent += bytes.length;
   }
@@ -297,7 +296,13 @@ export class Outgoing {
 
   #pushFin(): void {
     this.#frames.pushByte(FIN);
+    this.#unwritten++;
     this.#sent++;
+  }
+
+  /** How many bytes of the frames the link has taken. */
+  get #written(): number {
+    return this.#frames.length - this.#unwritten;
   }
 
   #tryFinish(): void {
@@ -344,14 +349,17 @@ export class Outgoing {
   /** Drops the frames that are acknowledged whole; what was said between them with them. */
   #forget(): void {
     let at = 0;
-    while (at < this.#written) {
+    if (this.#acked === this.#sent && this.#unwritten === 0) {
+      at = this.#frames.length; // no frame has to be looked at
+      this.#base = this.#sent;
+    }
+    for (const written = this.#written; at < written;) {
       const { size, positions } = this.#frameAt(at);
-      if (this.#base + positions > this.#acked || at + size > this.#written) break;
+      if (this.#base + positions > this.#acked || at + size > written) break;
       at += size;
       this.#base += positions;
     }
     this.#frames.drop(at);
-    this.#written -= at;
     this.#boundary = Math.max(0, this.#boundary - at);
   }
 

@@ -130,15 +130,6 @@ export class AckedSession implements FrameSink {
     return this.#outgoing.room;
   }
 
-  /** Whether this end has ended its direction; and the peer its own. */
-  get isFinished(): boolean {
-    return this.#outgoing.isFinished;
-  }
-
-  get isPeerFinished(): boolean {
-    return this.#incoming.isFinished;
-  }
-
   /** Whether the peer has consumed all of this end's direction, which is over; and this end all of the peer's. */
   get isSentDone(): boolean {
     return this.#outgoing.isDone;
@@ -269,13 +260,9 @@ export class AckedSession implements FrameSink {
     return ++this.#index;
   }
 
-  /** Throws `ScpError` 403 when an index was used. */
-  assertIndex(index: number): void {
-    if (index <= this.#index) throw new ScpError(403, `index ${index} is not greater than ${this.#index}`);
-  }
-
-  /** No request with that index, or one before, is taken any more. */
+  /** No request with that index, or one before, is taken any more. Throws `ScpError` 403, and has changed nothing, when it was used. */
   useIndex(index: number): void {
+    if (index <= this.#index) throw new ScpError(403, `index ${index} is not greater than ${this.#index}`);
     this.#index = index;
   }
 

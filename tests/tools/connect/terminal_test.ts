@@ -120,7 +120,7 @@ Deno.test("an end that the session does not come to after the backend's is a fai
   typist.type(pattern(0, 5000));
   await until(() => end.stream.session.waiting === 5000, () => "it does not come");
   end.stream.finish();
-  await until(() => end.stream.session.isPeerFinished, () => "its end does not come");
+  await until(() => end.stream.session.snapshot.incoming.isFinished, () => "its end does not come");
   end.close(2);
   await assert.rejects(typist.ended, /the session was lost: the backend broke off/);
 });

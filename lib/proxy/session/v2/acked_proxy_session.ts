@@ -125,6 +125,8 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
   /** The client has shown that it knows the session. */
   #isKnown = false;
   #isReplacing = false;
+  /** The backend may not send more, until the way to the client says so. */
+  #isHeldUp = false;
   #isStopping = false;
   /** The client's connection is closed, after the end. */
   #isLeft = false;
@@ -154,6 +156,7 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     const { record, link, wanted, awayLeft, halfOpenLeft } = snapshot;
     this.#isKnown = snapshot.isKnown;
     this.#way.held = snapshot.toClient;
+    this.#isHeldUp = true; // as far as is known
     this.#record.goOn(record, { isAway: !link });
     if (awayLeft !== undefined) this.#endAway(awayLeft);
     if (halfOpenLeft !== undefined) this.#endHalfOpen(halfOpenLeft);
@@ -193,6 +196,7 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
 
   get #snapshot(): AckedProxySessionSnapshot {
     const { key, reuseTime, liveness: { pingInterval, pingTimeout } } = this.#terms;
+    this.#session.trim();
     return {
       session: this.#session.snapshot,
       terms: { key: key.bytes, reuseTime, pingInterval, pingTimeout },
@@ -241,7 +245,6 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
     const { key } = this.#terms;
     const { index } = request;
     key.assertProves(request, proof);
-    this.#session.assertIndex(index);
     this.#session.useIndex(index);
     this.#isKnown = true;
     this.#assertPosition(proof.value);
@@ -362,9 +365,12 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
   changed(): void {
     if (this.#stream.isEnded) return;
     if (this.#backend.isBroken) this.#session.drain(this);
-    const { isHeldUp } = this.#way;
-    if (isHeldUp && this.#way.goOn()) this.#backend.resume();
-    if (isHeldUp || this.#session.waiting > 0) this.#record.account();
+    const wasHeldUp = this.#isHeldUp;
+    if (wasHeldUp && this.#way.goOn()) {
+      this.#isHeldUp = false;
+      this.#backend.resume();
+    }
+    if (wasHeldUp || this.#session.waiting > 0) this.#record.account();
     this.#endIfDone();
   }
 
@@ -402,9 +408,9 @@ export class AckedProxySession implements StreamUser, AckedBackendOwner, Guarant
 
   fromBackend(bytes: Uint8Array<ArrayBuffer>): boolean {
     const before = this.#session.cacheInUse;
-    const isMoreWanted = this.#way.send(bytes);
-    if (!isMoreWanted || this.#session.cacheInUse !== before) this.#record.account();
-    return isMoreWanted;
+    this.#isHeldUp = !this.#way.send(bytes);
+    if (this.#isHeldUp || this.#session.cacheInUse !== before) this.#record.account();
+    return !this.#isHeldUp;
   }
 
   backendTakesMore(): void {

@@ -12,7 +12,6 @@ export class AckedWay {
   readonly #budget: CacheBudget;
   /** What there was no room for: one piece at the most. */
   #held = NOTHING;
-  #isHeldUp = false;
 
   constructor(stream: AckedStream, budget: CacheBudget) {
     this.#stream = stream;
@@ -26,7 +25,6 @@ export class AckedWay {
 
   set held(bytes: Uint8Array<ArrayBuffer>) {
     this.#held = bytes;
-    this.#isHeldUp = true;
   }
 
   /** Bytes of memory of what is held. */
@@ -39,26 +37,18 @@ export class AckedWay {
     return this.#held.length > 0;
   }
 
-  /** Whether the backend may not send more, until `goOn` says so. */
-  get isHeldUp(): boolean {
-    return this.#isHeldUp;
-  }
-
-  /** Bytes of the backend, whose content is lost. Gives whether it may send more. */
+  /** Bytes of the backend, whose content is lost. Gives whether it may send more: if not, `goOn` says when. */
   send(bytes: Uint8Array<ArrayBuffer>): boolean {
     const n = this.#stream.write(bytes);
     if (n < bytes.length) this.#held = bytes.slice(n);
-    this.#isHeldUp = !this.#takesMore;
-    return !this.#isHeldUp;
+    return this.#takesMore;
   }
 
   /** There may be room again, for one that is held up: what is held goes first. Gives whether the backend may send more. */
   goOn(): boolean {
     const n = this.isHolding ? this.#stream.write(this.#held) : 0;
     this.#held = n < this.#held.length ? this.#held.subarray(n) : NOTHING;
-    if (!this.#takesMore) return false;
-    this.#isHeldUp = false;
-    return true;
+    return this.#takesMore;
   }
 
   /** With too little memory, only while little is kept to be sent again. */

@@ -105,7 +105,7 @@ Deno.test("a FIN that a full window holds back is sent when there is room, also 
   await far.closeWrite();
   await client.until(() => client.session.received === 4096);
   await client.resume();
-  assert.equal(client.session.isPeerFinished, false);
+  assert.equal(client.session.snapshot.incoming.isFinished, false);
   client.feed(Infinity);
   assertSameBytes(await client.receiveToEnd(), pattern(0, 4096, 1));
 });

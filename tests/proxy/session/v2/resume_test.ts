@@ -172,7 +172,7 @@ Deno.test("each violation of the protocol: CLOSE 4 says which it is, and so does
       [[9], "a frame of type 9, which is none"],
       [[127], "a frame of type 127, which is none"],
       [[1, 0, 0], "a DATA of no bytes"],
-      [[1, 4, 1], "1025 more bytes of the stream, where the window has room for 1024"],
+      [[1, 4, 1], "1025 bytes, where the window has room for 1024"],
       [[2, 0, 0, 0, 1], "an ACK of 1, which was never sent"],
       [[7, 0], "a MOVE, which only a server sends"],
     ] as const
