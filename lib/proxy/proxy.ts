@@ -4,6 +4,7 @@ import { Descriptors } from "../link/engine/passing/descriptors.ts";
 import type { RemainsOfKcp } from "../link/kcp/conversation.ts";
 import type { Came } from "../link/kcp/away.ts";
 import { type KcpGauges, newKcpGauges } from "../link/kcp/kcp_stats.ts";
+import { Newcomers } from "../link/kcp/newcomers.ts";
 import type { ClientLink, Endpoint, Link, Transport } from "../link/link.ts";
 import { droppedLines } from "../log.ts";
 import type { Dialect } from "../scp/mod.ts";
@@ -51,6 +52,7 @@ export class Proxy implements PassableDataPlane {
   readonly #upstreams: Upstreams;
   readonly #sessions: SessionTable;
   readonly #reception: Reception;
+  readonly #newcomers: Newcomers;
   readonly #timer: ReturnType<typeof setInterval>;
   #listeners: (Listener | KcpListener)[] = [];
   /** Those that may be opened again, and whose conversations live on. */
@@ -75,6 +77,7 @@ export class Proxy implements PassableDataPlane {
       adoptKcp: (fd, remains) => this.#adoptKcp(fd, remains),
     });
     this.#reception = new Reception({ ...shared, admission: this.#admission, sessions: this.#sessions });
+    this.#newcomers = new Newcomers(seams.engine.canShareDatagrams ? seams.kcpThreads?.count : 1);
     this.#listeners = this.#listenAll(config, inherited);
     if (!inherited) startAccepting(this.#listeners);
     else for (const listener of this.#listeners) if (listener instanceof KcpListener) listener.isOpen = false;
@@ -294,6 +297,7 @@ export class Proxy implements PassableDataPlane {
   #kcp(): KcpGauges {
     const sum = newKcpGauges();
     for (const listener of this.#kcpListeners) listener.addTo(sum);
+    sum.unproven = this.#newcomers.size;
     return sum;
   }
 
@@ -323,7 +327,10 @@ export class Proxy implements PassableDataPlane {
       onConnection: (link: ClientLink, listen: Listen) => this.#reception.welcome(link, listen),
     };
     const { kcp } = listen;
-    if (kcp) return new KcpListener({ ...listen, kcp }, port, { ...options, thread, threads, descriptors });
+    if (kcp) {
+      const ofKcp = { thread, threads, newcomers: this.#newcomers, descriptors };
+      return new KcpListener({ ...listen, kcp }, port, { ...options, ...ofKcp });
+    }
     const tcp = tcpOptionsOf(tcpOption);
     return new Listener(listen, port, { ...options, backlog: tcpOption.backlog, tcp, descriptors });
   }

@@ -115,6 +115,8 @@ export interface KcpPlace {
 
 /** The threads of this process, of which one reads the socket of a conversation of KCP, and another may have its session. */
 export interface KcpThreads {
+  /** How many there are. */
+  readonly count: number;
   /** Has the thread that reads that socket give what comes of a conversation to this one, until `release`. Gives whether any does. */
   redirect(conversation: KcpPlace & { conv: number }): Promise<boolean>;
   release(place: KcpPlace): void;

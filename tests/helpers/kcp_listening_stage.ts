@@ -7,6 +7,7 @@ import type { KcpLink } from "../../lib/link/kcp/kcp_link.ts";
 import type { Came } from "../../lib/link/kcp/away.ts";
 import { KcpListening, type Surroundings } from "../../lib/link/kcp/kcp_listening.ts";
 import { type Junk, type KcpGauges, newKcpGauges, newKcpStats } from "../../lib/link/kcp/kcp_stats.ts";
+import { Newcomers } from "../../lib/link/kcp/newcomers.ts";
 import { bytesOf, datagramOf, OPTIONS, type Segment, segmentsOf, textOf, type Wanted } from "./kcp_stage.ts";
 import { until } from "./turns.ts";
 
@@ -31,10 +32,13 @@ export class KcpListeningStage implements AsyncDisposable {
   /** Who is known to send much. */
   readonly kept: string[] = [];
   readonly losses = { tooLong: 0, unsent: 0 };
+  readonly #newcomers: Newcomers;
   readonly #sent = new Map<string, Segment[]>();
   readonly socket: PassableDatagrams;
 
-  constructor({ fec, readTimeout = 0 }: { fec?: ReedSolomon; readTimeout?: number } = {}) {
+  /** `threads`: of which this one has its part of those whose address is not proven. */
+  constructor({ fec, readTimeout = 0, threads }: { fec?: ReedSolomon; readTimeout?: number; threads?: number } = {}) {
+    this.#newcomers = new Newcomers(threads, () => this.now);
     const address = { hostname: "10.0.0.1", port: 1248 };
     this.socket = {
       ...{ address, isShared: false, receiveBuffer: 0, sendBuffer: 0, losses: this.losses },
@@ -64,7 +68,7 @@ export class KcpListeningStage implements AsyncDisposable {
     this.listening = new KcpListening(this.socket, { kcp: OPTIONS, readTimeout, ...(fec && { fec }) }, {
       stats: this.stats,
       soon: setImmediate,
-      now: () => this.now,
+      newcomers: this.#newcomers,
       onConnection: (link) => this.links.push(link),
       onClose: () => this.closes++,
       onJunk: (cause) => this.junk.push(cause),
@@ -76,7 +80,7 @@ export class KcpListeningStage implements AsyncDisposable {
   get gauges(): KcpGauges {
     const sum = newKcpGauges();
     this.listening.addTo(sum);
-    return sum;
+    return { ...sum, unproven: this.#newcomers.size };
   }
 
   /** What went to a peer. */

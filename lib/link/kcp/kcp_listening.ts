@@ -9,7 +9,7 @@ import { KcpLink } from "./kcp_link.ts";
 import type { Junk, KcpGauges, KcpStats } from "./kcp_stats.ts";
 import type { KcpOptions } from "./machine/options.ts";
 import { commandAt, convAt, PUSH, snAt, verdictOn } from "./machine/segment.ts";
-import { Newcomers } from "./newcomers.ts";
+import type { Newcomers } from "./newcomers.ts";
 import { Ticker } from "./ticker.ts";
 
 /** Milliseconds between two looks at all conversations. */
@@ -25,6 +25,8 @@ export interface KcpListeningOptions {
 /** Who is told, and what counts on. */
 export interface Surroundings {
   stats: KcpStats;
+  /** Of all sockets of this thread. */
+  newcomers: Newcomers;
   /** See `Engine.soon`. */
   soon: (callback: () => void) => void;
   /** Gets each conversation, and owns it. */
@@ -35,8 +37,6 @@ export interface Surroundings {
   onGone?: (peer: DatagramPeer, left?: { conv: number }) => void;
   /** Gets what came for conversations that another thread has, which its number says, or `SUCCESSOR`. */
   onAway?: (thread: number, came: Came[]) => void;
-  /** Milliseconds of a clock that never goes back; missing: the system's. */
-  now?: (() => number) | undefined;
   /** A datagram was dropped: called for each. */
   onJunk: (cause: Junk, peer: DatagramPeer) => void;
 }
@@ -56,7 +56,6 @@ export class KcpListening {
   readonly #ticker: Ticker;
   readonly #flows = new PeerMap<KcpFlow>();
   readonly #away: Away;
-  readonly #newcomers: Newcomers;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** Owns the socket. `fec` is for all conversations that there will be. */
@@ -70,7 +69,6 @@ export class KcpListening {
     this.#fec = fec;
     this.#around = around;
     this.#ticker = new Ticker(around.soon);
-    this.#newcomers = new Newcomers(around.now);
     this.#away = new Away((thread, came) => around.onAway?.(thread, came));
     socket.onDatagram = (datagram, peer) => this.#input(datagram, peer);
     socket.onRound = () => {
@@ -98,7 +96,6 @@ export class KcpListening {
   /** Adds what there is now to a sum. */
   addTo(sum: KcpGauges): void {
     sum.conversations += this.#flows.size;
-    sum.unproven += this.#newcomers.size;
     for (const { roundTrip } of this.#flows.values()) {
       sum.roundTrips += roundTrip;
       if (roundTrip > 0) sum.measured++;
@@ -157,7 +154,9 @@ export class KcpListening {
   #input(datagram: Uint8Array<ArrayBuffer>, peer: DatagramPeer): void {
     const flow = this.#flows.get(peer);
     const verdict = flow?.input(datagram) ?? "unknown";
-    if (verdict === "ok") return void (flow!.isProven && this.#newcomers.proved(flow!) && this.#socket.keep(peer));
+    if (verdict === "ok") {
+      return void (flow!.isProven && this.#around.newcomers.proved(flow!) && this.#socket.keep(peer));
+    }
     if (this.#away.hold(datagram, peer, this.passable)) return;
     const first = this.#firstOf(datagram, peer, flow);
     if (typeof first !== "string") return this.#begin(datagram, peer, first);
@@ -181,7 +180,7 @@ export class KcpListening {
     if (verdict !== "ok") return verdict;
     const isBeginning = this.isOpen && commandAt(segments, 0) === PUSH && snAt(segments, 0) === 0;
     if (!isBeginning || conv === before?.conv) return before ? "conv" : "unknown";
-    return this.#newcomers.mayBegin(peer, conv) ? { conv, isFec } : "full";
+    return this.#around.newcomers.mayBegin(peer, conv) ? { conv, isFec } : "full";
   }
 
   #begin(datagram: Uint8Array, peer: DatagramPeer, { conv, isFec }: { conv: number; isFec: boolean }): void {
@@ -195,7 +194,7 @@ export class KcpListening {
     const link = new KcpLink(flow, peer);
     flow.input(datagram);
     this.#around.onConnection(link);
-    this.#newcomers.began();
+    this.#around.newcomers.began();
   }
 
   /** `make`: of what it has of this listening. */
@@ -213,7 +212,7 @@ export class KcpListening {
     });
     this.#flows.set(peer, flow);
     if (flow.isProven) this.#socket.keep(peer);
-    else this.#newcomers.add(flow);
+    else this.#around.newcomers.add(flow);
     this.#timer ??= setInterval(() => this.#look(), LOOK);
     return flow;
   }
@@ -246,7 +245,7 @@ export class KcpListening {
 
   /** `left`: it has left for another process; missing: it is over. */
   #forget(peer: DatagramPeer, flow: KcpFlow, left?: { conv: number }): void {
-    this.#newcomers.forget(flow);
+    this.#around.newcomers.forget(flow);
     if (this.#flows.get(peer) === flow) {
       this.#flows.delete(peer);
       this.#around.onGone?.(peer, left);

@@ -8,7 +8,7 @@ import { Pace } from "./pace.ts";
  * a round trip: as many as that are forged, and each that takes the place of another leaves its memory behind.
  */
 const MOST_UNPROVEN = 1024;
-const MOST_REPLACED = 256;
+const MOST_REPLACED = 64;
 /**
  * Conversations that may begin in a second, and at once: each costs an answer, and whoever forges addresses can ask for any number. All
  * others wait meanwhile.
@@ -24,7 +24,7 @@ const MOST_UNASKED_AT_ONCE = 128;
 /** Why one of more is lost: made once, as it costs more than much of the rest. */
 const TOO_MANY = new Error("too many others have begun whose addresses are not proven");
 
-/** Conversations whose client's address is not proven: whether one more may begin, and which is lost for it. */
+/** Conversations whose client's address is not proven, over all sockets of a thread: whether one more may begin, and which is lost for it. */
 export class Newcomers {
   /** The oldest first. */
   readonly #flows = new Set<KcpFlow>();
@@ -32,9 +32,11 @@ export class Newcomers {
   readonly #replacing: Pace;
   readonly #unasked: Pace;
   readonly #askedBefore = new AskedBefore();
+  readonly #most: number;
 
-  /** `now`: milliseconds of a clock that never goes back. */
-  constructor(now?: () => number) {
+  /** `threads`: how many there are such as this one, each with its part; `now`: milliseconds of a clock that never goes back. */
+  constructor(threads = 1, now?: () => number) {
+    this.#most = Math.ceil(MOST_UNPROVEN / threads);
     this.#beginning = new Pace(MOST_BEGUN, MOST_AT_ONCE, now);
     this.#replacing = new Pace(MOST_REPLACED, MOST_REPLACED, now);
     this.#unasked = new Pace(MOST_UNASKED, MOST_UNASKED_AT_ONCE, now);
@@ -48,7 +50,7 @@ export class Newcomers {
   /** Whether the conversation of that number, for which a datagram of the peer asks, may begin; else it may when it is asked for again. */
   mayBegin({ key }: DatagramPeer, conv: number): boolean {
     if (!this.#unasked.isFree && !this.#askedBefore.note(key, conv)) return false;
-    return this.#beginning.isFree && (this.#flows.size < MOST_UNPROVEN || this.#replacing.isFree);
+    return this.#beginning.isFree && (this.#flows.size < this.#most || this.#replacing.isFree);
   }
 
   /** There is one. */
@@ -60,7 +62,7 @@ export class Newcomers {
   began(): void {
     this.#beginning.count();
     if (this.#unasked.isFree) this.#unasked.count();
-    if (this.#flows.size <= MOST_UNPROVEN) return;
+    if (this.#flows.size <= this.#most) return;
     this.#replacing.count();
     const [oldest] = this.#flows;
     this.#flows.delete(oldest!);

@@ -100,7 +100,7 @@ Deno.test("256 conversations begin at once and 2,048 in a second, however many a
   assert.equal(ask(300), 256 + 2048 + 256);
 });
 
-Deno.test("when 1,024 wait whose addresses are not proven, 256 others begin at once and in a second, until these have shown where they are", async () => {
+Deno.test("when 1,024 wait whose addresses are not proven, 64 others begin at once and in a second, until these have shown where they are", async () => {
   await using stage = new KcpListeningStage();
   let asked = 0;
   /** How many of so many begin, one each 10 ms. */
@@ -109,15 +109,16 @@ Deno.test("when 1,024 wait whose addresses are not proven, 256 others begin at o
     for (let i = 0; i < count; i++, stage.now += 10) begin(stage, `a${asked++}`);
     return stage.links.length - before;
   };
-  assert.deepEqual([ask(1024), ask(100)], [1024, 100]);
+  assert.deepEqual([ask(1024), ask(50)], [1024, 50]);
   const replace = (count: number) => {
     const before = stage.links.length;
     for (let i = 0; i < count; i++) begin(stage, `a${asked++}`);
     return stage.links.length - before;
   };
-  assert.deepEqual([replace(300), stage.gauges.unproven], [256, 1024]);
+  stage.now += 1000;
+  assert.deepEqual([replace(300), stage.gauges.unproven], [64, 1024]);
   stage.now += 500;
-  assert.equal(replace(300), 128);
+  assert.equal(replace(300), 32);
   await stage.prove(stage.links.at(-1)!.remote.hostname, stage.links.at(-1)!);
   assert.deepEqual([stage.gauges.unproven, replace(3)], [1023, 1]);
 });
@@ -207,6 +208,12 @@ Deno.test("of conversations whose client's address is not proven there are 1,024
     stage.input(name, { command: "push", sn: 1, data: "is there" });
     assert.equal(await nextOf(stage.links[i]!), "is there");
   }
+});
+
+Deno.test("each of four threads has a quarter of those", async () => {
+  await using stage = new KcpListeningStage({ threads: 4 });
+  for (let i = 0; i < 300; i++) stage.now += 10, begin(stage, `forged ${i}`);
+  assert.deepEqual([stage.gauges.conversations, stage.gauges.unproven], [300, 256]);
 });
 
 Deno.test("a client's address is proven by a ts that was sent there, and by nothing that can be guessed", async () => {

@@ -87,6 +87,7 @@ const methods = {
       ...(member && { cluster: member }),
       gate: maker,
       kcpThreads: {
+        count: Math.max(1, options.peers.length),
         redirect: (conversation) => maker.redirectKcp(conversation, options.index),
         release: (place) => void maker.releaseKcp(place),
         leave: (conversation) => void maker.redirectKcp(conversation, SUCCESSOR),

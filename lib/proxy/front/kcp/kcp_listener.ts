@@ -7,6 +7,7 @@ import { ReedSolomon } from "../../../link/kcp/fec/reed_solomon.ts";
 import type { Came } from "../../../link/kcp/away.ts";
 import { KcpListening, type KcpListeningOptions, type Surroundings } from "../../../link/kcp/kcp_listening.ts";
 import type { KcpGauges } from "../../../link/kcp/kcp_stats.ts";
+import type { Newcomers } from "../../../link/kcp/newcomers.ts";
 import { type ClientLink, type Endpoint, formatEndpoint, type Link } from "../../../link/link.ts";
 import { orExplain } from "../../../link/listen.ts";
 import type { Log } from "../../../log.ts";
@@ -32,6 +33,8 @@ export interface KcpListenerOptions {
   descriptors?: readonly number[] | undefined;
   /** Missing: there are no others. */
   threads?: KcpThreads | undefined;
+  /** Of all such listeners. */
+  newcomers: Newcomers;
   log: Log;
   stats: Stats;
 }
@@ -202,13 +205,14 @@ export class KcpListener {
   }
 
   #listenOn(socket: DatagramSocket, around?: Pick<Surroundings, "onGone">): KcpListening {
-    const { engine, stats, onConnection, threads } = this.#options;
+    const { engine, stats, newcomers, onConnection, threads } = this.#options;
     const { kcp: { fec } } = this.#listen;
     const listening: KcpListening = new KcpListening(socket, {
       ...optionsOf(this.#listen.kcp),
       fec: fec && new ReedSolomon(fec.data, fec.parity),
     }, {
       stats: stats.kcp,
+      newcomers,
       soon: (callback) => engine.soon(callback),
       onConnection: (link) => onConnection(link, this.#listen),
       onClose: () => stats.closes++,

@@ -76,6 +76,7 @@ Deno.test(
       const keys = { hosts: [{ addr: backend.address }], shutdown_timeout: "10ms" };
       let given = 0;
       const kcpThreads: KcpThreads = {
+        count: 1,
         redirect: () => Promise.resolve(false),
         release() {},
         leave: () => assert.fail("it is no other thread's"),
