@@ -5,8 +5,6 @@ import type { System } from "./system.ts";
 
 /** Milliseconds between two turns of Deno's own loop: each costs as much as some messages. */
 const TURN = 1;
-/** Of these, so many in which no messages of other threads are heard, as a turn in which they are costs as much as 40 others. */
-const TURNS_UNHEARD = 8;
 /** How far promises that a round settled are followed before the next round. */
 const HOPS = 16;
 /**
@@ -179,7 +177,6 @@ export abstract class Poller {
 
   async #run(): Promise<void> {
     await undefined; // whoever is added first is not to be told of anything while he is
-    let turnsUnheard = 0;
     for (let quiet = 0, turned = performance.now(); this.isHolding || this.#again.length > 0;) {
       const isYielding = this.#turns > 0;
       const timeout = isYielding || this.expectsMessages || this.#again.length > 0 ? 0 : SHORT_WAIT;
@@ -195,10 +192,7 @@ export abstract class Poller {
         this.#round();
         quiet = 0;
       } else if (!busy || isYielding || this.#turns > 0 || this.expectsMessages || performance.now() - turned >= TURN) {
-        // Timers, messages, and whatever else is Deno's.
-        const isHearing = this.expectsMessages || ++turnsUnheard === TURNS_UNHEARD;
-        if (isHearing) turnsUnheard = 0;
-        await (isHearing ? this.#hearMessages() : turn());
+        await (this.expectsMessages ? this.#hearMessages() : turn()); // timers, messages, and whatever else is Deno's
         turned = performance.now();
       } else {
         for (let i = 0; i < HOPS; i++) await undefined;
@@ -207,7 +201,10 @@ export abstract class Poller {
     this.#running = undefined;
   }
 
-  /** A turn in which messages are heard: what waits for nothing but a turn has 26 of them before Deno's loop looks for messages. */
+  /**
+   * A turn in which messages are heard: what waits for nothing but a turn has 26 of them before Deno's loop looks for messages. It costs
+   * as much as 40 others.
+   */
   async #hearMessages(): Promise<void> {
     await this.system.waitForBell(this.bell, 0);
   }

@@ -123,7 +123,7 @@ export class Moving {
     await Promise.all(parts.map(({ thread, part }) => remotes[thread]!.moveIn(part, descriptors)));
   }
 
-  /** Only the threads know whose socket that is. They are told of more when they have heard of what there was: see `rpc.ts`. */
+  /** Only the threads know whose socket that is. They are told of more when they have heard of what there was. */
   hearDatagrams(cookie: number, came: readonly Came[]): void {
     if (this.#heard.length === MOST_HEARD) return;
     this.#heard.push([cookie, came]);

@@ -18,7 +18,7 @@ type Message =
   | { answer: number; error: string };
 
 /**
- * Lets the other end of `port` call `own`, and gives what calls the methods of the other end. Arguments and results are copied.
+ * Lets the other end of `port` call `own`, and gives what calls the methods of the other end. Arguments and results are copied soon.
  * What a method throws, or rejects with, is thrown at the other end as an `Error` with that message.
  */
 export function connectPort<T extends Methods>(port: Port, own: Methods): Remote<T> {
@@ -50,7 +50,7 @@ export function connectPort<T extends Methods>(port: Port, own: Methods): Remote
   return new Proxy({}, { get: (_, method) => method === "then" ? undefined : call(String(method)) }) as Remote<T>;
 }
 
-/** Posts what is said at once as one message: a thread that is busy hears of one in each turn of the runtime's loop, and no more. */
+/** Posts what is said at once as one message, as each wakes the other thread; nothing of it may change until then. */
 function postTogether(port: Port): (message: Message) => void {
   let together: Message[] = [];
   return (message) => {
