@@ -4,6 +4,7 @@ import { DescriptorCalls } from "../../lib/link/engine/passing/descriptor_calls.
 import { TcpLink } from "../../lib/link/tcp.ts";
 import type { ReplaceableDataPlane } from "../../lib/proxy/data_plane.ts";
 import { FORMAT, type MovedEnd } from "../../lib/proxy/session/move/moved.ts";
+import type { Packed } from "../../lib/proxy/session/move/packed.ts";
 import type { TestProxy } from "./proxy.ts";
 import { tcp } from "./raw_client.ts";
 
@@ -15,13 +16,18 @@ export async function moveAll(from: TestProxy, to: TestProxy): Promise<number> {
   let [moved, parts] = [0, 0];
   for await (const pieces of from.proxy.moveOut()) {
     if (pieces.length === 0 && ++parts === 2) to.proxy.moveIn(END, []);
-    for (const { data, descriptors, done } of pieces) {
-      to.proxy.moveIn(structuredClone(data), descriptors);
-      done();
-      if ("snapshot" in data) moved++;
-    }
+    give(to, pieces);
+    moved += pieces.filter(({ data }) => "snapshot" in data).length;
   }
   return moved;
+}
+
+/** Gives pieces to a proxy. */
+export function give(to: TestProxy, pieces: readonly Packed[]): void {
+  for (const { data, descriptors, done } of pieces) {
+    to.proxy.moveIn(structuredClone(data), descriptors);
+    done();
+  }
 }
 
 /** All that one data plane has goes to the other, as between processes. Gives what went last. */

@@ -108,9 +108,7 @@ export class HttpServer {
       const late = () => void tellLate(link, requestTimeout);
       const request = await this.#wait(link, "request", requestTimeout, () => readRequest(link), late);
       if (!request) return;
-      const response = request instanceof BadRequest
-        ? new Response(`${request.message}\n`, { status: request.status })
-        : await answer(request);
+      const response = request instanceof BadRequest ? refusalOf(request) : await answer(request);
       const bytes = await encodeResponse(response, request instanceof BadRequest ? "" : request.method);
       await this.#wait(link, "answer", answerTimeout, () => writeAll(link, bytes));
       if (!this.#isClosing) await this.#wait(link, "end", LINGER, () => lingeringClose(link));
@@ -143,10 +141,13 @@ export class HttpServer {
 
 /** Tells a client that its request did not come in time, and closes. Never rejects. */
 async function tellLate(link: Link, ms: number): Promise<void> {
-  const response = new Response(`the request did not come within ${ms} ms\n`, { status: 408 });
-  const bytes = await encodeResponse(response, "");
+  const bytes = await encodeResponse(refusalOf(new BadRequest(408, `the request did not come within ${ms} ms`)), "");
   await writeAll(link, bytes).catch(() => {}); // it is gone
   link.close();
+}
+
+function refusalOf({ message, status }: BadRequest): Response {
+  return new Response(`${message}\n`, { status });
 }
 
 /** `undefined`: the client ended before. */

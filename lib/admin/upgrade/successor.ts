@@ -128,7 +128,7 @@ export class Successor {
 
   /** Gives it what came for sessions that it has been given, or is to be: see `OnDatagrams`. What it does not take is lost. */
   tellDatagrams(cookie: number, came: readonly Came[]): void {
-    if (this.#untaken > MOST_UNTAKEN) return;
+    if (this.#untaken === MOST_UNTAKEN) return;
     this.#untaken++;
     const message = { step: "datagrams", cookie, came } as const;
     this.#parcel!.send(message as unknown as PlainData)

@@ -9,7 +9,7 @@ import { Backend, readExactly } from "../../../helpers/backend.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
 import { engineOf, NATIVE } from "../../../helpers/engine.ts";
 import { kcp } from "../../../helpers/kcp_client.ts";
-import { END, moveAll } from "../../../helpers/moving.ts";
+import { END, give, moveAll } from "../../../helpers/moving.ts";
 import { TestProxy } from "../../../helpers/proxy.ts";
 import { pattern } from "../../../helpers/random.ts";
 import { turn, until } from "../../../helpers/turns.ts";
@@ -110,28 +110,23 @@ Deno.test(
       await next.proxy.setListening("streams");
       await old.proxy.setListening("paused");
       const moving = old.proxy.moveOut(1);
-      const give = (pieces: Packed[] | void) => {
-        for (const { data, descriptors, done } of pieces!) {
-          next.proxy.moveIn(structuredClone(data), descriptors);
-          done();
-        }
-      };
-      give((await moving.next()).value);
-      const first = (await moving.next()).value;
+      const pieces = async () => (await moving.next()).value as Packed[];
+      give(next, await pieces());
+      const first = await pieces();
       const carried = carries(one, farOne, 0);
       await until(() => given > 0, () => "the new one hears of nothing");
-      give(first);
+      give(next, first);
       await carried;
       await carries(other, farOther, 0); // by the old one
       assert.deepEqual([await old.size(), await next.size()], [1, 1]);
-      give((await moving.next()).value);
+      give(next, await pieces());
       await carries(other, farOther, 100);
-      assert.deepEqual((await moving.next()).value, []);
+      assert.deepEqual(await pieces(), []);
       await old.proxy.setListening("still");
       const before = given;
-      assert.deepEqual((await moving.next()).value, []);
+      assert.deepEqual(await pieces(), []);
       next.proxy.moveIn(END, []);
-      for await (const pieces of moving) give(pieces);
+      for await (const last of moving) give(next, last);
       for (const [client, far] of [[one, farOne], [other, farOther]] as const) await carries(client, far, 200);
       await old.proxy.setListening("off");
       assert.deepEqual([given, one.losses, other.losses], [before, [], []]);

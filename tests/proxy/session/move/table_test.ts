@@ -9,7 +9,7 @@ import { Backend, readExactly } from "../../../helpers/backend.ts";
 import { BareWebSocket } from "../../../helpers/bare_web_socket.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
 import { engineOf, NATIVE } from "../../../helpers/engine.ts";
-import { END, moveAll } from "../../../helpers/moving.ts";
+import { END, give, moveAll } from "../../../helpers/moving.ts";
 import { ownDescriptors } from "../../../helpers/own_descriptors.ts";
 import { TestProxy } from "../../../helpers/proxy.ts";
 import { pattern } from "../../../helpers/random.ts";
@@ -72,14 +72,6 @@ async function codeOf(address: string, content: string): Promise<string> {
 /** Takes all pieces, which somebody must take. */
 async function pieces(proxy: TestProxy): Promise<Packed[]> {
   return (await Array.fromAsync(proxy.proxy.moveOut())).flat();
-}
-
-/** Gives pieces to a proxy. */
-function give(proxy: TestProxy, packed: Packed[]): void {
-  for (const { data, descriptors, done } of packed) {
-    proxy.proxy.moveIn(structuredClone(data), descriptors);
-    done();
-  }
 }
 
 /** That engine, with another way to adopt. */
