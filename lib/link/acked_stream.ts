@@ -67,10 +67,6 @@ export class AckedStream implements Sink {
   readonly #user: StreamUser;
   readonly #livenessOptions: LivenessOptions;
   readonly #soon: AckedStreamOptions["soon"];
-  readonly #onSoon = () => {
-    this.#isFlushComing = false;
-    this.#flush();
-  };
   #flow: Flow | undefined;
   #rest = NOTHING as Uint8Array;
   #liveness: Liveness;
@@ -324,7 +320,10 @@ export class AckedStream implements Sink {
   #flushSoon(): void {
     if (this.#isFlushComing) return;
     this.#isFlushComing = true;
-    this.#soon(this.#onSoon);
+    this.#soon(() => {
+      this.#isFlushComing = false;
+      this.#flush();
+    });
   }
 
   /** Whether the peer has said that the session is over, or is to go on elsewhere. */

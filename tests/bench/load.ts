@@ -16,7 +16,7 @@ deno task load [options]
                        2 does a CPU-second, in parts of what 1 does)
   --dialect DIALECT    goscon (default) or plain
   --only LIST          of ${Object.keys(WORKLOADS).join(",")}; connect: what a new session costs; of idle the fifth
-                       column is the memory of one
+                       column is the memory of one beyond the first ones, which are a third as many again, held for as long
   --conns N            sessions at once (default 100; of down and up 4, of connect and resume 32, of idle 1000)
   --secs N             of each measurement (default 3)
   --workers N          threads of the proxy that is started (default 1)
@@ -76,12 +76,17 @@ async function measure(
   // One that has worked has memory to spare, of which nothing tells how much the sessions use.
   await using fresh = warm && name === "idle" ? await startProxyUnderLoad(workers) : undefined;
   const proxy = fresh ?? warm;
+  const load = { address: options.address ?? proxy!.addresses[dialect], protocol, dialect, conns, seconds };
+  // The first ones bring along what is there once, such as code, and so much of it that it would count as memory of each.
+  const firstOnes = fresh && WORKLOADS.idle!({ ...load, conns: Math.ceil(conns / 3), seconds: 2 * seconds + 1 });
+  if (fresh) await later(seconds * 1000);
   const before = await proxy?.usage();
-  const address = options.address ?? proxy!.addresses[dialect];
-  const measured = WORKLOADS[name]!({ address, protocol, dialect, conns, seconds });
+  const measured = WORKLOADS[name]!(load);
   // In the middle, when all sessions are there.
-  const held = name === "idle" && proxy ? await later(seconds * 1000, () => proxy.usage()) : undefined;
+  if (fresh) await later(seconds * 1000);
+  const held = await fresh?.usage();
   const result = await measured;
+  await firstOnes;
   const cpu = proxy ? (await proxy.usage()).cpu - before!.cpu : 0;
   const memory = held && { kib: (held.memory - before!.memory) / conns };
   return { name, protocol, dialect, conns, ...result, cpu, ...memory };
@@ -100,9 +105,8 @@ function row(measured: Measured, first: Measured | undefined, seconds: number): 
     (ratio === undefined ? "" : ` ${ratio.toFixed(2).padStart(8)}`);
 }
 
-async function later<T>(ms: number, run: () => Promise<T>): Promise<T> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
-  return await run();
+function later(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 const { values } = parseArgs({

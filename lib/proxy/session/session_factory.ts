@@ -130,7 +130,8 @@ export class SessionFactory {
     { offer, publicKey }: TakenOffer,
   ): Prepared {
     const { seams: { randomU64, stats }, config } = this.#options;
-    const { reuseTime, window, cache: cacheSize, pingInterval, pingTimeout } = config().scp.v2;
+    const { v2 } = config().scp;
+    const { reuseTime, window, cache: cacheSize, pingInterval } = v2;
     const id = this.#keeper.freshId();
     const terms = { key: publicKey, window, ping: pingInterval, reuse: reuseTime };
     const options = { id, privateKey: randomU64() || 1n, dialect, cacheSize, terms };
@@ -138,8 +139,8 @@ export class SessionFactory {
     const record = encodeRecord(answer);
     const begin: Prepared["begin"] = ({ onGone, isAnswered, secret }) => {
       const key = ResumeKey.of(secret!, content, answer);
-      const liveness = { pingInterval, pingTimeout };
-      const made = this.makeAcked(session, link.remote, { key, reuseTime, liveness, onGone });
+      // All sessions of a configuration share it: each would need a copy's memory for as long as it is.
+      const made = this.makeAcked(session, link.remote, { key, reuseTime, liveness: v2, onGone });
       stats.sessionsBegun++;
       made.run(link, { answer: isAnswered ? NOTHING : record, rest, target: request.target, flag: request.flag });
     };
