@@ -210,6 +210,8 @@ const FAILURES: [step: string, then: string, reason: RegExp][] = [
   ["ready", "hang", LATE],
   ["serving", "crash", /^the new process ended by SIGKILL$/],
   ["serving", "hang", LATE],
+  ["taken", "crash", /^the new process ended by SIGKILL$/],
+  ["taken", "hang", LATE],
   ["done", "5", /^the new process ended with code 5$/],
 ];
 

@@ -58,12 +58,14 @@ def hear(step):
             if UNTIL == f"held {held}":
                 stop()
             say("held")
+        if said["step"] == "go on":
+            say("taken")
 
 
 if UNTIL == "enter":
     stop()
 channel.connect(os.environ["GOSCON_UPGRADE"])
-say("started", format=2, version="stub")
+say("started", format=3, version="stub")
 hear("hello")
 say("read")
 hear("listeners")

@@ -45,6 +45,8 @@ export class Inheritance {
   readonly #parcel: Parcel;
   readonly #close: () => Promise<void>;
   #from = 0;
+  /** Of what the other process passes. */
+  #format = FORMAT;
   #coming: unknown;
   #record: UpgradeRecord | undefined;
   /** What has come and is not this process's yet. */
@@ -70,6 +72,7 @@ export class Inheritance {
     await inheritance.#say({ step: "started", format: FORMAT, version });
     const hello = await inheritance.#hear("hello");
     inheritance.#from = hello.pid;
+    inheritance.#format = hello.format;
     inheritance.#cluster = hello.cluster;
     if (hello.format === FORMAT || hello.format === FORMAT - 1) return inheritance;
     const reason =
@@ -220,10 +223,16 @@ export class Inheritance {
     if (said.step === "datagrams") return heir.hearDatagrams(said.cookie, said.came);
     // Others come and are looked at meanwhile, but no two steps are taken at once: what comes first is there first, and nothing piles up.
     await this.#taking;
-    if (said.step === "go on") {
-      this.#taking = Promise.all(this.#held.splice(0).map((message) => takeOne(message, heir)));
-    } else if (said.step === "done") this.#record = readRecord(said.record);
+    if (said.step === "go on") this.#taking = this.#takeHeld(heir);
+    else if (said.step === "done") this.#record = readRecord(said.record);
     else if (said.step !== "late") throw new UpgradeFailed([`the old process says ${said.step} before done`]);
+  }
+
+  /** Never rejects. */
+  async #takeHeld(heir: Heir): Promise<void> {
+    await Promise.all(this.#held.splice(0).map((message) => takeOne(message, heir)));
+    // The next ones stand still when it has heard that, and not for as long as these were on their way to their threads.
+    if (this.#format > 2) await this.#say({ step: "taken" }).catch(() => {}); // it is gone, which is heard of by the next step
   }
 
   #say(message: FromNew): Promise<void> {

@@ -14,6 +14,7 @@
  *                        <- datagrams  at any time until `done`: what came for clients of KCP whose sessions are the new one's, or will be
  *     held     ->                      of each: the new one can take it, or cannot, with the reason
  *                        <- go on      those that it can are the new one's: until then it has not touched them
+ *     taken    ->                      it has gone on with those; not to an old one of format 2
  *                        <- done       there are no more; what came of all upgrades, of this one as well
  *     done     ->
  *                        <- late       the new one is the service now; sessions of who needs longer for a handshake may come, as before
@@ -31,7 +32,7 @@ import type { UpgradeRecord } from "./upgrade_record.ts";
 export const UPGRADE_VARIABLE = "GOSCON_UPGRADE";
 
 /** Of what is passed. The new process reads this one and the one before, and refuses others. */
-export const FORMAT = 2;
+export const FORMAT = 3;
 
 /** Milliseconds at the most from `late` to the end. */
 export const LATEST = 10_000;
@@ -47,7 +48,7 @@ export interface OldNode {
 
 export type FromNew =
   | { step: "started"; format: number; version: string }
-  | { step: "read" | "ready" | "serving" | "done" }
+  | { step: "read" | "ready" | "serving" | "taken" | "done" }
   | { step: "held"; refused?: string }
   | { step: "faults"; faults: string[] };
 
@@ -62,7 +63,7 @@ export type FromOld =
   /** What is to come: see `ReplaceableDataPlane.sessionIds`. */
   | { step: "take over"; coming: PlainData }
   | { step: "session"; session: PlainData }
-  /** To the socket of that cookie; not in format 1. */
+  /** To the socket of that cookie. */
   | { step: "datagrams"; cookie: number; came: readonly Came[] };
 
 /** An upgrade that came to nothing. */

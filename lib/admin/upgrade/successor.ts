@@ -126,6 +126,11 @@ export class Successor {
     await this.#say({ step: "go on" });
   }
 
+  /** Settles when it goes on with all that it was told to. */
+  async taken(): Promise<void> {
+    await this.#hear("taken", performance.now());
+  }
+
   /** Gives it what came for sessions that it has been given, or is to be: see `OnDatagrams`. What it does not take is lost. */
   tellDatagrams(cookie: number, came: readonly Came[]): void {
     if (this.#untaken === MOST_UNTAKEN) return;

@@ -231,6 +231,7 @@ export class Upgrader {
     for await (const batch of pieces) {
       passed.hasAll ||= batch.some(({ isAfterAll }) => isAfterAll);
       const count = await this.#passBatch(successor, batch, passed);
+      await successor.taken();
       // From before the first was taken out to when all go on.
       const now = performance.now();
       passed.add(count, now - since);

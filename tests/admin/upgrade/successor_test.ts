@@ -78,6 +78,7 @@ async function pass(successor: Successor, ...keys: bigint[]): Promise<[refused: 
   const wires = keys.map(() => stack.use(new Wire()));
   const refused = await successor.pass(keys.map((key, i) => ({ data: { key }, descriptors: [wires[i]!.fd] })));
   await successor.goOn();
+  await successor.taken();
   // Nothing comes by these.
   for (const [i, { fd }] of wires.entries()) if (refused[i] !== undefined) System.open().shutdownWrite(fd);
   const said = await Promise.all(wires.map((wire) => wire.said()));
@@ -150,11 +151,11 @@ async function withInheritance(run: (door: Door) => Promise<void>): Promise<void
 }
 
 /** One that has said who it is, and heard who the other end is. */
-async function introduced(door: Door): Promise<{ parcel: Parcel; inheritance: Inheritance }> {
+async function introduced(door: Door, format = FORMAT): Promise<{ parcel: Parcel; inheritance: Inheritance }> {
   const opening = Inheritance.open("1.0.0");
   const parcel = await door.accept();
   (await parcel.receive())![Symbol.dispose]();
-  await parcel.send({ step: "hello", format: FORMAT, version: "1.0.0", pid: 5 });
+  await parcel.send({ step: "hello", format, version: "1.0.0", pid: 5 });
   return { parcel, inheritance: (await opening)! };
 }
 
@@ -180,7 +181,7 @@ test("the format of now and the one before are taken over, others are refused on
       if (inheritance instanceof Inheritance) {
         assert(format === FORMAT - 1 || format === FORMAT);
         await inheritance.refuse(["one", "two"]);
-      } else assert.match(inheritance.message, /1\.0\.0 cannot take over from goscon 2\.0\.0: formats 2 and (0|3)$/);
+      } else assert.match(inheritance.message, /1\.0\.0 cannot take over from goscon 2\.0\.0: formats 3 and (1|4)$/);
       using faults = (await parcel.receive())!;
       const { step, faults: told } = faults.data as { step: string; faults: string[] };
       assert.deepEqual([step, told], ["faults", inheritance instanceof Error ? [inheritance.message] : ["one", "two"]]);
@@ -213,6 +214,7 @@ for (const isToldSo of [true, false]) {
       assert.deepEqual(taken, []);
       if (isToldSo) {
         await parcel.send({ step: "go on" });
+        (await parcel.receive())![Symbol.dispose]();
         await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
         (await parcel.receive())![Symbol.dispose]();
         await parcel.end();
@@ -252,9 +254,34 @@ test("datagrams are heard of at once, whatever is being taken", () =>
     await inheritance.leave(heir);
   }));
 
-test("the next sessions are looked at while those before are being taken, and are not taken before these are", () =>
+test("an old process is told when its sessions are taken, so that the next ones need not stand still before", () =>
   withInheritance(async (door) => {
     const { parcel, inheritance } = await introduced(door);
+    const first = Promise.withResolvers<void>();
+    const heir: Heir = {
+      assertMovable() {},
+      take: () => first.promise,
+      hearDatagrams: () => assert.fail(),
+      onLost: () => assert.fail(),
+    };
+    const taking = inheritance.takeSessions(heir);
+    (await parcel.receive())![Symbol.dispose]();
+    await parcel.send({ step: "session", session: 1 });
+    (await parcel.receive())![Symbol.dispose]();
+    await parcel.send({ step: "go on" });
+    const told = parcel.receive();
+    assert.equal(await settled(told), false);
+    first.resolve();
+    using taken = (await told)!;
+    assert.deepEqual(taken.data, { step: "taken" });
+    parcel.close();
+    assert.equal(await taking, false);
+    await inheritance.leave(heir);
+  }));
+
+test("one of the format before is not told: its next sessions are looked at meanwhile, and taken when those before are", () =>
+  withInheritance(async (door) => {
+    const { parcel, inheritance } = await introduced(door, FORMAT - 1);
     const begun: unknown[] = [];
     const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const heir: Heir = {
@@ -317,6 +344,7 @@ test("a session whose descriptors the new process has no room for is refused, an
       else assert.equal(refused, undefined);
     }
     await parcel.send({ step: "go on" });
+    (await parcel.receive())![Symbol.dispose]();
     await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
     (await parcel.receive())![Symbol.dispose]();
     await parcel.end();

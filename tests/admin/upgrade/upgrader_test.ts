@@ -185,6 +185,13 @@ test("a crash half way leaves here what had not been taken, and this process lis
   assert.notDeepEqual((await reloader.reload() as { faults?: unknown }).faults, [fault]); // it may be reloaded
 });
 
+test("sessions do not stand still before those that went over go on", async () => {
+  const { upgrader, done } = stage("stall", { config: "upgrade_timeout: 4s\n" });
+  const fault = "upgrade_timeout of 4000 ms is over, and the new process has not come to: taken";
+  assert.deepEqual(await upgrader.upgrade(), { ok: false, refused: false, faults: [fault] });
+  assert.deepEqual(done.slice(2), ["taken 1", "listening on", `ready not upgraded: ${fault}`]);
+});
+
 test("one that is closed while a successor takes over waits for that", async () => {
   const { upgrader, done } = stage("take");
   const upgrading = upgrader.upgrade();
