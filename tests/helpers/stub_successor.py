@@ -46,7 +46,7 @@ def take(count):
 
 
 def hear(step):
-    held = 0
+    held = taken = 0
     while True:
         text, more, _ = struct.unpack(">III", take(12))
         said = json.loads(take(text))
@@ -59,6 +59,9 @@ def hear(step):
                 stop()
             say("held")
         if said["step"] == "go on":
+            taken += 1
+            if UNTIL == f"taken {taken}":
+                stop()
             say("taken")
 
 

@@ -4,17 +4,11 @@ import type { StandStill } from "./upgrade_record.ts";
 export class Passed {
   /** Whether all has. */
   hasAll = false;
+  /** How many are the other process's. */
   sessions = 0;
-  /** So many sessions stood still for so many milliseconds. */
   readonly #stoodStill: { count: number; time: number }[] = [];
 
-  /** So many sessions, which stood still for so many milliseconds. */
-  add(count: number, time: number): void {
-    this.sessions += count;
-    this.stoodStill(count, time);
-  }
-
-  /** So many of them once more. */
+  /** So many sessions did for so many milliseconds; one may more than once. */
   stoodStill(count: number, time: number): void {
     this.#stoodStill.push({ count, time });
   }

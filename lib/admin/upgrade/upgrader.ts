@@ -222,7 +222,9 @@ export class Upgrader {
       // What it has not taken is served here, and it must not be served by both.
       await successor.abandon(reason);
       await this.#setListening("on").finally(() => this.#isTakingOver = false);
-      throw error;
+      if (passed.sessions === 0) throw error;
+      const faults = error instanceof UpgradeFailed ? error.faults : [reason];
+      throw new UpgradeFailed([...faults, `sessions that had gone over, and are lost with it: ${passed.sessions}`]);
     }
   }
 
@@ -231,10 +233,11 @@ export class Upgrader {
     for await (const batch of pieces) {
       passed.hasAll ||= batch.some(({ isAfterAll }) => isAfterAll);
       const count = await this.#passBatch(successor, batch, passed);
+      passed.sessions += count;
       await successor.taken();
       // From before the first was taken out to when all go on.
       const now = performance.now();
-      passed.add(count, now - since);
+      passed.stoodStill(count, now - since);
       for (const { still } of batch) if (still) passed.stoodStill(still.sessions, now - still.since);
       since = now;
     }
