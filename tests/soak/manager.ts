@@ -1,8 +1,8 @@
 import { faultOf } from "../../lib/admin/ask_manager.ts";
 import { reasonOf } from "../../lib/link/link.ts";
 
-/** The longest that an answer may take, in milliseconds; and that of an upgrade. */
-const PATIENCE = 15_000;
+/** The longest that an answer may take, in milliseconds, which waits for an upgrade that is under way; and that of an upgrade. */
+const PATIENCE = 60_000;
 const UPGRADE_PATIENCE = 120_000;
 
 /** What the proxy's manager is asked, over HTTP. */
