@@ -15,6 +15,8 @@ export class TestManager implements AsyncDisposable {
   file: string;
   drains = 0;
   upgrades = NO_UPGRADES;
+  /** Whether another process has taken over, when that is known. */
+  isReplaced: Promise<boolean> = Promise.resolve(false);
   readonly #engine = testEngine();
   readonly #server: ReturnType<typeof startManager>;
 
@@ -30,6 +32,7 @@ export class TestManager implements AsyncDisposable {
       drain: () => this.drains++,
       upgrader: () => ({
         record: this.upgrades,
+        isReplaced: () => this.isReplaced,
         upgrade: () => Promise.resolve({ ok: false, refused: true, faults: ["nobody is there"] }),
       }),
     });

@@ -54,12 +54,7 @@ export class HttpServer {
     this.#options = options;
     this.listening = listening;
     this.address = listening.address;
-    this.accept();
-  }
-
-  /** Goes on accepting after it was told to pause. */
-  accept(): void {
-    this.listening.accept({ onConnection: (link) => this.#take(link), onFailure: this.#options.onFailure });
+    listening.accept({ onConnection: (link) => this.#take(link), onFailure: options.onFailure });
   }
 
   /** How many clients are there whose requests have not come yet: each has `requestTimeout` for that. */

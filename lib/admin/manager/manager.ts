@@ -35,7 +35,7 @@ export interface ManagerOptions {
   /** Begins a drain, at whose end the process ends. */
   drain: () => void;
   /** Has another process take over, and tells what came of that. */
-  upgrader: () => Pick<Upgrader, "upgrade" | "record">;
+  upgrader: () => Pick<Upgrader, "upgrade" | "record" | "isReplaced">;
 }
 
 type Handler = (
@@ -45,6 +45,9 @@ type Handler = (
 
 /** Asked by whoever, without a token and under any name: they tell nothing but whether all is well. */
 const PROBES = ["/healthz", "/readyz"];
+
+/** Answered while another process is taking over; of all else the right answer is that of whoever has the sessions then. */
+const AT_ONCE = [...PROBES, "/upgrade"];
 
 /** What is answered, by method and path; `ID` is a number. */
 const ROUTES: Record<string, Handler> = {
@@ -142,7 +145,11 @@ async function answer({ method, url, headers }: HttpRequest, options: ManagerOpt
   const [, id, below] = /^\/sessions\/(\d{1,10})(\/move)?$/.exec(pathname) ?? [];
   const path = id === undefined ? pathname : `/sessions/ID${below ?? ""}`;
   const handler = ROUTES[`${method === "HEAD" ? "GET" : method} ${path}`];
-  if (handler) return await handler(options, { id: id ?? "", search, headers }).catch(orAway);
+  if (handler) {
+    const isAnother = !AT_ONCE.includes(pathname) && await options.upgrader().isReplaced();
+    if (isAnother) return respond("", "text/plain", { location: `${pathname}${url.search}` }, 307);
+    return await handler(options, { id: id ?? "", search, headers }).catch(orAway);
+  }
   const allowed = Object.keys(ROUTES).filter((route) => route.endsWith(` ${path}`)).map((route) => route.split(" ")[0]);
   if (allowed.length === 0) return json({ error: `there is no ${pathname}` }, 404);
   return json({ error: `${method} is not for ${pathname}` }, 405, { allow: allowed.join(", ") });

@@ -85,6 +85,12 @@ export class Upgrader {
     return this.#record;
   }
 
+  /** Whether another process has taken over; while one is about to, when that is known. Never rejects. */
+  async isReplaced(): Promise<boolean> {
+    if (this.#isTakingOver) await this.#attempt;
+    return this.#isTakingOver;
+  }
+
   /** Has another process take over; with any fault this one goes on as if nothing had been asked. Logs what came of it. Never rejects. */
   async upgrade(): Promise<UpgradeResult> {
     const { log, reloader, dataPlane, invocation } = this.#options;
@@ -313,8 +319,8 @@ export class Upgrader {
 
   async #setListening(state: "on" | "paused" | "left" | "off"): Promise<void> {
     const { manager } = this.#options;
-    if (state === "on") manager?.accept();
-    else if (manager && isPassableListening(manager.listening)) manager.listening.pause();
+    // Until then whoever probes this process is answered, and others wait for what comes of the upgrade.
+    if (manager && state === "left" && isPassableListening(manager.listening)) manager.listening.pause();
     if (state === "off") await manager?.listening.close();
     await this.#dataPlane.setListening(state);
   }

@@ -5,6 +5,7 @@ import { readToEnd } from "../../helpers/backend.ts";
 import { ECHO, TestManager } from "../../helpers/manager.ts";
 import { TestProxy } from "../../helpers/proxy.ts";
 import { RawClient, tcp } from "../../helpers/raw_client.ts";
+import { settled } from "../../helpers/turns.ts";
 
 Deno.test("GET /sessions lists sessions, a filter and a state choose among them, and a limit cuts the list", async () => {
   await using manager = new TestManager();
@@ -225,6 +226,27 @@ Deno.test("a probe is answered without any header, other requests want a name of
   assert.equal(await statusOf("/healthz"), "200");
   assert.equal(await statusOf("/readyz"), "200");
   assert.equal(await statusOf("/upstreams"), "403");
+});
+
+Deno.test("while another process takes over probes and a second upgrade are answered, and others when it is known whose they are", async () => {
+  await using manager = new TestManager();
+  for (const isReplaced of [false, true]) {
+    const known = Promise.withResolvers<boolean>();
+    manager.isReplaced = known.promise;
+    const sessions = manager.ask("GET", "/sessions?limit=1&filter=a%20b", { redirect: "manual" });
+    const reload = manager.ask("POST", "/reload", { redirect: "manual" });
+    assert.equal((await manager.ask("GET", "/healthz")).text, "ok\n");
+    assert.equal((await manager.ask("GET", "/readyz")).text, "ok\n");
+    assert.equal((await manager.ask("POST", "/upgrade")).status, 409);
+    assert.equal((await manager.ask("GET", "//elsewhere.example/")).status, 404);
+    assert.equal(await settled(Promise.race([sessions, reload])), false);
+    known.resolve(isReplaced);
+    const answers = [await sessions, await reload];
+    assert.deepEqual(
+      answers.map(({ status, headers }) => [status, headers.get("location")]),
+      isReplaced ? [[307, "/sessions?limit=1&filter=a%20b"], [307, "/reload"]] : [[200, null], [200, null]],
+    );
+  }
 });
 
 Deno.test("POST /drain begins the drain, and says how many sessions there are", async () => {

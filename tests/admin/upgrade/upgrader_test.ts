@@ -195,6 +195,22 @@ test("sessions do not stand still before those that went over go on", async () =
   assert.deepEqual(done.slice(2), ["taken 1", "listening on", `ready not upgraded: ${fault}`]);
 });
 
+for (const [how, isReplaced] of [["take", true], ["crash", false]] as const) {
+  test(`while another process takes over nobody is told whose a request is, and then it is ${isReplaced ? "the other's" : "its own"}`, async () => {
+    const { upgrader, done } = stage(how);
+    assert.equal(await upgrader.isReplaced(), false);
+    const upgrading = upgrader.upgrade();
+    assert.equal(await upgrader.isReplaced(), false, "it has not begun to take over");
+    while (!done.includes("taken 1")) await turn();
+    const known = upgrader.isReplaced();
+    assert.equal(await Promise.race([known, turn().then(() => "waits")]), "waits");
+    assert.equal((await upgrading).ok, isReplaced);
+    assert.equal(await known, isReplaced);
+    await upgrader.close("it has ended");
+    assert.equal(await upgrader.isReplaced(), isReplaced);
+  });
+}
+
 test("one that is closed while a successor takes over waits for that", async () => {
   const { upgrader, done } = stage("take");
   const upgrading = upgrader.upgrade();
