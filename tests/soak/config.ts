@@ -57,7 +57,8 @@ export function configText(variant: Variant, addresses: Addresses, { workers, tl
     ...(workers !== undefined && { workers }),
     // All else of version 2 is as by default.
     scp: { reuse_time: reuseTime, reuse_buffer: REUSE_BUFFER, v2: { reuse_time: reuseTime } },
-    log: { level: isFirst ? "warning" : "error" },
+    // Why it was that a session ended is told there only.
+    log: { level: isFirst ? "info" : "debug" },
   };
   return JSON.stringify(config, null, 2); // which is YAML
 }
