@@ -16,7 +16,7 @@ deno task load [options]
                        2 does a CPU-second, in parts of what 1 does)
   --dialect DIALECT    goscon (default) or plain
   --only LIST          of ${Object.keys(WORKLOADS).join(",")}; connect: what a new session costs; of idle the fifth
-                       column is the memory of one beyond the first ones, which are a third as many again, held for as long
+                       column is the memory of one, beside a third as many that were there before
   --conns N            sessions at once (default 100; of down and up 4, of connect and resume 32, of idle 1000)
   --secs N             of each measurement (default 3)
   --workers N          threads of the proxy that is started (default 1)

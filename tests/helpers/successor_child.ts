@@ -1,7 +1,8 @@
 /**
  * A process that takes over from another one, without a proxy: `deno run -A successor_child.ts HOW`. Of each session it takes it writes
  * its key to the descriptor: `take` takes all, `refuse` the second not, `crash` ends at the third, which it has not touched; `hang` and
- * `gone` take all, and then never say so, or end; `stall` never comes to the end of taking. What else there is to be told goes to the first descriptor of the first listener.
+ * `gone` take all, and then never say so, or end; `stall` never comes to the end of taking. What else there is to be told goes to the
+ * first descriptor of the first listener.
  */
 import { type Heir, Inheritance } from "../../lib/admin/upgrade/inheritance.ts";
 import { System } from "../../lib/link/engine/system.ts";

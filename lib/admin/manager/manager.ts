@@ -146,8 +146,8 @@ async function answer({ method, url, headers }: HttpRequest, options: ManagerOpt
   const path = id === undefined ? pathname : `/sessions/ID${below ?? ""}`;
   const handler = ROUTES[`${method === "HEAD" ? "GET" : method} ${path}`];
   if (handler) {
-    const isAnother = !AT_ONCE.includes(pathname) && await options.upgrader().isReplaced();
-    if (isAnother) return respond("", "text/plain", { location: `${pathname}${url.search}` }, 307);
+    const isReplaced = !AT_ONCE.includes(pathname) && await options.upgrader().isReplaced();
+    if (isReplaced) return respond("", "text/plain", { location: `${pathname}${url.search}` }, 307);
     return await handler(options, { id: id ?? "", search, headers }).catch(orAway);
   }
   const allowed = Object.keys(ROUTES).filter((route) => route.endsWith(` ${path}`)).map((route) => route.split(" ")[0]);
