@@ -1,6 +1,7 @@
 /** `deno task load`: see `USAGE`. */
 import { parseArgs } from "node:util";
 import type { Dialect } from "../../lib/scp/mod.ts";
+import { sleep } from "../soak/sleep.ts";
 import { type ProxyUnderLoad, startProxyUnderLoad } from "./proxy_under_load.ts";
 import { type Result, WORKLOADS } from "./workloads.ts";
 
@@ -79,11 +80,11 @@ async function measure(
   const load = { address: options.address ?? proxy!.addresses[dialect], protocol, dialect, conns, seconds };
   // The first ones bring along what is there once, such as code, and so much of it that it would count as memory of each.
   const firstOnes = fresh && WORKLOADS.idle!({ ...load, conns: Math.ceil(conns / 3), seconds: 2 * seconds + 1 });
-  if (fresh) await later(seconds * 1000);
+  if (fresh) await sleep(seconds * 1000);
   const before = await proxy?.usage();
   const measured = WORKLOADS[name]!(load);
   // In the middle, when all sessions are there.
-  if (fresh) await later(seconds * 1000);
+  if (fresh) await sleep(seconds * 1000);
   const held = await fresh?.usage();
   const result = await measured;
   await firstOnes;
@@ -103,10 +104,6 @@ function row(measured: Measured, first: Measured | undefined, seconds: number): 
   return `${name.padEnd(8)} ${String(protocol).padStart(8)} ${String(conns).padStart(6)} ` +
     `${rate.toFixed(0).padStart(11)} ${unit.padEnd(12)} ${perCpu.padStart(15)} ${times}` +
     (ratio === undefined ? "" : ` ${ratio.toFixed(2).padStart(8)}`);
-}
-
-function later(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 const { values } = parseArgs({

@@ -3,6 +3,7 @@ import { writeAll } from "../../lib/link/link.ts";
 import type { Dialect } from "../../lib/scp/mod.ts";
 import { readExactly } from "../helpers/backend.ts";
 import { tcp } from "../helpers/raw_client.ts";
+import { sleep } from "../soak/sleep.ts";
 
 /** What is measured. */
 export interface Load {
@@ -98,7 +99,7 @@ function writeChunk(connection: Connection, buffer: Uint8Array): Promise<number>
 /** Opens the sessions, one checked echo each, and holds them. */
 async function idle(load: Load): Promise<Result> {
   const connections = await Promise.all(Array.from({ length: load.conns }, () => open(load, "echo")));
-  await new Promise((resolve) => setTimeout(resolve, load.seconds * 1000));
+  await sleep(load.seconds * 1000);
   for (const connection of connections) connection.close();
   return { rate: connections.length, unit: "sessions", p50: 0, p99: 0 };
 }

@@ -8,7 +8,7 @@ export class Passed {
   sessions = 0;
   readonly #stoodStill: { count: number; time: number }[] = [];
 
-  /** So many sessions did for so many milliseconds; one may more than once. */
+  /** So many sessions stood still for so many milliseconds; one may do so more than once. */
   stoodStill(count: number, time: number): void {
     this.#stoodStill.push({ count, time });
   }

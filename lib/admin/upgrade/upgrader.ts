@@ -127,7 +127,7 @@ export class Upgrader {
       return { ok: true, ...result };
     } catch (error) {
       this.#record = { ...this.#record, failed: this.#record.failed + 1 };
-      const faults = error instanceof UpgradeFailed ? error.faults : [reasonOf(error)];
+      const faults = faultsOf(error);
       for (const fault of faults) log.error("not upgraded", { reason: fault });
       notifier.ready(`not upgraded: ${faults[0]}`);
       return { ok: false, refused: false, faults };
@@ -229,8 +229,10 @@ export class Upgrader {
       await successor.abandon(reason);
       await this.#setListening("on").finally(() => this.#isTakingOver = false);
       if (passed.sessions === 0) throw error;
-      const faults = error instanceof UpgradeFailed ? error.faults : [reason];
-      throw new UpgradeFailed([...faults, `sessions that had gone over, and are lost with it: ${passed.sessions}`]);
+      throw new UpgradeFailed([
+        ...faultsOf(error),
+        `sessions that had gone over, and are lost with it: ${passed.sessions}`,
+      ]);
     }
   }
 
@@ -330,6 +332,10 @@ export class Upgrader {
     if (isReplaceable(dataPlane)) return dataPlane;
     throw new UpgradeFailed(["what this process has cannot be passed"]);
   }
+}
+
+function faultsOf(error: unknown): readonly string[] {
+  return error instanceof UpgradeFailed ? error.faults : [reasonOf(error)];
 }
 
 function pause(): Promise<void> {

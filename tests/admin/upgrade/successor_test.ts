@@ -159,6 +159,26 @@ async function introduced(door: Door, format = FORMAT): Promise<{ parcel: Parcel
   return { parcel, inheritance: (await opening)! };
 }
 
+/** One that takes what it is given, and has nothing else to do. */
+function heirOf(heir: Pick<Heir, "take"> & Partial<Heir>): Heir {
+  return { assertMovable() {}, hearDatagrams: () => assert.fail(), onLost: () => assert.fail(), ...heir };
+}
+
+/** What `takeSessions` of one comes to, which has said that it serves. */
+async function taking(inheritance: Inheritance, heir: Heir, parcel: Parcel): Promise<{ isWhole: Promise<boolean> }> {
+  const isWhole = inheritance.takeSessions(heir);
+  (await parcel.receive())![Symbol.dispose]();
+  return { isWhole };
+}
+
+/** Passes a session without descriptors, and has the other go on with it. */
+async function passOne(parcel: Parcel, session: number): Promise<void> {
+  await parcel.send({ step: "session", session });
+  using held = (await parcel.receive())!;
+  assert.deepEqual(held.data, { step: "held" });
+  await parcel.send({ step: "go on" });
+}
+
 test("one that nobody started to take over has no inheritance, and one whose starter is gone says so", async () => {
   assert.equal(await Inheritance.open("1"), undefined);
   Deno.env.set(UPGRADE_VARIABLE, "/nowhere/upgrade.sock");
@@ -194,17 +214,13 @@ for (const isToldSo of [true, false]) {
     withInheritance(async (door) => {
       const { parcel, inheritance } = await introduced(door);
       const taken: unknown[] = [];
-      const heir: Heir = {
-        assertMovable: () => {},
+      const heir = heirOf({
         take: (session, [fd]) => {
           taken.push(session);
           System.open().close(fd!);
         },
-        hearDatagrams: () => assert.fail(),
-        onLost: () => assert.fail(),
-      };
-      const taking = inheritance.takeSessions(heir);
-      (await parcel.receive())![Symbol.dispose]();
+      });
+      const { isWhole } = await taking(inheritance, heir, parcel);
       using wire = new Wire();
       for (const session of [1, 2]) {
         await parcel.send({ step: "session", session }, [wire.fd]);
@@ -219,7 +235,7 @@ for (const isToldSo of [true, false]) {
         (await parcel.receive())![Symbol.dispose]();
         await parcel.end();
       } else parcel.close();
-      assert.equal(await taking, isToldSo);
+      assert.equal(await isWhole, isToldSo);
       assert.deepEqual(taken, isToldSo ? [1, 2] : []);
       await inheritance.leave(heir);
     }));
@@ -230,17 +246,12 @@ test("datagrams are heard of at once, whatever is being taken", () =>
     const { parcel, inheritance } = await introduced(door);
     const heard: unknown[] = [];
     const taken = Promise.withResolvers<void>();
-    const heir: Heir = {
-      assertMovable() {},
+    const heir = heirOf({
       take: () => taken.promise,
       hearDatagrams: (...datagrams) => heard.push(datagrams),
-      onLost: () => assert.fail(),
-    };
-    const taking = inheritance.takeSessions(heir);
-    (await parcel.receive())![Symbol.dispose]();
-    await parcel.send({ step: "session", session: 1 });
-    (await parcel.receive())![Symbol.dispose]();
-    await parcel.send({ step: "go on" });
+    });
+    const { isWhole } = await taking(inheritance, heir, parcel);
+    await passOne(parcel, 1);
     const came = [{ peer: Uint8Array.of(1), datagram: Uint8Array.of(2, 3) }, {
       peer: Uint8Array.of(4),
       datagram: new Uint8Array(0),
@@ -250,7 +261,7 @@ test("datagrams are heard of at once, whatever is being taken", () =>
     assert.deepEqual(heard, [[5, came]]);
     parcel.close();
     taken.resolve();
-    assert.equal(await taking, false);
+    assert.equal(await isWhole, false);
     await inheritance.leave(heir);
   }));
 
@@ -258,24 +269,16 @@ test("an old process is told when its sessions are taken, so that the next ones 
   withInheritance(async (door) => {
     const { parcel, inheritance } = await introduced(door);
     const first = Promise.withResolvers<void>();
-    const heir: Heir = {
-      assertMovable() {},
-      take: () => first.promise,
-      hearDatagrams: () => assert.fail(),
-      onLost: () => assert.fail(),
-    };
-    const taking = inheritance.takeSessions(heir);
-    (await parcel.receive())![Symbol.dispose]();
-    await parcel.send({ step: "session", session: 1 });
-    (await parcel.receive())![Symbol.dispose]();
-    await parcel.send({ step: "go on" });
+    const heir = heirOf({ take: () => first.promise });
+    const { isWhole } = await taking(inheritance, heir, parcel);
+    await passOne(parcel, 1);
     const told = parcel.receive();
     assert.equal(await settled(told), false);
     first.resolve();
     using taken = (await told)!;
     assert.deepEqual(taken.data, { step: "taken" });
     parcel.close();
-    assert.equal(await taking, false);
+    assert.equal(await isWhole, false);
     await inheritance.leave(heir);
   }));
 
@@ -284,23 +287,14 @@ test("one of the format before is not told: its next sessions are looked at mean
     const { parcel, inheritance } = await introduced(door, FORMAT - 1);
     const begun: unknown[] = [];
     const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const heir: Heir = {
-      assertMovable: () => {},
+    const heir = heirOf({
       take: (session) => {
         begun.push(session);
         return session === 1 ? first.promise : second.promise;
       },
-      hearDatagrams: () => assert.fail(),
-      onLost: () => assert.fail(),
-    };
-    const taking = inheritance.takeSessions(heir);
-    (await parcel.receive())![Symbol.dispose]();
-    for (const session of [1, 2]) {
-      await parcel.send({ step: "session", session });
-      using held = (await parcel.receive())!;
-      assert.deepEqual(held.data, { step: "held" });
-      await parcel.send({ step: "go on" });
-    }
+    });
+    const { isWhole } = await taking(inheritance, heir, parcel);
+    for (const session of [1, 2]) await passOne(parcel, session);
     await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
     const done = parcel.receive();
     assert.equal(await settled(done), false);
@@ -311,7 +305,7 @@ test("one of the format before is not told: its next sessions are looked at mean
     second.resolve();
     (await done)![Symbol.dispose]();
     await parcel.end();
-    assert.equal(await taking, true);
+    assert.equal(await isWhole, true);
     await inheritance.leave(heir);
   }));
 
@@ -329,9 +323,8 @@ test("a session whose descriptors the new process has no room for is refused, an
       taken.push([session, descriptors.length]);
       for (const fd of descriptors) System.open().close(fd);
     };
-    const heir: Heir = { assertMovable() {}, take, hearDatagrams() {}, onLost: () => assert.fail() };
-    const taking = inheritance.takeSessions(heir);
-    (await parcel.receive())![Symbol.dispose]();
+    const heir = heirOf({ take });
+    const { isWhole } = await taking(inheritance, heir, parcel);
     using wire = new Wire();
     // The next numbers that are free are above that one.
     using _limit = limited(wire.fd + 30);
@@ -348,7 +341,7 @@ test("a session whose descriptors the new process has no room for is refused, an
     await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
     (await parcel.receive())![Symbol.dispose]();
     await parcel.end();
-    assert.equal(await taking, true);
+    assert.equal(await isWhole, true);
     assert.deepEqual(taken, [[1, 2], [3, 1]]);
     await inheritance.leave(heir);
   }));
