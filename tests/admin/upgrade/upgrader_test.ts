@@ -25,14 +25,15 @@ const lost = (count: number) => `sessions that had gone over, and are lost with 
 const CONFIG = `hosts: [{addr: "builtin:echo"}]\n`;
 
 interface Stage {
-  isLetGo?: Promise<void>;
+  /** What settles before listening has come to that state. */
+  listening?: Record<string, Promise<void>>;
   /** What a handshake comes to that takes long: a session of that key. */
   late?: bigint;
   config?: string;
 }
 
 /** An upgrader of a process that has one listener and three sessions, of which one goes before the others; what it does is written down. */
-function stage(how: string, { isLetGo = Promise.resolve(), late, config = "" }: Stage = {}) {
+function stage(how: string, { listening = {}, late, config = "" }: Stage = {}) {
   const done: string[] = [];
   const system = System.open();
   const write = (what: string) => (detail: unknown = "") => void done.push(`${what} ${detail}`.trim());
@@ -75,7 +76,7 @@ function stage(how: string, { isLetGo = Promise.resolve(), late, config = "" }: 
     snapshot: () => Promise.resolve({ gauges: { handshakes: lates.length } }),
     setListening: (state: string) => {
       write("listening")(state);
-      return state === "off" ? isLetGo : Promise.resolve();
+      return listening[state] ?? Promise.resolve();
     },
   } as unknown as UpgraderOptions["dataPlane"];
   const notifier = {
@@ -197,13 +198,15 @@ test("sessions do not stand still before those that went over go on", async () =
 
 for (const [how, isReplaced] of [["take", true], ["crash", false]] as const) {
   test(`while another process takes over nobody is told whose a request is, and then it is ${isReplaced ? "the other's" : "its own"}`, async () => {
-    const { upgrader, done } = stage(how);
+    const paused = Promise.withResolvers<void>();
+    const { upgrader, done } = stage(how, { listening: { paused: paused.promise } });
     assert.equal(await upgrader.isReplaced(), false);
     const upgrading = upgrader.upgrade();
     assert.equal(await upgrader.isReplaced(), false, "it has not begun to take over");
-    while (!done.includes("taken 1")) await turn();
+    while (!done.includes("listening paused")) await turn();
     const known = upgrader.isReplaced();
     assert.equal(await Promise.race([known, turn().then(() => "waits")]), "waits");
+    paused.resolve();
     assert.equal((await upgrading).ok, isReplaced);
     assert.equal(await known, isReplaced);
     await upgrader.close("it has ended");
@@ -212,17 +215,20 @@ for (const [how, isReplaced] of [["take", true], ["crash", false]] as const) {
 }
 
 test("one that is closed while a successor takes over waits for that", async () => {
-  const { upgrader, done } = stage("take");
+  const paused = Promise.withResolvers<void>();
+  const { upgrader, done } = stage("take", { listening: { paused: paused.promise } });
   const upgrading = upgrader.upgrade();
-  while (!done.includes("taken 1")) await turn();
-  await upgrader.close("it is late");
+  while (!done.includes("listening paused")) await turn();
+  const closing = upgrader.close("it is late");
+  paused.resolve();
+  await closing;
   assert.equal(done.at(-1), "replaced");
   assert((await upgrading).ok);
 });
 
 test("one that is closed when a successor has all, and this process lets go, leaves that alive", async () => {
   const letGo = Promise.withResolvers<void>();
-  const { upgrader, done, log } = stage("take", { isLetGo: letGo.promise });
+  const { upgrader, done, log } = stage("take", { listening: { off: letGo.promise } });
   const upgrading = upgrader.upgrade();
   while (!done.includes("listening off")) await turn();
   const closing = upgrader.close("it is late").then(() => "closed");
