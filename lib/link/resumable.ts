@@ -174,7 +174,8 @@ export class ResumableStream implements Flow, Sink {
       return 0;
     }
     this.session.seal(bytes);
-    this.#flush();
+    // In one piece, which the cache, a ring, may not have.
+    this.#flush(bytes);
     this.#isAwaited = !this.isReady;
     return bytes.length;
   }
@@ -275,8 +276,8 @@ export class ResumableStream implements Flow, Sink {
     if (!this.#isPaused && !this.#isHeld) this.#flow?.resume(this.#most);
   }
 
-  /** Has the link take what it will. */
-  #flush(): void {
+  /** Has the link take what it will. `next`: what was sealed last, when all before it is taken. */
+  #flush(next = NOTHING): void {
     const flow = this.#flow!;
     try {
       while (this.#first.length > 0) {
@@ -286,7 +287,8 @@ export class ResumableStream implements Flow, Sink {
         this.#first.shift();
       }
       while (this.#written < this.session.sent) {
-        const bytes = this.session.sealedFrom(this.#written);
+        const bytes = next.length > 0 ? next : this.session.sealedFrom(this.#written);
+        next = NOTHING;
         const n = flow.write(bytes);
         this.#written += n;
         if (n < bytes.length) return;

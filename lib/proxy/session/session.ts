@@ -1,6 +1,5 @@
 import type { LetGo, MovableFlow, Sink } from "../../link/flow.ts";
 import { type ClientLink, type Endpoint, formatEndpoint, LINGER, reasonOf } from "../../link/link.ts";
-import { LARGEST_READ } from "../../link/relay.ts";
 import { flowOf } from "../../link/pumped_flow.ts";
 import { type LinkStanding, ResumableStream } from "../../link/resumable.ts";
 import { type Code, type ResumeRequest, ScpError, type Session, type SessionSnapshot } from "../../scp/mod.ts";
@@ -21,6 +20,9 @@ import {
 import type { EndKind } from "../stats.ts";
 import type { Backend } from "../upstream/upstream.ts";
 import type { AckedProxySession } from "./v2/acked_proxy_session.ts";
+
+/** The largest read of a client, in bytes. Of a backend less is read at once, as all of it is kept: see `WayToClient.most`. */
+const LARGEST_UPLOAD = 128 * 1024;
 
 /** What sessions need of the proxy they are in: the same for all of them. */
 export interface SessionContext extends SessionBooks {
@@ -351,9 +353,9 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     this.#wayToClient.finish();
   }
 
-  /** Bytes that are read at once, either way: no more than can be sent again, also by a backend that is an SCP proxy. */
+  /** Bytes of a client that are read at once: no more than can be sent again, also by a backend that is an SCP proxy. */
   get #most(): number {
-    return Math.min(LARGEST_READ, this.#terms.cacheSize);
+    return Math.min(LARGEST_UPLOAD, this.#terms.cacheSize);
   }
 
   #connected(backend: Backend, wanted: Wanted): void {
@@ -437,7 +439,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     if (!this.#backend) return;
     this.#timer = setTimeout(() => this.#close(), LINGER);
     this.#backend.endOfInput();
-    this.#backend.resume(LARGEST_READ);
+    this.#backend.resume(LARGEST_UPLOAD);
   }
 
   /** All is closed then. */

@@ -319,7 +319,7 @@ Deno.test("no more is read from the client at once than an upstream that is an S
   assert.equal(Math.max(...backend.writes), 1024);
   backend.end();
   assert.equal(stage.flow.most, 1024);
-  assert.equal((await SessionStage.relaying({ cacheSize: 2 ** 20 })).flow.most, 65536);
+  assert.equal((await SessionStage.relaying({ cacheSize: 2 ** 20 })).flow.most, 131072);
 });
 
 Deno.test("the budget counts what a session holds, and no more once that has ended", async () => {
