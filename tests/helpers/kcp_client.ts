@@ -1,16 +1,17 @@
 import { DenoEngine } from "../../lib/link/engine/deno_engine.ts";
+import type { Engine } from "../../lib/link/engine/engine.ts";
 import { ReedSolomon } from "../../lib/link/kcp/fec/reed_solomon.ts";
 import { dialKcp } from "../../lib/link/kcp/kcp_dial.ts";
 import type { Link } from "../../lib/link/link.ts";
 import { datagramOf, type Segment, segmentsOf, type Wanted } from "./kcp_stage.ts";
 import { endpoint, UdpSocket } from "./udp.ts";
 
-const ENGINE = new DenoEngine();
+const DENO = new DenoEngine();
 
-/** Begins a conversation of KCP with `host:port`; `fec`: data and parity; `silence`: see `KcpDialOptions`. */
-export function kcp(address: string, fec?: [number, number], silence = 0): Promise<Link> {
+/** Begins a conversation of KCP with `host:port`; `fec`: data and parity; `silence`: see `KcpDialOptions`; by Deno's sockets, or those of `engine`. */
+export function kcp(address: string, fec?: [number, number], silence = 0, engine: Engine = DENO): Promise<Link> {
   return dialKcp(endpoint(address), {
-    open: (to) => ENGINE.connectDatagrams(to),
+    open: (to) => engine.connectDatagrams(to, {}),
     fec: fec && new ReedSolomon(...fec),
     silence,
   });

@@ -3,7 +3,6 @@ import type { Dialect } from "../../lib/scp/mod.ts";
 import type { Random } from "../helpers/random.ts";
 import type { Doors } from "./config.ts";
 import { type Fault, FaultyLink, type Way } from "./faulty_link.ts";
-import { ResettableLink } from "./resettable_link.ts";
 import type { Tally } from "./tally.ts";
 import { dialBy, type Transport } from "./transports.ts";
 
@@ -67,7 +66,7 @@ export class Weather {
     const isExtra = transport === "tcp" && dialect === "goscon" && this.extra !== undefined && random.next() < 0.5;
     const door = isExtra ? this.extra! : doors[transport][dialect];
     const to = transport === "tcp" ? fault : withoutReset(fault);
-    const link = to.way === "reset" ? await ResettableLink.open(door) : await dialBy(transport, door, { ca, random });
+    const link = await dialBy(transport, door, { ca, random });
     if (transport === "kcp") return link;
     return new FaultyLink(link, {
       fault: to,
