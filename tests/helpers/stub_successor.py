@@ -46,7 +46,7 @@ def take(count):
 
 
 def hear(step):
-    taken = 0
+    held = taken = 0
     while True:
         text, more, _ = struct.unpack(">III", take(12))
         said = json.loads(take(text))
@@ -54,6 +54,11 @@ def hear(step):
         if said["step"] == step:
             return
         if said["step"] == "session":
+            held += 1
+            if UNTIL == f"held {held}":
+                stop()
+            say("held")
+        if said["step"] == "go on":
             taken += 1
             if UNTIL == f"taken {taken}":
                 stop()

@@ -49,9 +49,9 @@ export class Inheritance {
   #format = FORMAT;
   #coming: unknown;
   #record: UpgradeRecord | undefined;
-  /** Of format 2: what has come and is not this process's yet. */
+  /** What has come and is not this process's yet. */
   readonly #held: Message[] = [];
-  /** Settles when it is known what became of those that are being taken. Never rejects. */
+  /** Settles when it is known what became of those that it was told to go on with. Never rejects. */
   #taking: Promise<unknown> = Promise.resolve();
   /** Settles when the next step is taken, of those that are late. */
   #late: Promise<void> | undefined;
@@ -211,31 +211,28 @@ export class Inheritance {
   async #takeStep(heir: Heir): Promise<void> {
     const message = await this.#receiveAny("session");
     const said = message.data as FromOld;
-    if (said.step === "session") return await (this.#format === 2 ? this.#hold : this.#take).call(this, message, heir);
+    if (said.step === "session") {
+      const refused = message.isCut
+        ? CUT
+        : refusalOf(() => heir.assertMovable(said.session, message.descriptors.numbers.length));
+      if (refused === undefined) this.#held.push(message);
+      else message[Symbol.dispose]();
+      return await this.#say({ step: "held", ...(refused !== undefined && { refused }) });
+    }
     message[Symbol.dispose]();
     if (said.step === "datagrams") return heir.hearDatagrams(said.cookie, said.came);
-    // Others come meanwhile, but no two steps are taken at once: what comes first is there first, and nothing piles up.
+    // Others come and are looked at meanwhile, but no two steps are taken at once: what comes first is there first, and nothing piles up.
     await this.#taking;
-    if (said.step === "go on") this.#taking = Promise.all(this.#held.splice(0).map((held) => takeOne(held, heir)));
+    if (said.step === "go on") this.#taking = this.#takeHeld(heir);
     else if (said.step === "done") this.#record = readRecord(said.record);
     else if (said.step !== "late") throw new UpgradeFailed([`the old process says ${said.step} before done`]);
   }
 
-  /** The next ones stand still when the old process has heard that, and not for as long as these were on their way to their threads. */
-  #take(message: Message, heir: Heir): void {
-    const refused = refusalOf(message, heir);
-    const taken = refused === undefined ? takeOne(message, heir) : message[Symbol.dispose]();
-    this.#taking = Promise.all([this.#taking, taken])
-      .then(() => this.#say({ step: "taken", ...(refused !== undefined && { refused }) }))
-      .catch(() => {}); // it is gone, which is heard of by the next step
-  }
-
-  /** Of format 2. */
-  async #hold(message: Message, heir: Heir): Promise<void> {
-    const refused = refusalOf(message, heir);
-    if (refused === undefined) this.#held.push(message);
-    else message[Symbol.dispose]();
-    await this.#say({ step: "held", ...(refused !== undefined && { refused }) });
+  /** Never rejects. */
+  async #takeHeld(heir: Heir): Promise<void> {
+    await Promise.all(this.#held.splice(0).map((message) => takeOne(message, heir)));
+    // The next ones stand still when it has heard that, and not for as long as these were on their way to their threads.
+    if (this.#format > 2) await this.#say({ step: "taken" }).catch(() => {}); // it is gone, which is heard of by the next step
   }
 
   #say(message: FromNew): Promise<void> {
@@ -298,11 +295,9 @@ function readRecord({ last, ...counts }: UpgradeRecord): UpgradeRecord {
   return { ...counts, ...(last?.standStill && { last }) };
 }
 
-/** Why it cannot be taken; `undefined`: it can. */
-function refusalOf({ data, descriptors, isCut }: Message, heir: Heir): string | undefined {
-  if (isCut) return CUT;
+function refusalOf(check: () => void): string | undefined {
   try {
-    heir.assertMovable((data as Extract<FromOld, { step: "session" }>).session, descriptors.numbers.length);
+    check();
     return undefined;
   } catch (error) {
     return reasonOf(error);

@@ -12,13 +12,13 @@
  *     serving  ->                      the new one does
  *                        <- session    with its descriptors: some at a time, again and again
  *                        <- datagrams  at any time until `done`: what came for clients of KCP whose sessions are the new one's, or will be
- *     taken    ->                      of each, in their order: the new one has gone on with it, or cannot, with the reason, and has not touched it
+ *     held     ->                      of each: the new one can take it, or cannot, with the reason
+ *                        <- go on      those that it can are the new one's: until then it has not touched them
+ *     taken    ->                      it has gone on with those; not to an old one of format 2
  *                        <- done       there are no more; what came of all upgrades, of this one as well
  *     done     ->
  *                        <- late       the new one is the service now; sessions of who needs longer for a handshake may come, as before
  *                        <- the end    the old one has let go of all
- *
- * An old one of format 2 hears `held` of each instead, which the new one has not touched, and says `go on`, which is not answered.
  *
  * Instead of what is its turn the new one may say `faults`, and end. Before `take over` the old one may go as if it had asked nothing.
  */
@@ -48,9 +48,8 @@ export interface OldNode {
 
 export type FromNew =
   | { step: "started"; format: number; version: string }
-  | { step: "read" | "ready" | "serving" | "done" }
-  /** Of format 2: `held`. */
-  | { step: "taken" | "held"; refused?: string }
+  | { step: "read" | "ready" | "serving" | "taken" | "done" }
+  | { step: "held"; refused?: string }
   | { step: "faults"; faults: string[] };
 
 export type FromOld =
@@ -59,9 +58,7 @@ export type FromOld =
   | { step: "listener"; owner: ListenerOwner; listener: Omit<PassedListener, "descriptors"> }
   /** `descriptors`: missing, when the system does not tell. */
   | { step: "listeners"; descriptors?: number | undefined }
-  | { step: "late" }
-  /** Of format 2. */
-  | { step: "go on" }
+  | { step: "go on" | "late" }
   | { step: "done"; record: UpgradeRecord }
   /** What is to come: see `ReplaceableDataPlane.sessionIds`. */
   | { step: "take over"; coming: PlainData }

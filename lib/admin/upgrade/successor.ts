@@ -104,14 +104,31 @@ export class Successor {
     await this.#hear("serving", performance.now());
   }
 
-  /** Gives it a session, whose descriptors stay the caller's. When this rejects nobody knows whether it takes it, if it lives. */
-  async pass({ data, descriptors }: { data: unknown; descriptors: readonly number[] }): Promise<void> {
-    await this.#say({ step: "session", session: data as PlainData }, descriptors);
+  /**
+   * Gives it sessions, whose descriptors stay the caller's. Gives of each why it cannot take that; `undefined`: it is its own from `goOn`
+   * on. Until then it has not touched it.
+   */
+  async pass(sessions: readonly { data: unknown; descriptors: readonly number[] }[]): Promise<(string | undefined)[]> {
+    const refused: (string | undefined)[] = [];
+    const pass = async () => {
+      const sent = sessions.map(({ data, descriptors }) =>
+        this.#send({ step: "session", session: data as PlainData }, descriptors)
+      );
+      await Promise.all(sent);
+      while (refused.length < sessions.length) refused.push((await this.#receive("held")).refused);
+    };
+    await this.#withinTime(pass(), "held", performance.now());
+    return refused;
   }
 
-  /** Whose the next one is of those that it was given: its own, with which it has gone on; or not, and why, and it has not touched it. */
-  async taken(): Promise<{ refused?: string }> {
-    return await this.#hear("taken", performance.now());
+  /** Has it go on with what it was given. When this rejects nobody knows whether it does, if it lives. */
+  async goOn(): Promise<void> {
+    await this.#say({ step: "go on" });
+  }
+
+  /** Settles when it goes on with all that it was told to. */
+  async taken(): Promise<void> {
+    await this.#hear("taken", performance.now());
   }
 
   /** Gives it what came for sessions that it has been given, or is to be: see `OnDatagrams`. What it does not take is lost. */

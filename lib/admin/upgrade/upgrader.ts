@@ -242,6 +242,7 @@ export class Upgrader {
       passed.hasAll ||= batch.some(({ isAfterAll }) => isAfterAll);
       const count = await this.#passBatch(successor, batch, passed);
       passed.sessions += count;
+      await successor.taken();
       // From before the first was taken out to when all go on.
       const now = performance.now();
       passed.stoodStill(count, now - since);
@@ -251,41 +252,40 @@ export class Upgrader {
   }
 
   /** How many sessions it took. */
-  async #passBatch(successor: Successor, batch: readonly RestingSession[], passed: Passed): Promise<number> {
-    const unsent = batch.slice();
-    const untold: RestingSession[] = [];
-    let taken = 0;
+  async #passBatch(
+    successor: Successor,
+    batch: readonly RestingSession[],
+    { hasAll }: Pick<Passed, "hasAll">,
+  ): Promise<number> {
+    let refused: (string | undefined)[] | undefined;
     try {
-      for (let next = unsent.shift(); next; next = unsent.shift()) {
-        untold.push(next);
-        await successor.pass(next);
-      }
-      for (let next = untold[0]; next; next = untold[0]) {
-        const { refused } = await successor.taken();
-        taken += this.#settle(next, refused);
-        untold.shift();
-      }
-      return taken;
+      refused = await successor.pass(batch);
+      await successor.goOn();
     } catch (error) {
-      if (passed.hasAll) await successor.leave();
-      else await successor.abandon(reasonOf(error));
-      // It may have gone on with these, and they are lost with it.
-      for (const session of untold) taken += this.#settle(session);
-      passed.sessions += taken;
-      for (const session of unsent) session.onKept();
+      // It has their connections: they go on here when it cannot any more.
+      if (!hasAll) await successor.abandon(reasonOf(error));
+      else if (!refused) await successor.leave();
+      else this.#settle(batch, refused); // it may have heard that they are its own
+      if (!hasAll || !refused) { for (const session of batch) session.onKept(); }
       throw error;
     }
+    return this.#settle(batch, refused);
   }
 
-  /** It is the new process's; or stays here, as that has refused it. Gives how many sessions are the new process's. */
-  #settle(session: RestingSession, refused?: string): number {
-    if (refused === undefined) {
-      session.onTaken();
-      return session.count;
+  /** Whose each of them is, by why it was refused. Gives how many sessions are the new process's. */
+  #settle(batch: readonly RestingSession[], refused: readonly (string | undefined)[]): number {
+    let taken = 0;
+    for (const [i, session] of batch.entries()) {
+      const reason = refused[i];
+      if (reason === undefined) {
+        session.onTaken();
+        taken += session.count;
+      } else {
+        this.#options.log.warning("session not taken", { reason });
+        session.onKept();
+      }
     }
-    this.#options.log.warning("session not taken", { reason: refused });
-    session.onKept();
-    return 0;
+    return taken;
   }
 
   /** Who is in the middle of a handshake has a session soon, which goes along. Never for long. */

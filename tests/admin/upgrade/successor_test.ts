@@ -76,9 +76,9 @@ async function taken(how: string): Promise<{ successor: Successor; wire: Wire }>
 async function pass(successor: Successor, ...keys: bigint[]): Promise<[refused: string | undefined, said: string][]> {
   using stack = new DisposableStack();
   const wires = keys.map(() => stack.use(new Wire()));
-  for (const [i, key] of keys.entries()) await successor.pass({ data: { key }, descriptors: [wires[i]!.fd] });
-  const refused: (string | undefined)[] = [];
-  while (refused.length < keys.length) refused.push((await successor.taken()).refused);
+  const refused = await successor.pass(keys.map((key, i) => ({ data: { key }, descriptors: [wires[i]!.fd] })));
+  await successor.goOn();
+  await successor.taken();
   // Nothing comes by these.
   for (const [i, { fd }] of wires.entries()) if (refused[i] !== undefined) System.open().shutdownWrite(fd);
   const said = await Promise.all(wires.map((wire) => wire.said()));
@@ -171,8 +171,8 @@ async function taking(inheritance: Inheritance, heir: Heir, parcel: Parcel): Pro
   return { isWhole };
 }
 
-/** Passes a session without descriptors as one of format 2 does, and has the other go on with it. */
-async function passAndGoOn(parcel: Parcel, session: number): Promise<void> {
+/** Passes a session without descriptors, and has the other go on with it. */
+async function passOne(parcel: Parcel, session: number): Promise<void> {
   await parcel.send({ step: "session", session });
   using held = (await parcel.receive())!;
   assert.deepEqual(held.data, { step: "held" });
@@ -210,9 +210,9 @@ test("the format of now and the one before are taken over, others are refused on
 });
 
 for (const isToldSo of [true, false]) {
-  test(`sessions of one of format 2 are touched ${isToldSo ? "only when" : "by nobody, unless"} it says so`, () =>
+  test(`sessions that came are touched ${isToldSo ? "only when" : "by nobody, unless"} the old process says so`, () =>
     withInheritance(async (door) => {
-      const { parcel, inheritance } = await introduced(door, 2);
+      const { parcel, inheritance } = await introduced(door);
       const taken: unknown[] = [];
       const heir = heirOf({
         take: (session, [fd]) => {
@@ -230,6 +230,7 @@ for (const isToldSo of [true, false]) {
       assert.deepEqual(taken, []);
       if (isToldSo) {
         await parcel.send({ step: "go on" });
+        (await parcel.receive())![Symbol.dispose]();
         await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
         (await parcel.receive())![Symbol.dispose]();
         await parcel.end();
@@ -250,7 +251,7 @@ test("datagrams are heard of at once, whatever is being taken", () =>
       hearDatagrams: (...datagrams) => heard.push(datagrams),
     });
     const { isWhole } = await taking(inheritance, heir, parcel);
-    await parcel.send({ step: "session", session: 1 });
+    await passOne(parcel, 1);
     const came = [{ peer: Uint8Array.of(1), datagram: Uint8Array.of(2, 3) }, {
       peer: Uint8Array.of(4),
       datagram: new Uint8Array(0),
@@ -270,7 +271,7 @@ test("an old process is told when its sessions are taken, so that the next ones 
     const first = Promise.withResolvers<void>();
     const heir = heirOf({ take: () => first.promise });
     const { isWhole } = await taking(inheritance, heir, parcel);
-    await parcel.send({ step: "session", session: 1 });
+    await passOne(parcel, 1);
     const told = parcel.receive();
     assert.equal(await settled(told), false);
     first.resolve();
@@ -281,9 +282,9 @@ test("an old process is told when its sessions are taken, so that the next ones 
     await inheritance.leave(heir);
   }));
 
-test("one of format 2 is not told: its next sessions are looked at meanwhile, and taken when those before are", () =>
+test("one of the format before is not told: its next sessions are looked at meanwhile, and taken when those before are", () =>
   withInheritance(async (door) => {
-    const { parcel, inheritance } = await introduced(door, 2);
+    const { parcel, inheritance } = await introduced(door, FORMAT - 1);
     const begun: unknown[] = [];
     const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const heir = heirOf({
@@ -293,7 +294,7 @@ test("one of format 2 is not told: its next sessions are looked at meanwhile, an
       },
     });
     const { isWhole } = await taking(inheritance, heir, parcel);
-    for (const session of [1, 2]) await passAndGoOn(parcel, session);
+    for (const session of [1, 2]) await passOne(parcel, session);
     await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
     const done = parcel.receive();
     assert.equal(await settled(done), false);
@@ -329,12 +330,14 @@ test("a session whose descriptors the new process has no room for is refused, an
     using _limit = limited(wire.fd + 30);
     for (const [session, count] of [[1, 2], [2, 200], [3, 1]] as const) {
       await parcel.send({ step: "session", session }, Array(count).fill(wire.fd));
-      using told = (await parcel.receive())!;
-      const { step, refused } = told.data as { step: string; refused?: string };
-      assert.equal(step, "taken");
+      using held = (await parcel.receive())!;
+      const { step, refused } = held.data as { step: string; refused?: string };
+      assert.equal(step, "held");
       if (session === 2) assert.match(refused!, /limit of open files/);
       else assert.equal(refused, undefined);
     }
+    await parcel.send({ step: "go on" });
+    (await parcel.receive())![Symbol.dispose]();
     await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
     (await parcel.receive())![Symbol.dispose]();
     await parcel.end();
