@@ -21,8 +21,8 @@ const PARTS = { tls: 0.15, ws: 0.15, kcp: 0.1 };
 /** Milliseconds that TLS has to begin. */
 const TIMEOUT = 15_000;
 /**
- * Milliseconds without a word of the proxy after which a conversation of KCP is lost. When the clients' process has too much to do,
- * as while another proxy starts beside it, the runtime leaves some sockets alone for many seconds, with full buffers.
+ * Milliseconds without a word of the proxy after which a conversation of KCP is lost: the clients' process may have too much to do, as while
+ * another proxy starts beside it.
  */
 export const SILENCE = 60_000;
 
