@@ -8,7 +8,10 @@ import { endpoint, UdpSocket } from "./udp.ts";
 
 const DENO = new DenoEngine();
 
-/** Begins a conversation of KCP with `host:port`; `fec`: data and parity; `silence`: see `KcpDialOptions`; by Deno's sockets, or those of `engine`. */
+/**
+ * Begins a conversation of KCP with `host:port`; `fec`: data and parity; `silence`: see `KcpDialOptions`; `engine`: has the socket, by
+ * default Deno.
+ */
 export function kcp(address: string, fec?: [number, number], silence = 0, engine: Engine = DENO): Promise<Link> {
   return dialKcp(endpoint(address), {
     open: (to) => engine.connectDatagrams(to, {}),

@@ -138,6 +138,7 @@ Deno.test("what is sent from the cache while that wraps round is sent in order",
   stream.write(bytes("12345"));
   stream.write(bytes("6789a"));
   assert.equal(old.text, "123456789a");
+  assert.deepEqual(old.writes, [5, 5], "what is new goes in one piece, wherever it lies in the cache");
   stream.detach("cut");
   const flow = attach({ from: 2 }, { room: 1 });
   for (let i = 0; i < 7; i++) flow.take(1);

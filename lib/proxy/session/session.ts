@@ -1,6 +1,7 @@
 import type { LetGo, MovableFlow, Sink } from "../../link/flow.ts";
 import { type ClientLink, type Endpoint, formatEndpoint, LINGER, reasonOf } from "../../link/link.ts";
 import { flowOf } from "../../link/pumped_flow.ts";
+import { LARGEST_READ } from "../../link/relay.ts";
 import { type LinkStanding, ResumableStream } from "../../link/resumable.ts";
 import { type Code, type ResumeRequest, ScpError, type Session, type SessionSnapshot } from "../../scp/mod.ts";
 import type { BackendRequest } from "../upstream/reach.ts";
@@ -439,7 +440,7 @@ export class ProxySession implements Sink, BackendOwner, Sender {
     if (!this.#backend) return;
     this.#timer = setTimeout(() => this.#close(), LINGER);
     this.#backend.endOfInput();
-    this.#backend.resume(LARGEST_UPLOAD);
+    this.#backend.resume(LARGEST_READ);
   }
 
   /** All is closed then. */

@@ -127,7 +127,10 @@ export class AckedBackend implements BackendOwner {
     return waiting > bytes.length ? bytes.length : bytes.length - 1;
   }
 
-  /** It gets an end of stream, when it has taken what it was fed. Gives whether it has, as far as is known; where not, see `backendTakesMore`. */
+  /**
+   * It gets an end of stream, when it has taken what it was fed. Gives whether it has, as far as is known; where not, `backendTakesMore`
+   * says when to call it again.
+   */
   endOfInput(): boolean {
     this.#side?.feed(NOTHING); // which tells of one that broke
     if (!this.#side || this.isBroken || this.#side.isFull) return false;
