@@ -126,6 +126,8 @@ async function takeOver(
   if (asked === "asked") await dataPlane.moveIn(inheritance.coming, []);
   await dataPlane.setListening("streams");
   const heir: Heir = {
+    layout: dataPlane.layout,
+    takeSessions: (thread, lane) => dataPlane.takeSessions(thread, lane),
     assertMovable: (session, descriptors) => dataPlane.assertMovable(session, descriptors),
     take: (session, descriptors) => dataPlane.moveIn(session, descriptors),
     hearDatagrams: (cookie, came) => dataPlane.hearDatagrams(cookie, came),

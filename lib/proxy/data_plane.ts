@@ -5,6 +5,7 @@ import type { EngineName } from "../config/engines.ts";
 import type { Came } from "../link/kcp/away.ts";
 import type { KcpGauges } from "../link/kcp/kcp_stats.ts";
 import type { Endpoint } from "../link/link.ts";
+import type { IdLayout } from "./owner.ts";
 import type { SessionInfo, SessionState } from "./session/session_record.ts";
 import type { SessionCounts } from "./session/session_table.ts";
 import type { StatsValues } from "./stats.ts";
@@ -159,36 +160,53 @@ export interface PassableDataPlane extends DataPlane {
   setListening(state: ListeningState): Promise<void>;
 }
 
-/** A piece of what a process has of its sessions, that another one can go on with. */
-export interface RestingSession {
-  /** Plain data. */
-  data: unknown;
-  /** They stay whose they are, and must not be used until it is known whose the session is. */
-  descriptors: readonly number[];
-  /** How many it is: 1, or 0, as it is about others. */
-  count: number;
+/** What of a process has gone to another one in a while, and what is to go. */
+export interface MovedOut {
+  /** For how many milliseconds each session stood still that the other process has. */
+  stoodStill: readonly number[];
+  /** Why others were not taken, which go on here; and how many the other process took, and does not go on with. */
+  refused: readonly string[];
+  lost: number;
+  /** What else there is, plain data, which the other process is to be given before anything more goes. */
+  pieces: readonly unknown[];
   /** All sessions have gone before. */
   isAfterAll?: true;
   /** Sessions that have gone over stand still once more, so many, since then, by `performance.now()`, until this has; missing: none. */
   still?: { sessions: number; since: number } | undefined;
-  /** One of these is called: the other process has it, and what is here of it is to be closed; or it has not, and it goes on here. */
-  onTaken(): void;
-  onKept(): void;
 }
 
-/** What came for clients of KCP whose sessions another process has, to the socket of that cookie. Some of it may be lost. */
+/** Another process, as the sessions see it that go there. */
+export interface Destination {
+  /** How its threads share sessions. */
+  layout: IdLayout;
+  /** A way to that thread of it: a descriptor, which is the caller's. */
+  openLane(thread: number): Promise<number>;
+  /** Gets what comes for clients of KCP whose sessions it has. Some of it may be lost. */
+  onDatagrams: OnDatagrams;
+}
+
+/** What came for clients of KCP whose sessions another process has, to the socket of that cookie. */
 export type OnDatagrams = (cookie: number, came: readonly Came[]) => void;
 
 /** A data plane that another process can go on with, from one that it has. */
 export interface ReplaceableDataPlane extends PassableDataPlane {
   /** What it is in its cluster now, plain data by which another process starts; missing: it is alone. */
   readonly node?: unknown;
+  /** How its threads share sessions. */
+  readonly layout: IdLayout;
   /** What is to come by `moveOut`, for `moveIn`. */
   sessionIds(): Promise<unknown>;
-  /** Gives its sessions, some at a time, each of which stands still until it is known what came of it. */
-  moveOut(onDatagrams: OnDatagrams): AsyncIterable<RestingSession[]>;
-  /** Gives, after that, the sessions of clients who were in the middle of a handshake; to be asked for again and again. */
-  moveLate(): AsyncIterable<RestingSession[]>;
+  /** Gives its sessions, some at a time, each of which stands still until it is known what came of it. `endMoving` is to be called after it. */
+  moveOut(to: Destination): AsyncIterable<MovedOut>;
+  /** Gives, after that, the sessions of clients who were in the middle of a handshake; to be asked for again and again, each time as `moveOut`. */
+  moveLate(to: Destination): AsyncIterable<MovedOut>;
+  /**
+   * Nothing more goes. `isGone`: the other process is, and what it has not said it takes goes on here; else that may be the other's. Gives
+   * what was not told yet.
+   */
+  endMoving(isGone: boolean): Promise<MovedOut>;
+  /** Takes sessions that another one gives over a lane to that thread, by the descriptor, which is the thread's from now on. */
+  takeSessions(thread: number, lane: number): void;
   /**
    * Takes what another one gave, as plain data, by descriptors that it owns when this has settled. Rejects when it does not take that, and
    * nothing has changed.

@@ -29,7 +29,7 @@ import type { HandedOver, Inherited, KcpPlace, Seams } from "./seams.ts";
 import { tcpOptionsOf } from "./tcp_options.ts";
 import type { SessionInfo } from "./session/session_record.ts";
 import { InFlight } from "./session/in_flight.ts";
-import type { MovedIds } from "./session/move/moved.ts";
+import type { Moved, MovedIds } from "./session/move/moved.ts";
 import type { Packed } from "./session/move/packed.ts";
 import { SessionTable } from "./session/session_table.ts";
 import { Upstreams } from "./upstream/upstream.ts";
@@ -180,6 +180,11 @@ export class Proxy implements PassableDataPlane {
   /** See `SessionTable.moveLate`. */
   moveLate(): AsyncGenerator<Packed[], void, void> {
     return this.#sessions.moveLate();
+  }
+
+  /** See `SessionTable.readMoved`. */
+  readMoved(data: unknown, descriptors: number): Moved {
+    return this.#sessions.readMoved(data, descriptors);
   }
 
   /** Takes what another gave: see `SessionTable.moveIn`. */

@@ -1,4 +1,4 @@
-import { pack, type PlainData, unpack } from "../../lib/admin/upgrade/plain_data.ts";
+import { pack, type PlainData, unpack } from "../../lib/link/engine/passing/plain_data.ts";
 import { joined } from "../../lib/link/joined.ts";
 import { type Endpoint, formatEndpoint } from "../../lib/link/link.ts";
 import { ClusterNode } from "../../lib/proxy/cluster/nodes/cluster_node.ts";

@@ -1,4 +1,4 @@
-import { pack, type PlainData, unpack } from "../../lib/admin/upgrade/plain_data.ts";
+import { pack, type PlainData, unpack } from "../../lib/link/engine/passing/plain_data.ts";
 import { Kcp, type KcpSnapshot } from "../../lib/link/kcp/machine/kcp.ts";
 import type { KcpOptions } from "../../lib/link/kcp/machine/options.ts";
 import { patternAt, Random } from "./random.ts";

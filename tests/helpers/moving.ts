@@ -1,8 +1,9 @@
+import assert from "node:assert/strict";
 import { acceptAll } from "../../lib/link/accept.ts";
 import { joinLinks } from "../../lib/link/relay.ts";
-import { DescriptorCalls } from "../../lib/link/engine/passing/descriptor_calls.ts";
+import { System } from "../../lib/link/engine/system.ts";
 import { TcpLink } from "../../lib/link/tcp.ts";
-import type { ReplaceableDataPlane } from "../../lib/proxy/data_plane.ts";
+import type { Destination, MovedOut, ReplaceableDataPlane } from "../../lib/proxy/data_plane.ts";
 import { FORMAT, type MovedEnd } from "../../lib/proxy/session/move/moved.ts";
 import type { Packed } from "../../lib/proxy/session/move/packed.ts";
 import type { TestProxy } from "./proxy.ts";
@@ -30,17 +31,35 @@ export function give(to: TestProxy, pieces: readonly Packed[]): void {
   }
 }
 
+/** A data plane as the destination of what another one has. */
+export function destinationOf(to: ReplaceableDataPlane): Destination {
+  return {
+    layout: to.layout,
+    openLane: (thread) => {
+      const [near, far] = System.open().socketPair();
+      to.takeSessions(thread, far);
+      return Promise.resolve(near);
+    },
+    onDatagrams: (cookie, came) => to.hearDatagrams(cookie, came),
+  };
+}
+
 /** All that one data plane has goes to the other, as between processes. Gives what went last. */
 export async function movePlane(from: ReplaceableDataPlane, to: ReplaceableDataPlane): Promise<unknown> {
-  let last: unknown;
-  for await (const pieces of from.moveOut((cookie, came) => to.hearDatagrams(cookie, came))) {
-    for (const { data, descriptors, onTaken } of pieces) {
-      await to.moveIn(structuredClone(data), descriptors.map((fd) => DescriptorCalls.open().duplicate(fd)));
-      onTaken();
-      last = data;
-    }
+  const pieces = await takeAll(from.moveOut(destinationOf(to)), to);
+  await from.endMoving(false);
+  return pieces.at(-1);
+}
+
+/** What goes, in its order, which a data plane takes. */
+export async function takeAll(moving: AsyncIterable<MovedOut>, to: ReplaceableDataPlane): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for await (const { pieces, refused } of moving) {
+    assert.deepEqual(refused, []);
+    for (const piece of pieces) await to.moveIn(structuredClone(piece), []);
+    all.push(...pieces);
   }
-  return last;
+  return all;
 }
 
 /** Where clients connect to, whichever proxy it is that has their sessions. */

@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { EpollPoller } from "../../link/engine/epoll/epoll_poller.ts";
 import { DescriptorListening, DescriptorSocket } from "../../link/engine/passing/descriptor_socket.ts";
 import { System } from "../../link/engine/system.ts";
-import { Parcel } from "./parcel.ts";
+import { Parcel } from "../../link/engine/passing/parcel.ts";
 
 /** Where another process of the same user comes in: a Unix socket in a directory that is that user's alone. */
 export class Door {

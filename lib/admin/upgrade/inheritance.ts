@@ -5,11 +5,12 @@ import type { Came } from "../../link/kcp/away.ts";
 import { type Endpoint, reasonOf } from "../../link/link.ts";
 import type { InheritedPlane } from "../../proxy/cluster/node_process.ts";
 import type { PassedListener } from "../../proxy/data_plane.ts";
+import type { IdLayout } from "../../proxy/owner.ts";
 import { within } from "../../within.ts";
 import { clusterIdentity, refuseOther } from "../cluster_identity.ts";
 import { enter } from "./door.ts";
-import type { Message, Parcel } from "./parcel.ts";
-import type { PlainData } from "./plain_data.ts";
+import type { Message, Parcel } from "../../link/engine/passing/parcel.ts";
+import type { PlainData } from "../../link/engine/passing/plain_data.ts";
 import { FORMAT, type FromNew, type FromOld, LATEST, type OldNode, UPGRADE_VARIABLE, UpgradeFailed } from "./steps.ts";
 import type { UpgradeRecord } from "./upgrade_record.ts";
 
@@ -30,6 +31,10 @@ export interface InheritedFor extends InheritedPlane {
 
 /** What becomes of the sessions that come. */
 export interface Heir {
+  /** How its threads share sessions. */
+  layout: IdLayout;
+  /** Takes sessions over a lane to that thread: the descriptor is its own from now on. */
+  takeSessions(thread: number, lane: number): void;
   /** Throws when it cannot take that session with so many descriptors. */
   assertMovable(session: unknown, descriptors: number): void;
   /** Takes it over, and its descriptors, which it owns when this has settled. Rejects when it cannot after all. */
@@ -45,8 +50,6 @@ export class Inheritance {
   readonly #parcel: Parcel;
   readonly #close: () => Promise<void>;
   #from = 0;
-  /** Of what the other process passes. */
-  #format = FORMAT;
   #coming: unknown;
   #record: UpgradeRecord | undefined;
   /** What has come and is not this process's yet. */
@@ -72,7 +75,6 @@ export class Inheritance {
     await inheritance.#say({ step: "started", format: FORMAT, version });
     const hello = await inheritance.#hear("hello");
     inheritance.#from = hello.pid;
-    inheritance.#format = hello.format;
     inheritance.#cluster = hello.cluster;
     if (hello.format === FORMAT || hello.format === FORMAT - 1) return inheritance;
     const reason =
@@ -164,7 +166,7 @@ export class Inheritance {
    */
   async takeSessions(heir: Heir): Promise<boolean> {
     try {
-      await this.#say({ step: "serving" });
+      await this.#say({ step: "serving", layout: heir.layout });
       while (!this.#record) await this.#takeStep(heir);
       await this.#say({ step: "done" });
       this.#late = this.#takeStep(heir);
@@ -219,6 +221,7 @@ export class Inheritance {
       else message[Symbol.dispose]();
       return await this.#say({ step: "held", ...(refused !== undefined && { refused }) });
     }
+    if (said.step === "lane") return takeLane(message, said.thread, heir);
     message[Symbol.dispose]();
     if (said.step === "datagrams") return heir.hearDatagrams(said.cookie, said.came);
     // Others come and are looked at meanwhile, but no two steps are taken at once: what comes first is there first, and nothing piles up.
@@ -231,8 +234,7 @@ export class Inheritance {
   /** Never rejects. */
   async #takeHeld(heir: Heir): Promise<void> {
     await Promise.all(this.#held.splice(0).map((message) => takeOne(message, heir)));
-    // The next ones stand still when it has heard that, and not for as long as these were on their way to their threads.
-    if (this.#format > 2) await this.#say({ step: "taken" }).catch(() => {}); // it is gone, which is heard of by the next step
+    await this.#say({ step: "taken" }).catch(() => {}); // it is gone, which is heard of by the next step
   }
 
   #say(message: FromNew): Promise<void> {
@@ -266,6 +268,13 @@ function enterAt(path: string): ReturnType<typeof enter> {
   } catch (error) {
     throw new UpgradeFailed([`Cannot take over from the process at ${path}: ${reasonOf(error)}`]);
   }
+}
+
+/** Throws when there is none: the other process gives it up then. */
+function takeLane(message: Message, thread: number, heir: Heir): void {
+  using owned = message;
+  if (owned.isCut) throw new UpgradeFailed([CUT]);
+  heir.takeSessions(thread, owned.descriptors.take(1)[0]!);
 }
 
 async function takeOne(message: Message, heir: Heir): Promise<void> {

@@ -9,12 +9,13 @@
  *                        <- listeners  there are no more; how many descriptors may come with sessions
  *     ready    ->                      all that can fail is done
  *                        <- take over  the old one accepts nobody any more; the ids of the sessions that are to come
- *     serving  ->                      the new one does
- *                        <- session    with its descriptors: some at a time, again and again
+ *     serving  ->                      the new one does; how its threads share sessions
+ *                        <- lane       a socket, at any time from then on, over which sessions come to one of its threads: see `lane.ts`
+ *                        <- session    what else there is, piece by piece; of format 3 sessions as well, with their descriptors
  *                        <- datagrams  at any time until `done`: what came for clients of KCP whose sessions are the new one's, or will be
- *     held     ->                      of each: the new one can take it, or cannot, with the reason
- *                        <- go on      those that it can are the new one's: until then it has not touched them
- *     taken    ->                      it has gone on with those; not to an old one of format 2
+ *     held     ->                      the new one can take that piece, or cannot, with the reason
+ *                        <- go on      it is to: until then it has not touched it
+ *     taken    ->                      it has
  *                        <- done       there are no more; what came of all upgrades, of this one as well
  *     done     ->
  *                        <- late       the new one is the service now; sessions of who needs longer for a handshake may come, as before
@@ -25,14 +26,15 @@
 import type { Came } from "../../link/kcp/away.ts";
 import type { ClusterIdentity } from "../cluster_identity.ts";
 import type { PassedListener } from "../../proxy/data_plane.ts";
-import type { PlainData } from "./plain_data.ts";
+import type { IdLayout } from "../../proxy/owner.ts";
+import type { PlainData } from "../../link/engine/passing/plain_data.ts";
 import type { UpgradeRecord } from "./upgrade_record.ts";
 
 /** The environment variable by which a process that is to take over finds the socket. */
 export const UPGRADE_VARIABLE = "GOSCON_UPGRADE";
 
 /** Of what is passed. The new process reads this one and the one before, and refuses others. */
-export const FORMAT = 3;
+export const FORMAT = 4;
 
 /** Milliseconds at the most from `late` to the end. */
 export const LATEST = 10_000;
@@ -48,7 +50,8 @@ export interface OldNode {
 
 export type FromNew =
   | { step: "started"; format: number; version: string }
-  | { step: "read" | "ready" | "serving" | "taken" | "done" }
+  | { step: "read" | "ready" | "taken" | "done" }
+  | { step: "serving"; layout: IdLayout }
   | { step: "held"; refused?: string }
   | { step: "faults"; faults: string[] };
 
@@ -62,6 +65,7 @@ export type FromOld =
   | { step: "done"; record: UpgradeRecord }
   /** What is to come: see `ReplaceableDataPlane.sessionIds`. */
   | { step: "take over"; coming: PlainData }
+  | { step: "lane"; thread: number }
   | { step: "session"; session: PlainData }
   /** To the socket of that cookie. */
   | { step: "datagrams"; cookie: number; came: readonly Came[] };

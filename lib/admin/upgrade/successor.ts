@@ -1,13 +1,15 @@
 import type { Log } from "../../log.ts";
-import type { Came } from "../../link/kcp/away.ts";
 import { openDescriptors } from "../../link/descriptor_limit.ts";
 import { reasonOf } from "../../link/link.ts";
-import type { PassedListener } from "../../proxy/data_plane.ts";
+import type { Destination, OnDatagrams, PassedListener } from "../../proxy/data_plane.ts";
+import type { IdLayout } from "../../proxy/owner.ts";
+import { Descriptors } from "../../link/engine/passing/descriptors.ts";
+import { System } from "../../link/engine/system.ts";
 import { within } from "../../within.ts";
 import { Door } from "./door.ts";
 import type { Invocation } from "./invocation.ts";
-import { BrokenParcel, type Message, type Parcel } from "./parcel.ts";
-import type { PlainData } from "./plain_data.ts";
+import { BrokenParcel, type Message, type Parcel } from "../../link/engine/passing/parcel.ts";
+import type { PlainData } from "../../link/engine/passing/plain_data.ts";
 import {
   FORMAT,
   type FromNew,
@@ -39,7 +41,9 @@ export interface SuccessorOptions {
  * The process that is to take over from this one, as this one sees it. Each step rejects with `UpgradeFailed` when the process has faults
  * to tell, ends, or takes too long; then `abandon` is to be called, after which it has nothing. See `steps.ts`.
  */
-export class Successor {
+export class Successor implements Destination {
+  /** From `takeOver` on. */
+  layout!: IdLayout;
   readonly #options: SuccessorOptions;
   readonly #door: Door;
   readonly #child: Deno.ChildProcess;
@@ -98,48 +102,39 @@ export class Successor {
     await this.#hear("ready");
   }
 
-  /** Has it take over, and settles when it serves. Nobody must be accepted here any more. `coming`: what is to come by `pass`. */
+  /** Has it take over, and settles when it serves. Nobody must be accepted here any more. `coming`: which are to come. */
   async takeOver(coming: PlainData): Promise<void> {
     await this.#say({ step: "take over", coming });
-    await this.#hear("serving", performance.now());
+    ({ layout: this.layout } = await this.#hear("serving", performance.now()));
   }
 
-  /**
-   * Gives it sessions, whose descriptors stay the caller's. Gives of each why it cannot take that; `undefined`: it is its own from `goOn`
-   * on. Until then it has not touched it.
-   */
-  async pass(sessions: readonly { data: unknown; descriptors: readonly number[] }[]): Promise<(string | undefined)[]> {
-    const refused: (string | undefined)[] = [];
-    const pass = async () => {
-      const sent = sessions.map(({ data, descriptors }) =>
-        this.#send({ step: "session", session: data as PlainData }, descriptors)
-      );
-      await Promise.all(sent);
-      while (refused.length < sessions.length) refused.push((await this.#receive("held")).refused);
-    };
-    await this.#withinTime(pass(), "held", performance.now());
+  /** See `Destination`. */
+  async openLane(thread: number): Promise<number> {
+    const [near, far] = System.open().socketPair();
+    using ends = new Descriptors([near, far]);
+    await this.#say({ step: "lane", thread }, [far]);
+    return ends.take(1)[0]!;
+  }
+
+  /** Gives it what is no session, and settles when it has that: with why it cannot take it, if so. */
+  async pass(piece: PlainData): Promise<string | undefined> {
+    const begun = performance.now();
+    await this.#say({ step: "session", session: piece });
+    const { refused } = await this.#hear("held", begun);
+    await this.#say({ step: "go on" });
+    await this.#hear("taken", begun);
     return refused;
   }
 
-  /** Has it go on with what it was given. When this rejects nobody knows whether it does, if it lives. */
-  async goOn(): Promise<void> {
-    await this.#say({ step: "go on" });
-  }
-
-  /** Settles when it goes on with all that it was told to. */
-  async taken(): Promise<void> {
-    await this.#hear("taken", performance.now());
-  }
-
-  /** Gives it what came for sessions that it has been given, or is to be: see `OnDatagrams`. What it does not take is lost. */
-  tellDatagrams(cookie: number, came: readonly Came[]): void {
+  /** See `Destination`. What it does not take is lost. */
+  readonly onDatagrams: OnDatagrams = (cookie, came) => {
     if (this.#untaken === MOST_UNTAKEN) return;
     this.#untaken++;
     const message = { step: "datagrams", cookie, came } as const;
     this.#parcel!.send(message as unknown as PlainData)
       .catch(() => {}) // whoever passes sessions hears of it
       .finally(() => this.#untaken--);
-  }
+  };
 
   /** Says that it has all now, and what came of all upgrades, of this one as well. */
   async finish(record: UpgradeRecord): Promise<void> {
@@ -152,9 +147,10 @@ export class Successor {
     await this.#say({ step: "late" });
   }
 
-  /** Whether it is gone, or will be in a moment. */
-  async hasEnded(): Promise<boolean> {
-    return await within(LAST_WORDS, this.#status) !== undefined;
+  /** What its end says, when it is gone, or will be in a moment. */
+  async lastWords(): Promise<UpgradeFailed | undefined> {
+    const status = await within(LAST_WORDS, this.#status);
+    return status && new UpgradeFailed([wordsOf(status)]);
   }
 
   /** Lets go of it: it goes on alone. May be called again. */
@@ -218,8 +214,7 @@ export class Successor {
 
   /** Throws why it says nothing any more. */
   async #ended(): Promise<never> {
-    const status = await within(LAST_WORDS, this.#status);
-    throw new UpgradeFailed([status ? wordsOf(status) : "the new process has broken off"]);
+    throw await this.lastWords() ?? new UpgradeFailed(["the new process has broken off"]);
   }
 }
 

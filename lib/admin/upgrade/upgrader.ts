@@ -4,9 +4,9 @@ import { type Endpoint, reasonOf } from "../../link/link.ts";
 import type { Log } from "../../log.ts";
 import {
   isReplaceable,
+  type MovedOut,
   type PassedListener,
   type ReplaceableDataPlane,
-  type RestingSession,
 } from "../../proxy/data_plane.ts";
 import type { Plane } from "../../proxy/cluster/cluster_plane.ts";
 import type { HttpServer } from "../manager/http_server.ts";
@@ -16,7 +16,7 @@ import type { ServiceNotifier } from "../sd_notify.ts";
 import type { Invocation } from "./invocation.ts";
 import { obstacleTo } from "./obstacle.ts";
 import { Passed } from "./passed.ts";
-import type { PlainData } from "./plain_data.ts";
+import type { PlainData } from "../../link/engine/passing/plain_data.ts";
 import { LATEST, UpgradeFailed } from "./steps.ts";
 import { Successor } from "./successor.ts";
 import { type DoneUpgrade, NO_UPGRADES, type UpgradeRecord } from "./upgrade_record.ts";
@@ -211,8 +211,7 @@ export class Upgrader {
       await this.#setListening("paused");
       await successor.takeOver(await this.#dataPlane.sessionIds() as PlainData);
       await this.#handshakesOver();
-      const pieces = this.#dataPlane.moveOut((cookie, came) => successor.tellDatagrams(cookie, came));
-      await this.#passAll(successor, pieces, passed);
+      await this.#passAll(successor, this.#dataPlane.moveOut(successor), passed);
       passed.hasAll = true;
       const last = done();
       const record = { ...this.#record, done: this.#record.done + 1, last };
@@ -221,7 +220,7 @@ export class Upgrader {
       return last;
     } catch (error) {
       const reason = reasonOf(error);
-      if (passed.hasAll && !await successor.hasEnded()) {
+      if (passed.hasAll && !await successor.lastWords()) {
         this.#options.log.error("the new process has all, and does not say so", { reason });
         return done();
       }
@@ -236,56 +235,36 @@ export class Upgrader {
     }
   }
 
-  async #passAll(successor: Successor, pieces: AsyncIterable<RestingSession[]>, passed: Passed): Promise<void> {
-    let since = performance.now();
-    for await (const batch of pieces) {
-      passed.hasAll ||= batch.some(({ isAfterAll }) => isAfterAll);
-      const count = await this.#passBatch(successor, batch, passed);
-      passed.sessions += count;
-      await successor.taken();
-      // From before the first was taken out to when all go on.
-      const now = performance.now();
-      passed.stoodStill(count, now - since);
-      for (const { still } of batch) if (still) passed.stoodStill(still.sessions, now - still.since);
-      since = now;
-    }
-  }
-
-  /** How many sessions it took. */
-  async #passBatch(
-    successor: Successor,
-    batch: readonly RestingSession[],
-    { hasAll }: Pick<Passed, "hasAll">,
-  ): Promise<number> {
-    let refused: (string | undefined)[] | undefined;
+  /** `moving`: what goes, as it goes. */
+  async #passAll(successor: Successor, moving: AsyncIterable<MovedOut>, passed: Passed): Promise<void> {
+    let isGone = false;
     try {
-      refused = await successor.pass(batch);
-      await successor.goOn();
+      for await (const moved of moving) {
+        this.#count(moved, passed);
+        passed.hasAll ||= moved.isAfterAll === true;
+        for (const piece of moved.pieces) await this.#passPiece(successor, piece as PlainData);
+        if (moved.still) passed.stoodStill(moved.still.sessions, performance.now() - moved.still.since);
+      }
     } catch (error) {
-      // It has their connections: they go on here when it cannot any more.
-      if (!hasAll) await successor.abandon(reasonOf(error));
-      else if (!refused) await successor.leave();
-      else this.#settle(batch, refused); // it may have heard that they are its own
-      if (!hasAll || !refused) { for (const session of batch) session.onKept(); }
-      throw error;
+      // It has connections of sessions: those go on here only when it cannot any more.
+      isGone = !passed.hasAll;
+      const fault = error instanceof UpgradeFailed ? error : await successor.lastWords() ?? error;
+      await (isGone ? successor.abandon(reasonOf(error)) : successor.leave());
+      throw fault;
+    } finally {
+      this.#count(await this.#dataPlane.endMoving(isGone), passed);
     }
-    return this.#settle(batch, refused);
   }
 
-  /** Whose each of them is, by why it was refused. Gives how many sessions are the new process's. */
-  #settle(batch: readonly RestingSession[], refused: readonly (string | undefined)[]): number {
-    let taken = 0;
-    for (const [i, session] of batch.entries()) {
-      const reason = refused[i];
-      if (reason === undefined) {
-        session.onTaken();
-        taken += session.count;
-      } else {
-        this.#options.log.warning("session not taken", { reason });
-        session.onKept();
-      }
-    }
-    return taken;
+  #count({ stoodStill, refused, lost }: MovedOut, passed: Passed): void {
+    passed.sessions += stoodStill.length + lost;
+    for (const time of stoodStill) passed.stoodStill(1, time);
+    for (const reason of refused) this.#options.log.warning("session not taken", { reason });
+  }
+
+  async #passPiece(successor: Successor, piece: PlainData): Promise<void> {
+    const reason = await successor.pass(piece);
+    if (reason !== undefined) this.#options.log.warning("not taken", { reason });
   }
 
   /** Who is in the middle of a handshake has a session soon, which goes along. Never for long. */
@@ -306,7 +285,7 @@ export class Upgrader {
     passed.hasAll = true;
     for (;;) {
       const handshakes = await this.#handshakes(); // and then what has come of those before
-      await this.#passAll(successor, this.#dataPlane.moveLate(), passed);
+      await this.#passAll(successor, this.#dataPlane.moveLate(successor), passed);
       const isAwaited = handshakes > 0 || (this.#options.manager?.asking ?? 0) > 0;
       if (!isAwaited || performance.now() >= until) break;
       await pause();

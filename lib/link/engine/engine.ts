@@ -2,6 +2,7 @@ import type { SocketAddress } from "../dial.ts";
 import type { EngineName } from "../../config/engines.ts";
 import type { Remains } from "../flow.ts";
 import type { ClientLink, Endpoint, Link } from "../link.ts";
+import type { DescriptorSocket } from "./passing/descriptor_socket.ts";
 import type { AdoptOptions, BindOptions, ConnectedDatagrams, DatagramOptions } from "./udp/datagrams.ts";
 import type { DatagramSocket, PassableDatagrams } from "./udp/datagrams.ts";
 
@@ -136,8 +137,16 @@ export interface Engine {
    * end, as is known. The caller owns the link. Throws when the system cannot watch it: then it is closed. Missing: it cannot.
    */
   adopt?(fd: number, remains: Remains, remote: Endpoint): AcceptedLink;
-  /** Whether messages of other threads follow each other now, which are not to wait. Missing: none ever does. */
-  expectMessages?(areComing: boolean): void;
+  /**
+   * A Unix socket over which descriptors go, by one of its own, which is the socket's from now on. The caller owns it. Throws when the
+   * system cannot watch it: then it is closed. Missing: there is none.
+   */
+  adoptSocket?(fd: number): DescriptorSocket;
+  /**
+   * What other threads say is heard soon when they ring a bell, whose far end this is, see `MessageBell`: it stays the caller's. Once.
+   * Throws when the system cannot watch it. Missing: it is heard soon without.
+   */
+  hearMessages?(bell: number): void;
   /** Calls back in the next round of events. */
   soon(callback: () => void): void;
   /** Settles when it holds nothing any more. What is open is its owner's, and is to be closed before. */

@@ -4,8 +4,10 @@ import type { Endpoint } from "../link.ts";
 import { ipOf, orExplain } from "../listen.ts";
 import type { ConnectOptions, Engine, Listening, ListenOptions } from "./engine.ts";
 import type { SocketFlow } from "./socket_flow.ts";
+import { MessageBellHearing } from "./message_bell.ts";
 import { NativeLink } from "./native_link.ts";
 import { NativeListening } from "./native_listening.ts";
+import { DescriptorSocket } from "./passing/descriptor_socket.ts";
 import type { Poller } from "./poller.ts";
 import { decodeEndpoint, encodeAddress, familyOf, LONGEST_ADDRESS } from "./sockaddr.ts";
 import { AF_UNIX, ECONNREFUSED, EINPROGRESS, EINTR } from "./system.ts";
@@ -21,6 +23,7 @@ export class NativeEngine implements Engine {
   readonly #poller: Poller;
   readonly #address = new Uint8Array(LONGEST_ADDRESS);
   #udp: NativeUdp | undefined;
+  #hearing: MessageBellHearing | undefined;
 
   /** Owns the poller. */
   constructor(name: Engine["name"], poller: Poller) {
@@ -101,8 +104,12 @@ export class NativeEngine implements Engine {
     return new NativeLink(flow, { local, remote });
   }
 
-  expectMessages(areComing: boolean): void {
-    this.#poller.expectsMessages = areComing;
+  adoptSocket(fd: number): DescriptorSocket {
+    return new DescriptorSocket(this.#poller, fd);
+  }
+
+  hearMessages(bell: number): void {
+    this.#hearing = new MessageBellHearing(this.#poller, bell);
   }
 
   soon(callback: () => void): void {
@@ -110,6 +117,8 @@ export class NativeEngine implements Engine {
   }
 
   close(): Promise<void> {
+    this.#hearing?.close();
+    this.#hearing = undefined;
     return this.#poller.stop();
   }
 

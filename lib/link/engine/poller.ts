@@ -21,6 +21,8 @@ const CROWDED_READ = 16 * 1024;
 const ROUND_READ = 1024 * 1024;
 /** Turns of Deno's own loop that who asked for one has before the thread waits: a stream on a stream takes that many. */
 const TURNS = 2;
+/** Turns, of those in which messages are heard, that one has to come in: after one in three it had not. */
+const HEARING = 3;
 /** The longest sleep, in milliseconds: forever, but for one that nobody woke. */
 export const SLEEP = 60_000;
 
@@ -57,6 +59,8 @@ export abstract class Poller {
   #isInRound = false;
   #isSleeping = false;
   #isKicked = false;
+  /** Turns in which is heard what another thread has said. */
+  #toHear = 0;
   #hasEnded = false;
   /** Turns of Deno's own loop that somebody waits for. */
   #turns = 0;
@@ -102,6 +106,11 @@ export abstract class Poller {
   again(pollable: Pollable): void {
     this.#again.push(pollable);
     if (!this.#running || this.#isSleeping) this.kick();
+  }
+
+  /** Another thread has said something: it is heard soon. */
+  hearMessages(): void {
+    this.#toHear = HEARING;
   }
 
   /** What was told, or asked for, goes on in Deno's own loop: it has its turns before the thread waits. */
@@ -179,8 +188,8 @@ export abstract class Poller {
     await undefined; // whoever is added first is not to be told of anything while he is
     for (let quiet = 0, turned = performance.now(); this.isHolding || this.#again.length > 0;) {
       const isYielding = this.#turns > 0;
-      const timeout = isYielding || this.expectsMessages || this.#again.length > 0 ? 0 : SHORT_WAIT;
-      this.wait(timeout);
+      const isHurried = isYielding || this.#toHear > 0 || this.expectsMessages || this.#again.length > 0;
+      this.wait(isHurried ? 0 : SHORT_WAIT);
       const busy = this.happened > 0 || this.#again.length > 0 || isYielding;
       if (isYielding) this.#turns--;
       this.#round();
@@ -191,8 +200,11 @@ export abstract class Poller {
         this.#isSleeping = false;
         this.#round();
         quiet = 0;
-      } else if (!busy || isYielding || this.#turns > 0 || this.expectsMessages || performance.now() - turned >= TURN) {
-        await (this.expectsMessages ? this.#hearMessages() : turn()); // timers, messages, and whatever else is Deno's
+      } else if (this.#toHear > 0 || this.expectsMessages) {
+        await this.#turnForMessages();
+        turned = performance.now();
+      } else if (!busy || isYielding || this.#turns > 0 || performance.now() - turned >= TURN) {
+        await turn(); // timers, and whatever else is Deno's
         turned = performance.now();
       } else {
         for (let i = 0; i < HOPS; i++) await undefined;
@@ -205,7 +217,8 @@ export abstract class Poller {
    * A turn in which messages are heard: what waits for nothing but a turn has 26 of them before Deno's loop looks for messages. It costs
    * as much as 40 others.
    */
-  async #hearMessages(): Promise<void> {
+  async #turnForMessages(): Promise<void> {
+    if (this.#toHear > 0) this.#toHear--;
     await this.system.waitForBell(this.bell, 0);
   }
 

@@ -35,6 +35,7 @@ const LAST_ACK_RECEIVED = 14;
 const PROBES = 3;
 /** Bytes that the other end has not acknowledged. */
 const SIOCOUTQ = 0x5411;
+const CLOCK_MONOTONIC = 1;
 
 export const EPOLLIN = 1;
 export const EPOLLPRI = 2;
@@ -91,6 +92,7 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
   accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
@@ -178,6 +180,7 @@ export class System {
   readonly #change = new Events(1);
   readonly #info = new Uint32Array(LAST_ACK_RECEIVED + 1);
   readonly #cookie = new BigUint64Array(1);
+  readonly #time = new BigInt64Array(2);
   readonly #infoBytes = new Uint8Array(this.#info.buffer);
   /** How often in a row waiting has failed in a way that is not its own. */
   #strange = 0;
@@ -219,6 +222,12 @@ export class System {
   /** What the last call failed with. */
   error(errno: number = this.errno): SystemError {
     return new SystemError(errno, Deno.UnsafePointerView.getCString(this.#calls.strerror(errno)!));
+  }
+
+  /** Milliseconds of a clock that only goes on, and is the same in all processes. */
+  now(): number {
+    this.#calls.clock_gettime(CLOCK_MONOTONIC, this.#time);
+    return Number(this.#time[0]) * 1e3 + Number(this.#time[1]) / 1e6;
   }
 
   /** A descriptor of the caller's. */

@@ -4,22 +4,23 @@ import type { Endpoint } from "../../link/link.ts";
 import type { Log } from "../../log.ts";
 import {
   type DataPlane,
+  type Destination,
   isAccepting,
   type ListeningState,
+  type MovedOut,
   type MoveOutcome,
-  type OnDatagrams,
   type PassedListener,
   type ReplaceableDataPlane,
-  type RestingSession,
   type SessionPage,
   type SessionQuery,
   type Snapshot,
 } from "../data_plane.ts";
+import type { IdLayout } from "../owner.ts";
 import type { SessionInfo } from "../session/session_record.ts";
 import { Departure } from "./departure.ts";
 import { type InheritedPlane, NodeProcess } from "./node_process.ts";
 import { type ComingToNode, type NodeSnapshot, readComingToNode } from "./nodes/node_snapshot.ts";
-import { about } from "./threads/moving.ts";
+import { about } from "./threads/moving/moving.ts";
 import { startWorkers, type WorkerPool } from "./threads/worker_pool.ts";
 
 /** A data plane as a process needs it, whose main thread this is. */
@@ -115,21 +116,33 @@ export class ClusterPlane implements Plane, ReplaceableDataPlane {
     return { kind: "node", node: this.#process.node.snapshot, ids: await this.#process.pool.sessionIds() };
   }
 
-  async *moveOut(onDatagrams: OnDatagrams): AsyncGenerator<RestingSession[], void, void> {
-    yield* this.#process.pool.moveOut(onDatagrams);
-    yield [this.#closed];
+  get layout(): IdLayout {
+    return this.#process.pool.layout;
   }
 
-  async *moveLate(): AsyncGenerator<RestingSession[], void, void> {
+  async *moveOut(to: Destination): AsyncGenerator<MovedOut, void, void> {
+    yield* this.#process.pool.moveOut(to);
+    yield this.#closed;
+  }
+
+  async *moveLate(to: Destination): AsyncGenerator<MovedOut, void, void> {
     let isAny = false;
-    for await (const resting of this.#process.pool.moveLate()) {
-      isAny = true;
-      yield resting;
+    for await (const moved of this.#process.pool.moveLate(to)) {
+      isAny ||= moved.stoodStill.length > 0;
+      yield moved;
     }
-    if (isAny) yield [this.#closed];
+    if (isAny) yield this.#closed;
   }
 
-  get #closed(): RestingSession {
+  endMoving(isGone: boolean): Promise<MovedOut> {
+    return this.#process.pool.endMoving(isGone);
+  }
+
+  takeSessions(thread: number, lane: number): void {
+    this.#process.pool.takeSessions(thread, lane);
+  }
+
+  get #closed(): MovedOut {
     return { ...about({ kind: "closed", closed: this.#process.node.closed }), isAfterAll: true };
   }
 

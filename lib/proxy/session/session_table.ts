@@ -245,11 +245,7 @@ export class SessionTable {
    * it was.
    */
   moveIn(value: unknown, descriptors: readonly number[], admit: (origin: string) => () => void): Moved["kind"] {
-    const moved = readMoved(value, descriptors.length);
-    const { engine } = this.#options.seams;
-    if (descriptors.length > 0 && !engine.adopt) {
-      throw new ShapeError(`there are descriptors, which ${engine.name} cannot use`);
-    }
+    const moved = this.readMoved(value, descriptors.length);
     if (moved.kind === "ids") {
       this.#elsewhere.expect(moved.ids.filter((id) => !this.#isHere(id)));
     } else if (moved.kind === "memory") {
@@ -261,13 +257,24 @@ export class SessionTable {
     return moved.kind;
   }
 
+  /** What another table gave by `moveOut` with so many descriptors. Throws `ShapeError` when `moveIn` would. */
+  readMoved(value: unknown, descriptors: number): Moved {
+    const moved = readMoved(value, descriptors);
+    const { engine } = this.#options.seams;
+    if (descriptors > 0 && !engine.adopt) {
+      throw new ShapeError(`there are descriptors, which ${engine.name} cannot use`);
+    }
+    const id = "snapshot" in moved ? moved.snapshot.session.id : 0;
+    if (this.#sessions.has(id)) throw new ShapeError(`session ${id} is here already`);
+    return moved;
+  }
+
   #arrive(
     moved: Extract<Moved, { snapshot: unknown }>,
     descriptors: readonly number[],
     admit: (origin: string) => () => void,
   ): void {
     const { record: { origin }, session: { id } } = moved.snapshot;
-    if (this.#sessions.has(id)) throw new ShapeError(`session ${id} is here already`);
     goOnWith(moved, descriptors, { ...this.#options, factory: this.#factory }, () => admit(origin));
     this.#elsewhere.came(id);
   }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { FORMAT, UPGRADE_VARIABLE, UpgradeFailed } from "../../../lib/admin/upgrade/steps.ts";
 import { Door } from "../../../lib/admin/upgrade/door.ts";
 import { type Heir, Inheritance } from "../../../lib/admin/upgrade/inheritance.ts";
-import type { Parcel } from "../../../lib/admin/upgrade/parcel.ts";
+import { BrokenParcel, type Parcel } from "../../../lib/link/engine/passing/parcel.ts";
 import { Successor } from "../../../lib/admin/upgrade/successor.ts";
 import { DescriptorCalls } from "../../../lib/link/engine/passing/descriptor_calls.ts";
 import { System } from "../../../lib/link/engine/system.ts";
@@ -13,6 +13,7 @@ import "../../helpers/engine.ts";
 import { ownDescriptors } from "../../helpers/own_descriptors.ts";
 import { TestLog } from "../../helpers/proxy.ts";
 import { limitDescriptors, RawSocket } from "../../helpers/raw_socket.ts";
+import { packedOf, TestLane } from "../../helpers/test_lane.ts";
 import { settled, until } from "../../helpers/turns.ts";
 
 const LINUX = { ignore: Deno.build.os !== "linux" };
@@ -72,17 +73,19 @@ async function taken(how: string): Promise<{ successor: Successor; wire: Wire }>
   return { successor, wire };
 }
 
-/** Passes sessions of these keys at once. Gives of each why it was not taken, and what came back by its descriptor. */
-async function pass(successor: Successor, ...keys: bigint[]): Promise<[refused: string | undefined, said: string][]> {
+/** Passes sessions of these keys at once. Gives what came of each, and what came back by its descriptor. */
+async function pass(lane: TestLane, ...keys: bigint[]): Promise<[step: string, said: string][]> {
   using stack = new DisposableStack();
   const wires = keys.map(() => stack.use(new Wire()));
-  const refused = await successor.pass(keys.map((key, i) => ({ data: { key }, descriptors: [wires[i]!.fd] })));
-  await successor.goOn();
-  await successor.taken();
-  // Nothing comes by these.
-  for (const [i, { fd }] of wires.entries()) if (refused[i] !== undefined) System.open().shutdownWrite(fd);
+  const passed = keys.map((key, i) => packedOf({ key }, [DescriptorCalls.open().duplicate(wires[i]!.fd)]));
+  const outcomes = await Promise.all(passed.map((session) => lane.pass(session)));
+  for (const [i, outcome] of outcomes.entries()) {
+    if (outcome.step !== "refused") continue;
+    System.open().shutdownWrite(wires[i]!.fd); // nothing comes by that
+    System.open().close(passed[i]!.descriptors[0]!);
+  }
   const said = await Promise.all(wires.map((wire) => wire.said()));
-  return said.map((line, i) => [refused[i], line]);
+  return said.map((line, i) => [outcomes[i]!.step, line]);
 }
 
 /** Leaves no process and no descriptor behind. */
@@ -94,20 +97,27 @@ function test(name: string, run: () => Promise<void>): void {
   });
 }
 
-test("another process gets listeners, then sessions, some at a time, and lets this one go", async () => {
+test("another process gets listeners, then sessions over lanes, and what else there is, and lets this one go", async () => {
   const { successor, wire } = await taken("take");
+  assert.equal(successor.layout.threads, 3);
+  const lanes = [new TestLane(await successor.openLane(0)), new TestLane(await successor.openLane(2))] as const;
   for (let key = 2n ** 63n, count = 1; count < 20; count++) {
     const keys = Array.from({ length: count }, () => key++);
-    assert.deepEqual(await pass(successor, ...keys), keys.map((key) => [undefined, String(key)]));
+    assert.deepEqual(await pass(lanes[count % 2]!, ...keys), keys.map((key) => ["goes on", String(key)]));
   }
+  assert.equal(await successor.pass("a piece"), undefined);
+  assert.equal(await wire.said(), "a piece");
+  assert.equal(await successor.pass("nothing"), "that is nothing");
   const bytes = (...bytes: number[]) => Uint8Array.from(bytes);
-  successor.tellDatagrams(5, [{ peer: bytes(1), datagram: bytes(2, 3) }, { peer: bytes(4), datagram: bytes() }]);
+  successor.onDatagrams(5, [{ peer: bytes(1), datagram: bytes(2, 3) }, { peer: bytes(4), datagram: bytes() }]);
   assert.equal(await wire.said(), "5 1,2,3,4");
   await successor.finish({ done: 7, failed: 1 });
   await successor.late();
   assert.equal(await wire.said(), "7");
   // Others are late.
-  assert.deepEqual(await pass(successor, 3n, 4n), [[undefined, "3"], [undefined, "4"]]);
+  const late = new TestLane(await successor.openLane(1));
+  assert.deepEqual(await pass(late, 3n, 4n), [["goes on", "3"], ["goes on", "4"]]);
+  for (const lane of [...lanes, late]) assert.deepEqual(await lane.end(false), []);
   await successor.leave();
   assert.equal(await wire.said(), "left");
   wire[Symbol.dispose]();
@@ -115,21 +125,34 @@ test("another process gets listeners, then sessions, some at a time, and lets th
 
 test("a session that the other process does not take stays here, with the reason, and the next ones go on", async () => {
   const { successor, wire } = await taken("refuse");
-  assert.deepEqual(await pass(successor, 1n, 2n, 3n), [[undefined, "1"], ["no room", ""], [undefined, "3"]]);
-  assert.deepEqual(await pass(successor, 4n), [[undefined, "4"]]);
+  const lane = new TestLane(await successor.openLane(0));
+  assert.deepEqual(await pass(lane, 1n, 2n, 3n), [["goes on", "1"], ["refused", ""], ["goes on", "3"]]);
+  assert.deepEqual(await pass(lane, 4n), [["goes on", "4"]]);
+  await lane.end(false);
   await successor.abandon("that was enough");
   wire[Symbol.dispose]();
 });
 
-test("a crash with sessions in its hands is told, and what it had taken before was taken", async () => {
+test("a crash is told, and of what it has in its hands that is here still which the other process has not taken", async () => {
   const { successor, wire } = await taken("crash");
-  assert.deepEqual(await pass(successor, 1n), [[undefined, "1"]]);
-  await assert.rejects(pass(successor, 2n, 3n, 4n), (error) => {
+  const lane = new TestLane(await successor.openLane(0));
+  assert.deepEqual(await pass(lane, 1n), [["goes on", "1"]]);
+  const bell = System.open().createBell();
+  const sessions = [2n, 3n, 4n].map((key) => packedOf({ key }, [DescriptorCalls.open().duplicate(bell)]));
+  const [taken2, ...others] = await Promise.allSettled(sessions.map((session) => lane.pass(session)));
+  assert.equal(taken2!.status, "fulfilled");
+  for (const { status, reason } of others as PromiseRejectedResult[]) {
+    assert.equal(status, "rejected");
+    assert(reason instanceof BrokenParcel);
+  }
+  await assert.rejects(successor.pass("a piece"), (error) => {
     assert(error instanceof UpgradeFailed);
     assert.deepEqual(error.faults, ["the new process ended with code 7"]);
     return true;
   });
   await successor.abandon("it is gone");
+  assert.deepEqual(await lane.end(true), sessions.slice(1));
+  for (const fd of [bell, ...sessions.slice(1).flatMap(({ descriptors }) => descriptors)]) System.open().close(fd);
   wire[Symbol.dispose]();
 });
 
@@ -161,7 +184,9 @@ async function introduced(door: Door, format = FORMAT): Promise<{ parcel: Parcel
 
 /** One that takes what it is given, and has nothing else to do. */
 function heirOf(heir: Pick<Heir, "take"> & Partial<Heir>): Heir {
-  return { assertMovable() {}, hearDatagrams: () => assert.fail(), onLost: () => assert.fail(), ...heir };
+  const layout = { threadBits: 0, slotBits: 0, epochBits: 0 };
+  const none = () => assert.fail();
+  return { layout, assertMovable() {}, takeSessions: none, hearDatagrams: none, onLost: none, ...heir };
 }
 
 /** What `takeSessions` of one comes to, which has said that it serves. */
@@ -201,7 +226,7 @@ test("the format of now and the one before are taken over, others are refused on
       if (inheritance instanceof Inheritance) {
         assert(format === FORMAT - 1 || format === FORMAT);
         await inheritance.refuse(["one", "two"]);
-      } else assert.match(inheritance.message, /1\.0\.0 cannot take over from goscon 2\.0\.0: formats 3 and (1|4)$/);
+      } else assert.match(inheritance.message, /1\.0\.0 cannot take over from goscon 2\.0\.0: formats 4 and (2|5)$/);
       using faults = (await parcel.receive())!;
       const { step, faults: told } = faults.data as { step: string; faults: string[] };
       assert.deepEqual([step, told], ["faults", inheritance instanceof Error ? [inheritance.message] : ["one", "two"]]);
@@ -282,33 +307,6 @@ test("an old process is told when its sessions are taken, so that the next ones 
     await inheritance.leave(heir);
   }));
 
-test("one of the format before is not told: its next sessions are looked at meanwhile, and taken when those before are", () =>
-  withInheritance(async (door) => {
-    const { parcel, inheritance } = await introduced(door, FORMAT - 1);
-    const begun: unknown[] = [];
-    const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const heir = heirOf({
-      take: (session) => {
-        begun.push(session);
-        return session === 1 ? first.promise : second.promise;
-      },
-    });
-    const { isWhole } = await taking(inheritance, heir, parcel);
-    for (const session of [1, 2]) await passOne(parcel, session);
-    await parcel.send({ step: "done", record: { done: 1, failed: 0 } });
-    const done = parcel.receive();
-    assert.equal(await settled(done), false);
-    assert.deepEqual(begun, [1]);
-    first.resolve();
-    await until(() => begun.length === 2, () => "the second is not taken");
-    assert.equal(await settled(done), false, "it says that it has all, and has not");
-    second.resolve();
-    (await done)![Symbol.dispose]();
-    await parcel.end();
-    assert.equal(await isWhole, true);
-    await inheritance.leave(heir);
-  }));
-
 /** See `limitDescriptors`, until it is disposed of. */
 function limited(count: number): Disposable {
   const before = limitDescriptors(count);
@@ -343,6 +341,31 @@ test("a session whose descriptors the new process has no room for is refused, an
     await parcel.end();
     assert.equal(await isWhole, true);
     assert.deepEqual(taken, [[1, 2], [3, 1]]);
+    await inheritance.leave(heir);
+  }));
+
+test("a lane is for the thread that is named; the new process gives it up when it has no room for one", () =>
+  withInheritance(async (door) => {
+    const { parcel, inheritance } = await introduced(door);
+    const lanes: number[] = [];
+    const heir = heirOf({
+      take: () => assert.fail(),
+      takeSessions: (thread, lane) => {
+        lanes.push(thread);
+        System.open().close(lane);
+      },
+    });
+    const { isWhole } = await taking(inheritance, heir, parcel);
+    using wire = new Wire();
+    await parcel.send({ step: "lane", thread: 7 }, [wire.fd]);
+    await until(() => lanes.length > 0, () => "no lane came");
+    assert.deepEqual(lanes, [7]);
+    const before = limitDescriptors(3);
+    await parcel.send({ step: "lane", thread: 8 }, [wire.fd]);
+    assert.equal(await isWhole, false);
+    limitDescriptors(before);
+    assert.deepEqual(lanes, [7]);
+    parcel.close();
     await inheritance.leave(heir);
   }));
 

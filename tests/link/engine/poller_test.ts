@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { EpollPoller } from "../../../lib/link/engine/epoll/epoll_poller.ts";
+import { MessageBell, MessageBellHearing } from "../../../lib/link/engine/message_bell.ts";
 import type { Pollable, Poller } from "../../../lib/link/engine/poller.ts";
 import { System } from "../../../lib/link/engine/system.ts";
 import { RingPoller } from "../../../lib/link/engine/uring/ring_poller.ts";
 import { reasonOf } from "../../../lib/link/link.ts";
 import { ownDescriptors } from "../../helpers/own_descriptors.ts";
 import { datagramPair, RawSocket } from "../../helpers/raw_socket.ts";
-import { turn } from "../../helpers/turns.ts";
+import { turn, until } from "../../helpers/turns.ts";
 import { NATIVE } from "../../helpers/engine.ts";
 import { Wraps } from "../../helpers/wraps.ts";
 
@@ -306,6 +307,38 @@ test("while messages are expected each round is followed by a turn in which they
   assert(await turnsOf(20) >= 19);
   poller.expectsMessages = false;
   bell.close();
+  await poller.stop();
+});
+
+test("a bell that is rung wakes the poller, and has some turns in which messages are heard, also when it is busy", async (open) => {
+  const poller = open();
+  using wraps = new Wraps();
+  let turns = 0;
+  wraps.around(System.prototype, "waitForBell", (wait) => (bell, timeout) => {
+    if (timeout === 0) turns++;
+    return wait(bell, timeout);
+  });
+  const bell = MessageBell.open()!;
+  const hearing = new MessageBellHearing(poller, bell.far);
+  do await turn(); while (!poller["isSleeping"]);
+  assert.equal(turns, 0);
+  for (let i = 0; i < 100; i++) bell.ring(); // as often as it likes: it may be heard of more than once
+  await until(() => turns >= 2, () => `${turns} turns`);
+  do await turn(); while (!poller["isSleeping"]); // in which messages are heard too
+  const before = turns;
+  assert(before <= 9, `${before} turns`);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let left = 20; // when it has had its turns
+  const isBusy = () => turns < before + 3 || --left > 0;
+  const busy: Pollable = { onEvents() {}, serve: () => isBusy() ? poller.again(busy) : resolve() };
+  poller.again(busy);
+  bell.ring();
+  await promise;
+  assert.equal(turns, before + 3);
+  bell.close();
+  bell.ring(); // which nobody hears
+  bell.close();
+  hearing.close();
   await poller.stop();
 });
 

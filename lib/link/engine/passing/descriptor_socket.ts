@@ -32,6 +32,7 @@ abstract class Waiting implements Pollable {
   onEvents(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
+    this.poller.yieldSoon();
   }
 
   serve(): void {}

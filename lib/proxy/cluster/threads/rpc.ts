@@ -19,12 +19,13 @@ type Message =
 
 /**
  * Lets the other end of `port` call `own`, and gives what calls the methods of the other end. Arguments and results are copied soon.
- * What a method throws, or rejects with, is thrown at the other end as an `Error` with that message.
+ * What a method throws, or rejects with, is thrown at the other end as an `Error` with that message. `onPosted`: the other end is being
+ * told something.
  */
-export function connectPort<T extends Methods>(port: Port, own: Methods): Remote<T> {
+export function connectPort<T extends Methods>(port: Port, own: Methods, onPosted = () => {}): Remote<T> {
   const pending = new Map<number, PromiseWithResolvers<unknown>>();
   let calls = 0;
-  const post = postTogether(port);
+  const post = postTogether(port, onPosted);
   const receive = (message: Message) => {
     if ("call" in message) return void answer(message.call, own[message.method]!, message.args);
     const { resolve, reject } = pending.get(message.answer)!;
@@ -51,7 +52,7 @@ export function connectPort<T extends Methods>(port: Port, own: Methods): Remote
 }
 
 /** Posts what is said at once as one message, as each wakes the other thread; nothing of it may change until then. */
-function postTogether(port: Port): (message: Message) => void {
+function postTogether(port: Port, onPosted: () => void): (message: Message) => void {
   let together: Message[] = [];
   return (message) => {
     if (together.push(message) > 1) return;
@@ -59,6 +60,7 @@ function postTogether(port: Port): (message: Message) => void {
       const messages = together;
       together = [];
       port.postMessage(messages);
+      onPosted();
     });
   };
 }

@@ -5,11 +5,14 @@ import type { EngineName } from "../../../config/engines.ts";
 import type { Engine, Listening } from "../../../link/engine/engine.ts";
 import { openEngine } from "../../../link/engine/open_engine.ts";
 import { Descriptors } from "../../../link/engine/passing/descriptors.ts";
+import { Parcel } from "../../../link/engine/passing/parcel.ts";
+import { System } from "../../../link/engine/system.ts";
 import { type Came, SUCCESSOR } from "../../../link/kcp/away.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
-import { flushLog, logInternalErrors, openLog } from "../../../log.ts";
+import { flushLog, type Log, logInternalErrors, openLog } from "../../../log.ts";
 import type { ListeningState, PassedListener, SessionQuery } from "../../data_plane.ts";
 import type { Slots } from "../../host_slots.ts";
+import type { IdLayout } from "../../owner.ts";
 import { type Proxy, startProxy } from "../../proxy.ts";
 import type { Gate, Inherited, KcpPlace, Seams } from "../../seams.ts";
 import type { Moved } from "../../session/move/moved.ts";
@@ -20,7 +23,8 @@ import type { PeerIdentity } from "../nodes/hello_forms.ts";
 import { Identities } from "../nodes/identities.ts";
 import type { NodeView } from "../nodes/peers.ts";
 import { Member } from "./member.ts";
-import { MovingOut } from "./moving_out.ts";
+import { takeSessions } from "./moving/moving_in.ts";
+import { MovingOut } from "./moving/moving_out.ts";
 import { connectPort, type Port } from "./rpc.ts";
 
 /** Connections of other threads that may wait to be accepted. */
@@ -54,17 +58,22 @@ let config: Config;
 let identities: Identities;
 let slots: Slots;
 let engine: Engine;
+let log: Log;
 let peerListening: Listening | undefined;
 let member: Member | undefined;
 
 /** What the maker of a worker may ask of it; first of all, to `open`, and then to `start`. */
 const methods = {
-  /** Has sockets by that engine, in place of another, if so. Rejects when it cannot be had: as one thread, so all. */
-  async open(io: EngineName): Promise<void> {
+  /**
+   * Has sockets by that engine, in place of another, if so. Rejects when it cannot be had: as one thread, so all. `bell`: see
+   * `Engine.hearMessages`.
+   */
+  async open(io: EngineName, bell?: number): Promise<void> {
     await (engine as Engine | undefined)?.close();
     const opened = openEngine(io);
     ({ engine } = opened);
     if (opened.why !== undefined) throw new Error(opened.why);
+    if (bell !== undefined) engine.hearMessages?.(bell);
   },
   /** Where it takes what other threads hand over; one that is alone is not asked. */
   listenForPeers(): Endpoint {
@@ -76,7 +85,7 @@ const methods = {
     const { shared } = options;
     ({ config, slots } = options);
     identities = new Identities(options.identity);
-    const log = openLog(config.log);
+    log = openLog(config.log);
     logInternalErrors(log);
     const seams = systemSeams(log, engine);
     if (peerListening || config.cluster) member = openMember(options, seams);
@@ -95,7 +104,13 @@ const methods = {
       },
       portOf: ({ port }) => port,
     }, options.inherited);
-    movingOut = new MovingOut(proxy);
+    movingOut = new MovingOut({
+      proxy,
+      engine,
+      now: monotonicNow,
+      timeout: () => config.upgradeTimeout,
+      openLane: (thread) => maker.openLane(thread),
+    });
     member?.accept((link, read) => proxy.takeOver(link, read));
     await proxy.ready;
   },
@@ -103,6 +118,8 @@ const methods = {
   ping(): void {
     if (engine.failure) throw engine.failure;
   },
+  /** Settles when all that this thread has said before has been heard. */
+  flush(): void {},
   snapshot: () => proxy.snapshot(),
   sessions: (query: SessionQuery) => proxy.sessions(query),
   session: (id: number) => proxy.session(id),
@@ -132,16 +149,17 @@ const methods = {
     return passed;
   },
   async setListening(state: ListeningState): Promise<void> {
-    // From the first word of what moves to the last.
-    engine.expectMessages?.(state !== "on" && state !== "off");
     await Promise.all([proxy.setListening(state), member?.setListening(state)]);
   },
   movedIds: () => proxy.movedIds(),
   /** Of sessions that go to another process: see `MovingOut`. */
-  moveNext: (which?: { isLate: boolean }) => movingOut.next(which),
-  movedOver: (index: number) => movingOut.over(index),
-  movedBack: (index: number) => movingOut.back(index),
-  endMoving: () => movingOut.end(),
+  moveNext: (which: { layout: IdLayout; isLate: boolean }) => movingOut.next(which),
+  endMoving: (isGone: boolean) => movingOut.end(isGone),
+  /** See `ReplaceableDataPlane`, and the `takeSessions` that it calls. */
+  takeSessions(lane: number): void {
+    const onLost = (reason: string) => log.error("session lost in the upgrade", { reason });
+    void takeSessions(new Parcel(engine.adoptSocket!(lane)), { proxy, now: monotonicNow, onLost });
+  },
   moveIn: (data: Moved, descriptors: readonly number[]) => proxy.moveIn(data, descriptors),
   redirectKcp: (conversation: KcpPlace & { conv: number }, thread: number) => proxy.redirectKcp(conversation, thread),
   releaseKcp: (place: KcpPlace) => proxy.releaseKcp(place),
@@ -168,9 +186,14 @@ export type MakerMethods = { [K in keyof Gate]: Gate[K] } & {
   redirectKcp(conversation: KcpPlace & { conv: number }, thread: number): Promise<boolean>;
   releaseKcp(place: KcpPlace): void;
   giveKcp(thread: number, cookie: number, came: Came[]): void;
+  /** See `Destination`. */
+  openLane(thread: number): Promise<number>;
   /** Answers what another process asks. */
   answerPeer(from: PeerIdentity, method: string, args: unknown): Promise<unknown>;
 };
+
+/** See `OnLane`. */
+const monotonicNow = () => System.open().now();
 
 const maker = connectPort<MakerMethods>(self as unknown as Port, methods);
 

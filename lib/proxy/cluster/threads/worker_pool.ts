@@ -1,29 +1,31 @@
 import type { Public } from "../../publics.ts";
 import type { Config, Listen } from "../../../config.ts";
 import { Descriptors } from "../../../link/engine/passing/descriptors.ts";
+import { MessageBell } from "../../../link/engine/message_bell.ts";
 import { type Came, SUCCESSOR } from "../../../link/kcp/away.ts";
 import type { Endpoint, Via } from "../../../link/link.ts";
 import { droppedLines, type Log } from "../../../log.ts";
 import type { CarriedCounts } from "../../cluster_info.ts";
 import { addUp } from "./add_up.ts";
 import { Ledger } from "./counts.ts";
-import { Moving } from "./moving.ts";
+import { Moving } from "./moving/moving.ts";
+import type { Given } from "./moving/moving_out.ts";
 import {
+  type Destination,
   type IoInfo,
   type ListeningState,
   mergePages,
+  type MovedOut,
   type MoveOutcome,
-  type OnDatagrams,
   type PassedListener,
   type ReplaceableDataPlane,
-  type RestingSession,
   type SessionPage,
   type SessionQuery,
   type Snapshot,
 } from "../../data_plane.ts";
 import { isSameAddress, isSamePort, reservePortOf } from "../../front/listener.ts";
 import { HostSlots, type Slots } from "../../host_slots.ts";
-import { openEngines } from "./engines.ts";
+import { openEngines, type Opening } from "./engines.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Offers } from "../carry/offers.ts";
 import { connectPort, type Remote } from "./rpc.ts";
@@ -33,6 +35,7 @@ import type { Inherited, KcpPlace } from "../../seams.ts";
 import { MOST_HOSTS, SharedState } from "../../shared_state.ts";
 import type { PeerIdentity } from "../nodes/hello_forms.ts";
 import type { NodeView } from "../nodes/peers.ts";
+import { type IdLayout, layoutFor } from "../../owner.ts";
 import { keyOf } from "../../upstream/host_state.ts";
 import { Visitors } from "../../front/visitors.ts";
 import { within } from "../../../within.ts";
@@ -88,6 +91,8 @@ const NO_OTHERS: Others = {
 export class WorkerPool implements ReplaceableDataPlane {
   readonly #workers: Worker[] = [];
   readonly #remotes: Remote<WorkerMethods>[] = [];
+  /** Of each thread; missing: it needs none, or there is none to be had. */
+  readonly #bells: (MessageBell | undefined)[] = [];
   readonly #visitors: Visitors;
   /** From `start` on, as the sweep is. */
   #heartbeat!: Heartbeat<Remote<WorkerMethods>>;
@@ -110,6 +115,7 @@ export class WorkerPool implements ReplaceableDataPlane {
   readonly #moving: Moving;
   /** Hosts that have no slot, of which each thread knows its own part. */
   #beyond = 0;
+  readonly #cluster: Config["cluster"];
   readonly #log: Log;
   readonly #others: Others;
 
@@ -121,12 +127,17 @@ export class WorkerPool implements ReplaceableDataPlane {
     this.#ledger = new Ledger({ visitors: this.#visitors, shared: this.#shared, hostSlots: this.#hostSlots });
     this.#moving = new Moving({
       remotes: this.#remotes,
-      cluster: config.cluster,
+      layout: () => this.layout,
       ledger: this.#ledger,
       timeout: () => this.#upgradeTimeout,
       snapshot: () => this.snapshot(),
-      end: () => this.#heartbeat.tell((remote) => remote.endMoving()),
+      end: async (isGone) => {
+        const given: Given[] = [];
+        await this.#heartbeat.tell(async (remote) => void given.push(await remote.endMoving(isGone)));
+        return given;
+      },
     });
+    this.#cluster = config.cluster;
     this.#shutdownTimeout = config.shutdownTimeout;
     this.#upgradeTimeout = config.upgradeTimeout;
     this.#failed.promise.catch(() => {});
@@ -152,7 +163,7 @@ export class WorkerPool implements ReplaceableDataPlane {
     const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
     if (!Deno.env.has(EVENT_INTERVAL)) Deno.env.set(EVENT_INTERVAL, "4");
     for (let index = 0; index < count; index++) this.#remotes.push(this.#startThread());
-    this.engine = await Promise.race([this.failed, openEngines(this.#remotes, config.io)]);
+    this.engine = await Promise.race([this.failed, openEngines(this.#openings(), config.io)]);
     const listening = count === 1 ? [] : this.#remotes.map((remote) => remote.listenForPeers());
     const peers = await Promise.race([this.failed, Promise.all(listening)]);
     const buffers = { shared: this.#shared.buffer, offers: Offers.of(count).buffer };
@@ -274,12 +285,24 @@ export class WorkerPool implements ReplaceableDataPlane {
     return { ...first!, ids: [first!, ...others].flatMap(({ ids }) => ids) };
   }
 
-  moveOut(onDatagrams: OnDatagrams): AsyncGenerator<RestingSession[], void, void> {
-    return this.#moving.moveOut(onDatagrams);
+  get layout(): IdLayout {
+    return layoutFor(this.#cluster, this.#remotes.length);
   }
 
-  moveLate(): AsyncGenerator<RestingSession[], void, void> {
-    return this.#moving.moveLate();
+  moveOut(to: Destination): AsyncGenerator<MovedOut, void, void> {
+    return this.#moving.moveOut(to);
+  }
+
+  moveLate(to: Destination): AsyncGenerator<MovedOut, void, void> {
+    return this.#moving.moveLate(to);
+  }
+
+  endMoving(isGone: boolean): Promise<MovedOut> {
+    return this.#moving.endMoving(isGone);
+  }
+
+  takeSessions(thread: number, lane: number): void {
+    this.#remotes[thread]!.takeSessions(lane).catch(() => {}); // the lane is closed, which the other process hears of
   }
 
   assertMovable(data: unknown, descriptors: number): void {
@@ -312,6 +335,7 @@ export class WorkerPool implements ReplaceableDataPlane {
   /** Ends the threads at once, whatever they are doing. */
   terminate(): void {
     for (const worker of this.#workers) worker.terminate();
+    for (const bell of this.#bells) bell?.close();
     clearInterval(this.#sweep);
   }
 
@@ -364,8 +388,9 @@ export class WorkerPool implements ReplaceableDataPlane {
       this.#failed.reject(new Error(`a worker has failed: ${event.message}`));
     });
     this.#workers.push(worker);
+    const index = this.#workers.length - 1;
     const visitors = this.#visitors;
-    return connectPort<WorkerMethods>(worker, {
+    const methods = {
       begin: (address: string) => visitors.begin(address),
       take: (address: string) => visitors.take(address),
       end: (address: string) => visitors.end(address),
@@ -380,8 +405,18 @@ export class WorkerPool implements ReplaceableDataPlane {
         if (thread === SUCCESSOR) this.#moving.onDatagrams?.(cookie, came);
         else void this.#remotes[thread]!.takeKcp(cookie, came);
       },
+      openLane: (thread: number) => this.#moving.openLane(thread),
       answerPeer: (from: PeerIdentity, method: string, args: unknown) => this.#others.answer(from, method, args),
-    });
+    };
+    return connectPort<WorkerMethods>(worker, methods, () => this.#bells[index]?.ring());
+  }
+
+  #openings(): Opening[] {
+    const bellOf = (i: number) => this.#bells[i] ??= MessageBell.open();
+    // Deno's own loop hears messages as soon as anything else.
+    return this.#remotes.map((remote, i) => ({
+      open: (io) => remote.open(io, io === "deno" ? undefined : bellOf(i)?.far),
+    }));
   }
 
   /** The port of each address: that which it has already, or a free one. Throws when one cannot be had. */

@@ -21,6 +21,7 @@ function channel(): { near: Port; far: Port; close: () => void; count: () => num
 Deno.test("what is said at once goes as one message, and each call has its own result, or fault", async () => {
   const { near, far, close, count } = channel();
   const told: string[] = [];
+  let posted = 0;
   connectPort(far, {
     double: (n: number) => 2 * n,
     fail: () => Promise.reject(new Error("a fault")),
@@ -30,7 +31,7 @@ Deno.test("what is said at once goes as one message, and each call has its own r
     double: (n: number) => number;
     fail: () => void;
     tell: (what: string) => void;
-  }>(near, {});
+  }>(near, {}, () => posted = count());
   void remote.tell("one");
   void remote.tell("two");
   const results = [remote.double(4), remote.double(5), remote.fail()];
@@ -41,5 +42,6 @@ Deno.test("what is said at once goes as one message, and each call has its own r
   await turn();
   await remote.tell("three");
   assert.deepEqual(told, ["one", "two", "three"]);
+  assert.equal(posted, 3, "who listens hears of each message when it has been posted, and of the other end's not");
   close();
 });

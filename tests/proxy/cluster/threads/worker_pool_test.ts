@@ -1,19 +1,25 @@
 import assert from "node:assert/strict";
 import { type Config, parseConfig } from "../../../../lib/config.ts";
+import { EpollPoller } from "../../../../lib/link/engine/epoll/epoll_poller.ts";
+import { DescriptorSocket } from "../../../../lib/link/engine/passing/descriptor_socket.ts";
 import { Descriptors } from "../../../../lib/link/engine/passing/descriptors.ts";
+import { Parcel } from "../../../../lib/link/engine/passing/parcel.ts";
 import { System } from "../../../../lib/link/engine/system.ts";
 import { formatEndpoint } from "../../../../lib/link/link.ts";
-import { countSessions, type RestingSession } from "../../../../lib/proxy/data_plane.ts";
+import { countSessions, type Destination } from "../../../../lib/proxy/data_plane.ts";
 import {
   type InheritedListeners,
   startWorkers,
   type WorkerPool,
 } from "../../../../lib/proxy/cluster/threads/worker_pool.ts";
+import type { LaneAnswer } from "../../../../lib/proxy/cluster/threads/moving/lane.ts";
+import { layoutAlone } from "../../../../lib/proxy/owner.ts";
 import type { Moved, MovedIds } from "../../../../lib/proxy/session/move/moved.ts";
 import { AckedClient } from "../../../helpers/acked_client.ts";
-import { Backend, readExactly } from "../../../helpers/backend.ts";
+import { Backend, echo, readExactly } from "../../../helpers/backend.ts";
 import { assertSameBytes } from "../../../helpers/bytes.ts";
 import { ownDescriptors } from "../../../helpers/own_descriptors.ts";
+import { destinationOf, takeAll } from "../../../helpers/moving.ts";
 import { NATIVE } from "../../../helpers/engine.ts";
 import { TestLog, TestProxy } from "../../../helpers/proxy.ts";
 import { pattern } from "../../../helpers/random.ts";
@@ -323,11 +329,15 @@ Deno.test(
     });
     using client = await RawClient.open(address);
     const far = await backend.accept();
-    const moving = pool.moveOut(() => {});
+    using to = new Lanes();
+    const moving = pool.moveOut(to);
     await moving.next(); // the ids
     thread().stall();
     await assert.rejects(moving.next(), /a thread does not answer/);
+    (await to.far).close(); // it is ended then
     thread().goOn();
+    const { stoodStill, lost } = await pool.endMoving(true);
+    assert.deepEqual([stoodStill, lost], [[], 0]);
     await client.send(pattern(0, 100));
     assertSameBytes(await readExactly(far, 100), pattern(0, 100));
     await client.resume();
@@ -335,42 +345,107 @@ Deno.test(
   },
 );
 
+/** Another process, as far as lanes to it can be opened: what comes over them is the test's to take. */
+class Lanes implements Destination, Disposable {
+  readonly layout = layoutAlone(1);
+  readonly onDatagrams = () => {};
+  readonly #poller = new EpollPoller(System.open());
+  readonly #opened: PromiseWithResolvers<Parcel> = Promise.withResolvers();
+
+  openLane(): Promise<number> {
+    const [near, far] = System.open().socketPair();
+    this.#opened.resolve(new Parcel(new DescriptorSocket(this.#poller, far)));
+    return Promise.resolve(near);
+  }
+
+  /** The other end of the first lane. */
+  get far(): Promise<Parcel> {
+    return this.#opened.promise;
+  }
+
+  [Symbol.dispose](): void {
+    this.#opened.resolve(undefined as never);
+    void this.#opened.promise.then((far) => far?.close()).then(() => this.#poller.stop());
+  }
+}
+
 Deno.test(
-  "before any session goes to another process all ids are told, and what begins meanwhile goes too",
+  "before any session goes to another process all ids are told, and what begins meanwhile goes too, also to other threads",
   PASSABLE,
   async () => {
     await using backend = new Backend();
     await using open_ = await open({ hosts: [{ addr: backend.address }], workers: 2 });
+    await using next = await open({ hosts: [{ addr: backend.address }], workers: 3 });
     const { pool, address } = open_;
     const ids = new Set<number>();
     using clients = new DisposableStack();
-    for (let i = 0; i < 20; i++) {
+    const begin = async () => {
       ids.add(clients.use(await RawClient.open(address)).id);
       await backend.accept();
-    }
-    const moving = pool.moveOut(() => {});
-    const told = (await moving.next()).value!.map(({ data }) => data as MovedIds);
-    assert.deepEqual(new Set(told.flatMap(({ ids }) => ids)), ids);
-    for (let i = 0; i < 20; i++) {
-      ids.add(clients.use(await RawClient.open(address)).id);
-      await backend.accept();
-    }
-    const moved = new Set<number>();
-    const take = async (all: AsyncGenerator<RestingSession[]>) => {
-      for await (const resting of all) {
-        for (const { data, onTaken } of resting) {
-          if ("snapshot" in (data as Moved)) {
-            moved.add((data as Extract<Moved, { snapshot: unknown }>).snapshot.session.id);
-          }
-          onTaken();
-        }
-      }
     };
-    await take(moving);
-    await take(pool.moveLate());
-    assert.deepEqual(moved, ids);
+    for (let i = 0; i < 20; i++) await begin();
+    const to = destinationOf(next.pool);
+    const moving = pool.moveOut(to);
+    const { pieces } = (await moving.next()).value!;
+    assert.deepEqual(new Set((pieces as MovedIds[]).flatMap(({ ids }) => ids)), ids);
+    for (let i = 0; i < 20; i++) await begin();
+    await takeAll(moving, next.pool);
+    await pool.endMoving(false);
+    await takeAll(pool.moveLate(to), next.pool);
+    await pool.endMoving(false);
+    const moved = await next.pool.sessions({ limit: 100 });
+    assert.deepEqual(new Set(moved.sessions.map(({ id }) => id)), ids);
+    assert.equal(countSessions((await pool.snapshot()).gauges), 0);
   },
 );
+
+for (const how of ["is gone", "goes on"] as const) {
+  Deno.test(
+    `when the other process breaks a lane and ${how} it has what it said it takes${
+      how === "is gone" ? "" : ", and maybe the others"
+    }`,
+    PASSABLE,
+    async () => {
+      await using backend = new Backend();
+      backend.serve(echo);
+      await using open_ = await open({ hosts: [{ addr: backend.address }], workers: 1 });
+      const { pool, address } = open_;
+      using clients = new DisposableStack();
+      const all: RawClient[] = [];
+      for (let i = 0; i < 4; i++) all.push(clients.use(await RawClient.open(address)));
+      using to = new Lanes();
+      const moving = pool.moveOut(to);
+      await moving.next(); // the ids
+      const going = moving.next();
+      const far = await to.far;
+      const ids: number[] = [];
+      for (let i = 0; i < 4; i++) {
+        using message = (await far.receive())!;
+        const { session } = message.data as { session: Extract<Moved, { snapshot: unknown }> };
+        assert.equal(message.descriptors.numbers.length, 2);
+        ids.push(session.snapshot.session.id);
+      }
+      const answers: LaneAnswer[] = [
+        { step: "taken" },
+        { step: "goes on", stoodStill: 7 },
+        { step: "refused", reason: "it is full" },
+        { step: "taken" },
+      ];
+      for (const answer of answers) await far.send({ ...answer });
+      far.close();
+      const told = [(await going).value!];
+      await assert.rejects(moving.next(), /broken off|gone/);
+      told.push(await pool.endMoving(how === "is gone"));
+      assert.deepEqual(told.flatMap(({ stoodStill }) => stoodStill), [7]);
+      assert.deepEqual(told.flatMap(({ refused }) => refused), ["it is full"]);
+      assert.equal(told.reduce((sum, { lost }) => sum + lost, 0), 1);
+      const left = how === "is gone" ? [ids[1], ids[3]] : [ids[1]];
+      const here = await pool.sessions({ limit: 10 });
+      assert.deepEqual(new Set(here.sessions.map(({ id }) => id)), new Set(left));
+      for (const client of all) if (left.includes(client.id)) await echoes(client, 0);
+    },
+  );
+}
 
 /** A pool that goes on with what another one listens on. */
 async function startedWith(config: Config, inherited: InheritedListeners) {

@@ -1,9 +1,9 @@
-import { MOST_DESCRIPTORS, type Received } from "../../link/engine/passing/descriptor_calls.ts";
-import type { DescriptorSocket } from "../../link/engine/passing/descriptor_socket.ts";
-import { Descriptors } from "../../link/engine/passing/descriptors.ts";
-import { joined } from "../../link/joined.ts";
-import { reasonOf } from "../../link/link.ts";
-import { Semaphore } from "../../semaphore.ts";
+import { MOST_DESCRIPTORS, type Received } from "./descriptor_calls.ts";
+import type { DescriptorSocket } from "./descriptor_socket.ts";
+import { Descriptors } from "./descriptors.ts";
+import { joined } from "../../joined.ts";
+import { reasonOf } from "../../link.ts";
+import { Semaphore } from "../../../semaphore.ts";
 import { pack, type PlainData, unpack } from "./plain_data.ts";
 
 /** Of a message: three lengths, of its text, of the bytes that follow it, and how many descriptors it has. */
