@@ -8,8 +8,8 @@ import { type Packed, packed } from "./packed.ts";
 import type { Parting } from "./parting.ts";
 
 /**
- * Sessions at most that stand still together on their way to another table, and bytes that they have in hands: on that way each meets
- * several threads, whose turns are for all of them at once.
+ * Sessions at most that stand still together on their way to another table, and bytes that they have in hands: fewer would wait as long for
+ * a turn of each thread, and more for one another.
  */
 const MOST_TOGETHER = 4;
 const MOST_BYTES_TOGETHER = 256 * 1024;

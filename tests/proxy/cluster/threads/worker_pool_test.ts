@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Config, parseConfig } from "../../../../lib/config.ts";
 import { EpollPoller } from "../../../../lib/link/engine/epoll/epoll_poller.ts";
+import { DescriptorCalls } from "../../../../lib/link/engine/passing/descriptor_calls.ts";
 import { DescriptorSocket } from "../../../../lib/link/engine/passing/descriptor_socket.ts";
 import { Descriptors } from "../../../../lib/link/engine/passing/descriptors.ts";
 import { Parcel } from "../../../../lib/link/engine/passing/parcel.ts";
@@ -26,8 +27,8 @@ import { pattern } from "../../../helpers/random.ts";
 import { ask, RawClient } from "../../../helpers/raw_client.ts";
 import { turn, until } from "../../../helpers/turns.ts";
 
-// Here, as it stays open: a test that opened it would be said to leak it.
-if (Deno.build.os === "linux") System.open();
+// Here, as they stay open: a test that opened one would be said to leak it.
+if (Deno.build.os === "linux") DescriptorCalls.open();
 
 const WORKERS = 3;
 /** Where sockets can go to another process. */
