@@ -13,8 +13,8 @@
  *                        <- lane       a socket, at any time from then on, over which sessions come to one of its threads: see `lane.ts`
  *                        <- session    what else there is, piece by piece; of format 3 sessions as well, with their descriptors
  *                        <- datagrams  at any time until `done`: what came for clients of KCP whose sessions are the new one's, or will be
+ *                        <- go on      it is to take that, if it can: until then it has not touched it
  *     held     ->                      the new one can take that piece, or cannot, with the reason
- *                        <- go on      it is to: until then it has not touched it
  *     taken    ->                      it has
  *                        <- done       there are no more; what came of all upgrades, of this one as well
  *     done     ->

@@ -120,8 +120,8 @@ export class Successor implements Destination {
   async pass(piece: PlainData): Promise<string | undefined> {
     const begun = performance.now();
     await this.#say({ step: "session", session: piece });
+    await this.#say({ step: "go on" }); // there is nothing to be taken of what it refuses
     const { refused } = await this.#hear("held", begun);
-    await this.#say({ step: "go on" });
     await this.#hear("taken", begun);
     return refused;
   }
