@@ -9,7 +9,7 @@ import type { IdLayout } from "../../proxy/owner.ts";
 import { within } from "../../within.ts";
 import { clusterIdentity, refuseOther } from "../cluster_identity.ts";
 import { enter } from "./door.ts";
-import type { Message, Parcel } from "../../link/engine/passing/parcel.ts";
+import { CUT, type Message, type Parcel } from "../../link/engine/passing/parcel.ts";
 import type { PlainData } from "../../link/engine/passing/plain_data.ts";
 import { FORMAT, type FromNew, type FromOld, LATEST, type OldNode, UPGRADE_VARIABLE, UpgradeFailed } from "./steps.ts";
 import type { UpgradeRecord } from "./upgrade_record.ts";
@@ -21,8 +21,6 @@ const LOOK = 10;
 /** Descriptors that are kept free, of clients that come meanwhile, and what part of the limit at the most. */
 const RESERVE = 256;
 const PART = 1 / 8;
-/** Why a message is of no use. */
-const CUT = "this process has no room for the descriptors that were sent: is its limit of open files reached?";
 
 /** What a process goes on with: for each listener of its configuration that of the process before; missing: it had none there. */
 export interface InheritedFor extends InheritedPlane {

@@ -188,7 +188,7 @@ export abstract class Poller {
     await undefined; // whoever is added first is not to be told of anything while he is
     for (let quiet = 0, turned = performance.now(); this.isHolding || this.#again.length > 0;) {
       const isYielding = this.#turns > 0;
-      const isHurried = isYielding || this.#toHear > 0 || this.expectsMessages || this.#again.length > 0;
+      const isHurried = isYielding || this.#isHearing || this.#again.length > 0;
       this.wait(isHurried ? 0 : SHORT_WAIT);
       const busy = this.happened > 0 || this.#again.length > 0 || isYielding;
       if (isYielding) this.#turns--;
@@ -200,17 +200,19 @@ export abstract class Poller {
         this.#isSleeping = false;
         this.#round();
         quiet = 0;
-      } else if (this.#toHear > 0 || this.expectsMessages) {
-        await this.#turnForMessages();
-        turned = performance.now();
-      } else if (!busy || isYielding || this.#turns > 0 || performance.now() - turned >= TURN) {
-        await turn(); // timers, and whatever else is Deno's
+      } else if (!busy || isYielding || this.#turns > 0 || this.#isHearing || performance.now() - turned >= TURN) {
+        await (this.#isHearing ? this.#turnForMessages() : turn()); // timers, messages, and whatever else is Deno's
         turned = performance.now();
       } else {
         for (let i = 0; i < HOPS; i++) await undefined;
       }
     }
     this.#running = undefined;
+  }
+
+  /** Whether its turns are such in which messages are heard. */
+  get #isHearing(): boolean {
+    return this.#toHear > 0 || this.expectsMessages;
   }
 
   /**

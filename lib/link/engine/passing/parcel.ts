@@ -13,6 +13,9 @@ const MOST = 256 * 2 ** 20;
 /** Bytes that are sent as one, as long as they are so few. */
 const SMALL = 64 * 1024;
 
+/** Why a message is of no use that is cut: see `Message`. */
+export const CUT = "this process has no room for the descriptors that were sent: is its limit of open files reached?";
+
 /** The other process is gone, or what it sends is no message: nothing comes any more. */
 export class BrokenParcel extends Error {}
 

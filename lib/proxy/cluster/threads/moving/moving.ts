@@ -4,6 +4,7 @@ import { type IdLayout, ownerOf } from "../../../owner.ts";
 import { FORMAT, type MovedEnd, readMoved } from "../../../session/move/moved.ts";
 import { partsOf } from "../../../session/move/parts.ts";
 import { within } from "../../../../within.ts";
+import { addUp } from "../add_up.ts";
 import { isMovedCounts, type Ledger } from "../counts.ts";
 import type { Remote } from "../rpc.ts";
 import type { WorkerMethods } from "../worker.ts";
@@ -145,17 +146,12 @@ function together(given: readonly Given[]): Given {
   const broken = given.find((each) => each.broken !== undefined)?.broken;
   return {
     stoodStill: given.flatMap(({ stoodStill }) => stoodStill),
-    overKcp: sumOf(given, "overKcp"),
-    lost: sumOf(given, "lost"),
+    ...given.reduce((sum, { overKcp, lost }) => addUp(sum, { overKcp, lost }), { overKcp: 0, lost: 0 }),
     refused: given.flatMap(({ refused }) => refused),
     pieces: given.flatMap(({ pieces }) => pieces),
     ...(broken !== undefined && { broken }),
     isEnd: given.every(({ isEnd }) => isEnd),
   };
-}
-
-function sumOf(given: readonly Given[], what: "overKcp" | "lost"): number {
-  return given.reduce((sum, each) => sum + each[what], 0);
 }
 
 /** What is no session itself. */

@@ -1,4 +1,4 @@
-import { BrokenParcel, type Message, type Parcel } from "../../../../link/engine/passing/parcel.ts";
+import { BrokenParcel, CUT, type Message, type Parcel } from "../../../../link/engine/passing/parcel.ts";
 import { reasonOf } from "../../../../link/link.ts";
 import type { Proxy } from "../../../proxy.ts";
 import type { LaneAnswer, OnLane } from "./lane.ts";
@@ -10,9 +10,6 @@ export interface MovingInOptions {
   /** One is lost, and why. */
   onLost: (reason: string) => void;
 }
-
-/** Why a message is of no use. */
-const CUT = "this process has no room for the descriptors that were sent: is its limit of open files reached?";
 
 /** Takes the sessions of a thread of another process, which come over a lane, until that is closed, and closes it too. Never rejects. */
 export async function takeSessions(lane: Parcel, options: MovingInOptions): Promise<void> {

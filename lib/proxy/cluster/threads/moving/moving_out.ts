@@ -112,10 +112,13 @@ export class MovingOut {
 
   async #passOne(session: Packed, since: number): Promise<void> {
     const { client, snapshot } = session.data as MovedSession;
-    const lane = await this.#laneFor(snapshot.session.id).catch((error) => error as Error);
-    if (lane instanceof Error || lane.hasEnded) {
+    let lane: Lane;
+    try {
+      lane = await this.#laneFor(snapshot.session.id);
+      if (lane.hasEnded) throw new Error("it was given up");
+    } catch (error) {
       this.#back(session);
-      throw lane instanceof Error ? lane : new Error("it was given up");
+      throw error;
     }
     const outcome = await lane.pass(session, since);
     if (outcome.step === "refused") {
